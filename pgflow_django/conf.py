@@ -1,0 +1,41 @@
+"""Settings: one dict ``PGFLOW`` of the site, over typed defaults, read when used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings as django_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Every setting with its default; the keys of ``PGFLOW`` are these names."""
+
+    #: Largest run input, in bytes of JSON.
+    MAX_INPUT_BYTES: int = 8 * 1024 * 1024
+    #: Largest output of one task, in bytes of JSON.
+    MAX_OUTPUT_BYTES: int = 8 * 1024 * 1024
+    #: Seconds after which the work of a silent process goes to others.
+    LEASE_SECONDS: float = 30.0
+    #: Threads that run step functions in this process (``execute*``, ``drain``, ``runflow``).
+    THREADS: int = 4
+    #: Most tasks that one thread claims at once; short steps travel in large batches.
+    MAX_BATCH: int = 200
+    #: Seconds between looks at an empty queue.
+    POLL_INTERVAL: float = 0.2
+
+
+class Settings:
+    """Attribute access to the site's value of a setting, or its default."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in NAMES:
+            raise AttributeError(f"PGFLOW has no setting {name!r}")
+        site = getattr(django_settings, "PGFLOW", {})
+        return site.get(name, getattr(_DEFAULTS, name))
+
+
+NAMES = frozenset(field.name for field in fields(Defaults))
+_DEFAULTS = Defaults()
+settings = Settings()

@@ -1,0 +1,259 @@
+"""Every error of pgflow_django. Each has a stable ``code`` (the guide's atom as a string).
+
+PgflowError
+├── InvalidSlug                 invalid_workflow_slug, invalid_step_slug
+├── InvalidWorkflow             a flow's own options: invalid_max_attempts, invalid_timeout, …
+├── InvalidStep                 a step's options: see its subclasses
+│   ├── MissingDependencies     missing_dependencies
+│   ├── DuplicateDependency     duplicate_dependency
+│   ├── SelfDependency          self_dependency
+│   ├── CycleDetected           cycle_detected
+│   ├── MapStepConstraint       map_step_constraint_violation
+│   └── InvalidStepOption       invalid_step_type, invalid_initial_tasks, invalid_timeout, …
+├── InvalidDocument             invalid_document: a flow document with problems
+├── WorkflowNotFound            workflow_not_found
+├── WorkflowExists              workflow_already_exists
+├── StepExists                  duplicate_step_slug
+├── WorkflowConflict            workflow_has_active_runs, workflow_has_no_steps,
+│                               workflow_inactive, workflow_origin_conflict
+├── StepFunctionMissing         missing_step_functions
+├── InvalidInput                invalid_input, input_too_large, type_violation
+├── InvalidOutput               output_not_json, output_too_large
+├── RunFailed                   run_failed
+├── RunTimedOut                 run_timed_out
+├── RunCancelled                run_cancelled
+├── RunNotFound                 run_not_found
+├── RunNotRetryable             run_not_retryable
+├── StepTimeout                 step_timeout
+├── DatabaseNotReady            database_not_ready: no server, no pgmq, migrations not applied
+├── PermanentFailure            raised by a step: do not try again
+└── RetryAfter                  raised by a step: try again after so many seconds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+from uuid import UUID
+
+
+class PgflowError(Exception):
+    """Base of all errors here.
+
+    ``code`` is stable and machine-readable; ``str(error)`` says what was wrong, where, and
+    how to mend it.
+    """
+
+    default_code: ClassVar[str] = "pgflow_error"
+
+    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+
+
+class InvalidSlug(PgflowError, ValueError):
+    """A flow's or step's slug breaks the slug rule."""
+
+    default_code = "invalid_workflow_slug"
+
+
+class InvalidWorkflow(PgflowError, ValueError):
+    """An option of a flow has the wrong type or is out of range."""
+
+    default_code = "invalid_workflow"
+
+
+class InvalidStep(PgflowError, ValueError):
+    """A step that may not be added as it is."""
+
+    default_code = "invalid_step"
+
+
+class MissingDependencies(InvalidStep):
+    """A step waits for steps that the flow does not have."""
+
+    default_code = "missing_dependencies"
+
+
+class DuplicateDependency(InvalidStep):
+    """A step names one dependency twice."""
+
+    default_code = "duplicate_dependency"
+
+
+class SelfDependency(InvalidStep):
+    """A step waits for itself."""
+
+    default_code = "self_dependency"
+
+
+class CycleDetected(InvalidStep):
+    """Steps wait for one another in a circle."""
+
+    default_code = "cycle_detected"
+
+
+class MapStepConstraint(InvalidStep):
+    """A map step has more than one dependency."""
+
+    default_code = "map_step_constraint_violation"
+
+
+class InvalidStepOption(InvalidStep):
+    """A step's option has the wrong type or is out of range."""
+
+    default_code = "invalid_step_option"
+
+
+class InvalidDocument(PgflowError, ValueError):
+    """A flow document with problems; ``problems`` lists them all."""
+
+    default_code = "invalid_document"
+
+    def __init__(
+        self, message: str = "", *, code: str | None = None, problems: Sequence[Any] = ()
+    ) -> None:
+        super().__init__(message, code=code)
+        self.problems = list(problems)
+
+
+class WorkflowNotFound(PgflowError, LookupError):
+    """No flow has this slug."""
+
+    default_code = "workflow_not_found"
+
+
+class WorkflowExists(PgflowError):
+    """The slug is taken."""
+
+    default_code = "workflow_already_exists"
+
+
+class StepExists(PgflowError):
+    """The flow has a step of this slug already."""
+
+    default_code = "duplicate_step_slug"
+
+
+class WorkflowConflict(PgflowError):
+    """The flow's present state does not allow what was asked."""
+
+    default_code = "workflow_conflict"
+
+
+class StepFunctionMissing(PgflowError, LookupError):
+    """Steps have no function; ``missing`` names them all, as ``(step slug, function name)``."""
+
+    default_code = "missing_step_functions"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        missing: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message, code=code)
+        self.missing = list(missing)
+
+
+class InvalidInput(PgflowError, ValueError):
+    """A run input that the engine can't take."""
+
+    default_code = "invalid_input"
+
+
+class InvalidOutput(PgflowError, ValueError):
+    """A step returned what can't be stored as JSON."""
+
+    default_code = "output_not_json"
+
+
+class RunError(PgflowError):
+    """Base of the ways in which waiting for a run ends without an output."""
+
+    def __init__(
+        self, message: str = "", *, code: str | None = None, run_id: UUID | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.run_id = run_id
+
+
+class RunFailed(RunError):
+    """The run failed; the attributes tell which attempt of which task, and why."""
+
+    default_code = "run_failed"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        run_id: UUID | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code, run_id=run_id)
+        error = error or {}
+        self.step_slug: str | None = error.get("step_slug")
+        self.task_index: int | None = error.get("task_index")
+        self.attempt: int | None = error.get("attempt")
+        self.error_code: str | None = error.get("code")
+        self.error_type: str | None = error.get("error_type")
+        self.error_message: str | None = error.get("error_message")
+        self.traceback: str | None = error.get("traceback")
+
+
+class RunTimedOut(RunError, TimeoutError):
+    """The time that the caller allowed is over."""
+
+    default_code = "run_timed_out"
+
+
+class RunCancelled(RunError):
+    """The run was cancelled."""
+
+    default_code = "run_cancelled"
+
+
+class RunNotFound(RunError, LookupError):
+    """No run has this id."""
+
+    default_code = "run_not_found"
+
+
+class RunNotRetryable(RunError):
+    """Only failed and cancelled runs can be taken up again."""
+
+    default_code = "run_not_retryable"
+
+
+class StepTimeout(PgflowError, TimeoutError):
+    """A step function ran longer than its step's timeout."""
+
+    default_code = "step_timeout"
+
+
+class DatabaseNotReady(PgflowError):
+    """The database can't be reached, lacks pgmq, or lacks our migrations."""
+
+    default_code = "database_not_ready"
+
+
+class PermanentFailure(PgflowError):
+    """Raised by a step function: the task fails at once, without further attempts."""
+
+    default_code = "permanent_failure"
+
+
+class RetryAfter(PgflowError):
+    """Raised by a step function: try again after ``seconds`` (a number, 0 or more).
+
+    The attempt counts; when it was the last one, the task fails with ``message``.
+    """
+
+    default_code = "retry_after"
+
+    def __init__(self, seconds: float, message: str = "", *, code: str | None = None) -> None:
+        super().__init__(message or f"asked for another try after {seconds} s", code=code)
+        self.seconds = float(seconds)

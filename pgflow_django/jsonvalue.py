@@ -1,0 +1,173 @@
+"""Turn values into JSON text that PostgreSQL can store, or say exactly what stands in the way.
+
+Pure: no Django. One call of the C encoder and a few scans of its text decide about good values;
+only a bad value is walked, to name the path, the type and a way out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+MAX_DEPTH = 64
+
+#: Makes the exception to raise out of its message, e.g. ``InvalidInput`` itself or
+#: ``partial(InvalidInput, code="input_too_large")``.
+Failure = Callable[[str], Exception]
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTAINERS = (dict, list, tuple)
+_PLAIN_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+
+_REMEDIES = {
+    "datetime": "use .isoformat()",
+    "date": "use .isoformat()",
+    "time": "use .isoformat()",
+    "timedelta": "use .total_seconds()",
+    "Decimal": "use str(…) to keep it exact, or float(…)",
+    "UUID": "use str(…)",
+    "set": "use sorted(…) or list(…)",
+    "frozenset": "use sorted(…) or list(…)",
+    "bytes": "decode it, or use base64",
+    "bytearray": "decode it, or use base64",
+    "generator": "use list(…)",
+    "QuerySet": "use list(queryset.values(…))",
+    "ndarray": "use .tolist()",
+    "DataFrame": 'use .to_dict("records")',
+    "function": "call it, or leave it out",
+    "coroutine": "await it first",
+}
+
+
+def encode(
+    value: Any,
+    *,
+    subject: str,
+    not_json: Failure,
+    too_large: Failure | None = None,
+    limit: int | None = None,
+) -> str:
+    """Compact JSON text of ``value`` that ``jsonb`` takes and gives back.
+
+    Dictionary keys that are numbers, booleans or ``None`` become text, as ``json.dumps`` does it.
+
+    ``subject`` begins the message of an error: "The output of step 'fetch'".
+    ``limit`` is in bytes of JSON; ``None`` means no limit.
+
+    Raises ``not_json(message)`` for anything else than JSON, NaN and infinities, ``\\u0000``, lone
+    surrogates, more than 64 levels and integers of more than 4,300 digits; the message names the
+    path (``$.rows[3].when``). Raises ``too_large(message)`` (``not_json`` where it is not given)
+    for more than ``limit`` bytes.
+    """
+    try:
+        text = _encode(value)
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        reason = find_problem(value) or f"{type(error).__name__}: {error}"
+        raise not_json(f"{subject} can't be stored as JSON: {reason}") from None
+    # The scans only suspect (an escaped backslash before "u0000", many brackets side by side):
+    # what they let through is good for certain, and the rest is looked at closely.
+    suspect = "\\u0000" in text or (
+        text.count("[") + text.count("{") > MAX_DEPTH and _is_deep(value)
+    )
+    if suspect and (problem := find_problem(value)):
+        raise not_json(f"{subject} can't be stored as JSON: {problem}")
+    if limit is not None and size > limit:
+        raise (too_large or not_json)(
+            f"{subject} is {size:,} bytes of JSON, but at most {limit:,} are allowed. Store large "
+            "data elsewhere and pass a reference to it."
+        )
+    return text
+
+
+def find_problem(value: Any) -> str | None:
+    """The first thing in ``value`` that can't be stored as JSON, with its path; else ``None``."""
+    return next(_problems(value, "$", ()), None)
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value] if isinstance(value, _CONTAINERS) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, _CONTAINERS)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _problems(value: Any, path: str, above: tuple[int, ...]) -> Iterator[str]:
+    if value is None or isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        if fault := _text_fault(value):
+            yield f"{path} {fault}."
+    elif isinstance(value, int | float):
+        if fault := _number_fault(value):
+            yield f"{path} {fault}."
+    elif not isinstance(value, _CONTAINERS):
+        yield f"{path} {_type_fault(value)}."
+    elif id(value) in above:
+        yield f"{path} contains itself."
+    elif len(above) == MAX_DEPTH:
+        yield f"{path} is nested deeper than {MAX_DEPTH} levels."
+    elif isinstance(value, dict):
+        yield from _dict_problems(value, path, (*above, id(value)))
+    else:
+        for index, item in enumerate(value):
+            yield from _problems(item, f"{path}[{index}]", (*above, id(value)))
+
+
+def _dict_problems(value: dict[Any, Any], path: str, above: tuple[int, ...]) -> Iterator[str]:
+    for key, item in value.items():
+        if isinstance(key, str):
+            fault = _text_fault(key)
+        elif isinstance(key, int | float):
+            fault = _number_fault(key)
+        else:
+            fault = None if key is None else _type_fault(key, remedy="use text as keys")
+        if fault:
+            yield f"{path} has a key that {fault}."
+        else:
+            yield from _problems(item, path + _subscript(key), above)
+
+
+def _subscript(key: Any) -> str:
+    if isinstance(key, str) and _PLAIN_KEY.fullmatch(key):
+        return f".{key}"
+    text = json.dumps(str(key), ensure_ascii=False)
+    return f"[{text}]" if len(text) <= 80 else f'[{text[:60]}…"]'
+
+
+def _text_fault(text: str) -> str | None:
+    if "\0" in text:
+        return "holds the character \\u0000, which PostgreSQL can't store; remove it"
+    if surrogate := _SURROGATE.search(text):
+        return f"holds the lone surrogate \\u{ord(surrogate[0]):04x}, which is not a character"
+    return None
+
+
+def _number_fault(number: float) -> str | None:
+    if isinstance(number, float):
+        return None if math.isfinite(number) else f"is {number!r}, which JSON can't express"
+    try:
+        int.__repr__(number)
+    except ValueError:
+        return "is an integer of too many digits; use text"
+    return None
+
+
+def _type_fault(value: Any, remedy: str | None = None) -> str:
+    kind = type(value)
+    name = kind.__qualname__
+    if kind.__module__ != "builtins":
+        name = f"{kind.__module__}.{name}"
+    remedy = remedy or _REMEDIES.get(kind.__name__)
+    return f"is of type {name}, which is not JSON" + (f"; {remedy}" if remedy else "")

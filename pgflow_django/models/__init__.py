@@ -1,0 +1,35 @@
+"""Models: the guide's definition tables and the runtime tables beside them."""
+
+from __future__ import annotations
+
+from pgflow_django.models.definitions import (
+    Workflow,
+    WorkflowStep,
+    WorkflowStepDependency,
+    WorkflowVersion,
+    WorkflowVersionStep,
+)
+from pgflow_django.models.runtime import (
+    WorkflowClaim,
+    WorkflowRun,
+    WorkflowRunEvent,
+    WorkflowStepState,
+    WorkflowStepTask,
+    WorkflowTaskAttempt,
+    WorkflowWorker,
+)
+
+__all__ = [
+    "Workflow",
+    "WorkflowClaim",
+    "WorkflowRun",
+    "WorkflowRunEvent",
+    "WorkflowStep",
+    "WorkflowStepDependency",
+    "WorkflowStepState",
+    "WorkflowStepTask",
+    "WorkflowTaskAttempt",
+    "WorkflowVersion",
+    "WorkflowVersionStep",
+    "WorkflowWorker",
+]

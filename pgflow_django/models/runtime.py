@@ -1,0 +1,330 @@
+"""What happens: runs, the states of their steps, tasks, attempts, events, workers and claims.
+
+Only the SQL functions write these tables; triggers and constraints refuse illegal states from
+anybody else.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pgtrigger
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from pgflow_django.choices import (
+    RUN_TRANSITIONS,
+    STEP_TRANSITIONS,
+    RunStatus,
+    StepStatus,
+    TaskStatus,
+)
+from pgflow_django.models.definitions import SlugField
+
+_ENDED = Q(status__in=["completed", "failed", "cancelled"])
+
+
+class WorkflowRun(models.Model):
+    """One execution of a flow. Outlives the flow's definition."""
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    workflow_slug = SlugField()
+    version = models.IntegerField()
+    version_id = models.BigIntegerField()
+    status = models.TextField(
+        choices=RunStatus.choices, default=RunStatus.STARTED, db_default=RunStatus.STARTED
+    )
+    input = models.JSONField()
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    remaining_steps = models.IntegerField()
+    key = models.TextField(null=True)  # noqa: DJ001 - null means that the caller gave none
+    parent_run_id = models.UUIDField(null=True)
+    owner_id = models.BigIntegerField(
+        null=True, help_text="the process that runs it by itself; null: any worker"
+    )
+    has_caller_functions = models.BooleanField(default=False, db_default=False)
+    started_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "workflow_runs"
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=RunStatus.values), name="run_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(remaining_steps__gte=0), name="run_remaining_steps_is_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=(_ENDED & Q(ended_at__isnull=False))
+                | (~_ENDED & Q(ended_at__isnull=True)),
+                name="run_has_ended_at_exactly_when_ended",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="completed")
+                | (Q(remaining_steps=0) & Q(output__isnull=False) & Q(error__isnull=True)),
+                name="completed_run_has_output_and_no_step_left",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="failed") | Q(error__isnull=False),
+                name="failed_run_has_an_error",
+            ),
+            models.UniqueConstraint(
+                fields=["workflow_slug", "key"],
+                condition=Q(key__isnull=False),
+                name="run_key_is_unique_per_workflow",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["workflow_slug", "-id"], name="workflow_runs_by_flow"),
+            models.Index(
+                fields=["workflow_slug"],
+                condition=Q(status__in=["started", "paused"]),
+                name="workflow_runs_active",
+            ),
+            models.Index(
+                fields=["owner_id"],
+                condition=Q(owner_id__isnull=False) & Q(status__in=["started", "paused"]),
+                name="workflow_runs_owned",
+            ),
+        ]
+        triggers: ClassVar = [
+            pgtrigger.FSM(
+                name="run_status_moves_as_allowed",
+                field="status",
+                transitions=RUN_TRANSITIONS,
+                condition=pgtrigger.AnyChange("status"),
+            ),
+            pgtrigger.Protect(
+                name="run_facts_are_read_only",
+                operation=pgtrigger.UpdateOf(
+                    "id",
+                    "workflow_slug",
+                    "version",
+                    "version_id",
+                    "input",
+                    "key",
+                    "parent_run_id",
+                    "has_caller_functions",
+                ),
+            ),
+            pgtrigger.Protect(
+                name="active_run_cannot_be_deleted",
+                operation=pgtrigger.Delete,
+                condition=pgtrigger.Q(old__status__in=["started", "paused"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_slug} {self.id}"
+
+
+class WorkflowStepState(models.Model):
+    """A step within a run: what it waits for and how many tasks are left."""
+
+    pk = models.CompositePrimaryKey("run_id", "step_slug")
+    run_id = models.UUIDField()
+    step_slug = SlugField()
+    run = models.ForeignObject(
+        WorkflowRun,
+        on_delete=models.DO_NOTHING,
+        from_fields=["run_id"],
+        to_fields=["id"],
+        related_name="step_states",
+    )
+    step_index = models.IntegerField()
+    status = models.TextField(
+        choices=StepStatus.choices, default=StepStatus.CREATED, db_default=StepStatus.CREATED
+    )
+    remaining_deps = models.IntegerField()
+    remaining_tasks = models.IntegerField(null=True, help_text="null until the step starts")
+    initial_tasks = models.IntegerField(
+        null=True, help_text="how many tasks it has; null until known, 0 for a map over []"
+    )
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "workflow_step_states"
+        ordering: ClassVar = ["run_id", "step_index"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=StepStatus.values), name="step_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(remaining_deps__gte=0), name="step_remaining_deps_is_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(remaining_tasks__isnull=True)
+                | (Q(remaining_tasks__gte=0) & Q(remaining_tasks__lte=F("initial_tasks"))),
+                name="step_remaining_tasks_is_between_0_and_initial_tasks",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="started")
+                | (Q(remaining_deps=0) & Q(remaining_tasks__gt=0) & Q(started_at__isnull=False)),
+                name="started_step_has_tasks_and_waits_for_nothing",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="completed") | (Q(remaining_deps=0) & Q(remaining_tasks=0)),
+                name="completed_step_has_nothing_left",
+            ),
+        ]
+        triggers: ClassVar = [
+            pgtrigger.FSM(
+                name="step_status_moves_as_allowed",
+                field="status",
+                transitions=STEP_TRANSITIONS,
+                condition=pgtrigger.AnyChange("status"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}.{self.step_slug}"
+
+
+class WorkflowStepTask(models.Model):
+    """The unit of work: one call of a step function, with its latest attempt."""
+
+    pk = models.CompositePrimaryKey("run_id", "step_slug", "task_index")
+    run_id = models.UUIDField()
+    step_slug = SlugField()
+    task_index = models.IntegerField()
+    step_state = models.ForeignObject(
+        WorkflowStepState,
+        on_delete=models.DO_NOTHING,
+        from_fields=["run_id", "step_slug"],
+        to_fields=["run_id", "step_slug"],
+        related_name="tasks",
+    )
+    status = models.TextField(choices=TaskStatus.choices, default=TaskStatus.QUEUED)
+    attempts_count = models.IntegerField(default=0, db_default=0)
+    claim_id = models.BigIntegerField(null=True, help_text="the fence: who may settle it")
+    worker = models.TextField(null=True)  # noqa: DJ001 - null until claimed
+    item = models.JSONField(null=True, help_text="the element of a map")
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True, help_text="of the last failed attempt")
+    queued_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "workflow_step_tasks"
+        ordering: ClassVar = ["run_id", "step_slug", "task_index"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(status__in=TaskStatus.values), name="task_status_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(task_index__gte=0), name="task_index_is_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(attempts_count__gte=0), name="task_attempts_count_is_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=(Q(status="started") & Q(claim_id__isnull=False))
+                | (~Q(status="started") & Q(claim_id__isnull=True)),
+                name="task_has_a_claim_exactly_while_started",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status="completed") & Q(output__isnull=False))
+                | (~Q(status="completed") & Q(output__isnull=True)),
+                name="task_has_output_exactly_when_completed",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}.{self.step_slug}[{self.task_index}]"
+
+
+class WorkflowTaskAttempt(models.Model):
+    """An attempt that did not complete, kept with its error."""
+
+    id = models.BigAutoField(primary_key=True)
+    run_id = models.UUIDField()
+    step_slug = SlugField()
+    task_index = models.IntegerField()
+    attempt = models.IntegerField(help_text="1-based")
+    code = models.TextField(help_text="step_failed, step_timeout, worker_lost, …")
+    error_type = models.TextField()
+    error_message = models.TextField()
+    traceback = models.TextField(default="")
+    worker = models.TextField(default="")
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(db_default=Now())
+    retry_at = models.DateTimeField(null=True, help_text="null: it was the last attempt")
+
+    class Meta:
+        db_table = "workflow_task_attempts"
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["run_id", "step_slug", "task_index"], name="workflow_attempts_by_task"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}.{self.step_slug}[{self.task_index}] attempt {self.attempt}"
+
+
+class WorkflowRunEvent(models.Model):
+    """Something worth telling about a run: a warning, a retry, a cancellation, a log line."""
+
+    id = models.BigAutoField(primary_key=True)
+    run_id = models.UUIDField()
+    at = models.DateTimeField(db_default=Now())
+    level = models.TextField(default="info", db_default="info")
+    kind = models.TextField()
+    step_slug = SlugField(null=True)
+    task_index = models.IntegerField(null=True)
+    message = models.TextField()
+    data = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "workflow_run_events"
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [models.Index(fields=["run_id", "id"], name="workflow_events_by_run")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.message}"
+
+
+class WorkflowWorker(models.Model):
+    """A process that claims tasks, and the lease on everything that it holds."""
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.TextField(help_text="in_process or celery")
+    hostname = models.TextField()
+    pid = models.IntegerField()
+    queues = ArrayField(models.TextField(), default=list)
+    functions = ArrayField(
+        models.TextField(), null=True, help_text="what it can run; null: whatever its runs need"
+    )
+    started_at = models.DateTimeField(db_default=Now())
+    lease_until = models.DateTimeField()
+
+    class Meta:
+        db_table = "workflow_workers"
+        ordering: ClassVar = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.hostname}:{self.pid}"
+
+
+class WorkflowClaim(models.Model):
+    """A batch of tasks that a worker took in one go: what to return if it is lost."""
+
+    id = models.BigAutoField(primary_key=True)
+    worker_id = models.BigIntegerField()
+    tasks = models.JSONField(help_text="list of [run_id, step_slug, first task_index, count]")
+    claimed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflow_claims"
+        indexes: ClassVar = [models.Index(fields=["worker_id"], name="workflow_claims_by_worker")]
+
+    def __str__(self) -> str:
+        return f"claim {self.id} of worker {self.worker_id}"

@@ -1,0 +1,264 @@
+"""Migration operations: pgmq, the schema ``pgflow``, its functions and the queues.
+
+Storage layer: imports Django and our ``sql`` package. ``migrate`` prints what was found and done
+(see ``report``); so does the logger ``pgflow_django``.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from django.db import router
+from django.db.migrations.operations.base import Operation, OperationCategory
+
+from pgflow_django.database import place
+from pgflow_django.sql import FROZEN, frozen_before, frozen_functions, frozen_sql, pgmq, signature
+from pgflow_django.sql.pgmq import InstallationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+    from django.db.migrations.state import ProjectState
+
+__all__ = [
+    "CreateQueues",
+    "CreateSchema",
+    "InstallFunctions",
+    "InstallPgmq",
+    "InstallationError",
+    "frozen_sql",
+    "report",
+]
+
+logger = logging.getLogger("pgflow_django")
+
+_MARKER = "Functions of pgflow_django; its migrations make and drop them"
+
+#: What operations did, by database alias, until ``migrate`` has printed it.
+_reports: dict[str, list[str]] = defaultdict(list)
+
+
+class _PostgresOperation(Operation):
+    """Runs where the router lets our app live, which must be PostgreSQL. Changes no state."""
+
+    category = OperationCategory.SQL
+
+    def state_forwards(self, app_label: str, state: ProjectState) -> None:
+        """Models know nothing of it."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Apply it."""
+        if _is_asked_for(app_label, schema_editor):
+            self.apply(schema_editor)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        """Take it back."""
+        if _is_asked_for(app_label, schema_editor):
+            self.revert(schema_editor)
+
+    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Change the database."""
+        raise NotImplementedError
+
+    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Change it back."""
+        raise NotImplementedError
+
+
+def _is_asked_for(app_label: str, schema_editor: BaseDatabaseSchemaEditor) -> bool:
+    connection = schema_editor.connection
+    if not router.allow_migrate(connection.alias, app_label):
+        return False
+    if connection.vendor != "postgresql":
+        raise InstallationError(
+            f"pgflow_django needs PostgreSQL, but the {place(connection.alias)} is "
+            f"{connection.display_name}. Keep the app out of it with allow_migrate() of a database "
+            "router, or point the alias at a PostgreSQL server."
+        )
+    return True
+
+
+class InstallPgmq(_PostgresOperation):
+    """Makes pgmq available: what is there already, else the extension, else its SQL.
+
+    Needs no superuser. Taken back, our queues go, and pgmq too where we installed it and nobody
+    else uses it.
+    """
+
+    reduces_to_sql = False
+    atomic = True
+
+    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Install pgmq, or keep the one that is there. Raises ``InstallationError``."""
+        _note(schema_editor, pgmq.install(schema_editor.connection))
+
+    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Drop what is ours."""
+        _note(schema_editor, pgmq.uninstall(schema_editor.connection))
+
+    def describe(self) -> str:
+        """Say what it does, for ``migrate --plan``."""
+        return "Install pgmq (extension or SQL) unless it is there"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name of a migration that does only this."""
+        return "install_pgmq"
+
+
+class CreateSchema(_PostgresOperation):
+    """Creates the schema ``pgflow``. Taken back, it goes with all that is in it."""
+
+    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Create the schema, unless something else lives under its name."""
+        if not getattr(schema_editor, "collect_sql", False):
+            _refuse_foreign_schema(schema_editor)
+        schema_editor.execute("create schema if not exists pgflow", params=None)
+        schema_editor.execute(f"comment on schema pgflow is '{_MARKER}'", params=None)
+
+    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Drop the schema."""
+        schema_editor.execute("drop schema if exists pgflow cascade", params=None)
+
+    def describe(self) -> str:
+        """Say what it does, for ``migrate --plan``."""
+        return "Create schema pgflow"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name of a migration that does only this."""
+        return "schema_pgflow"
+
+
+def _refuse_foreign_schema(schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Raise if ``pgflow`` holds anything: taking the migration back would destroy it."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "select pg_get_userbyid(n.nspowner), array("
+            "  select c.relname::text from pg_class c where c.relnamespace = n.oid union all"
+            "  select p.proname from pg_proc p where p.pronamespace = n.oid order by 1 limit 5"
+            ") from pg_namespace n where n.nspname = 'pgflow'"
+        )
+        owner, things = cursor.fetchone() or ("", [])
+    if things:
+        raise InstallationError(
+            f'The {place(schema_editor.connection.alias)} has a schema "pgflow" of {owner} that '
+            f"holds {', '.join(things)}. pgflow_django needs that name for itself: rename or drop "
+            "the schema, or give flows another database."
+        )
+
+
+class InstallFunctions(_PostgresOperation):
+    """Installs the functions that are frozen in ``migrations/sql/<number>/functions``.
+
+    Taken back, each gets the text that the migrations before left, or goes with the first of them.
+    An empty file removes its function.
+    """
+
+    def __init__(self, number: str, *, root: Path = FROZEN) -> None:
+        """``number`` names the folder, as in ``0001``."""
+        self.number = number
+        self.root = root
+
+    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Create and replace functions."""
+        self._replace(schema_editor, self._changes())
+
+    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Put back what was there before."""
+        self._replace(schema_editor, [(name, new, old) for name, old, new in self._changes()])
+
+    def _changes(self) -> list[tuple[str, str, str]]:
+        """Give each function's name and its text before and after."""
+        return [
+            (name, frozen_before(self.number, f"functions/{name}.sql", root=self.root), text)
+            for name, text in frozen_functions(self.number, root=self.root).items()
+        ]
+
+    def _replace(
+        self, schema_editor: BaseDatabaseSchemaEditor, changes: list[tuple[str, str, str]]
+    ) -> None:
+        # Bodies of "language sql" may then call functions that come later.
+        schema_editor.execute("set local check_function_bodies = off", params=None)
+        for name, present, wanted in changes:
+            # "create or replace" would leave the old one beside one of another signature.
+            if present and signature(present) != signature(wanted):
+                schema_editor.execute(f"drop function if exists pgflow.{name}", params=None)
+            if wanted:
+                schema_editor.execute(wanted, params=None)
+        schema_editor.execute("set local check_function_bodies = default", params=None)
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        """Give what recreates it, in a squashed migration for instance."""
+        return type(self).__name__, [self.number], {}
+
+    def describe(self) -> str:
+        """Say what it does, for ``migrate --plan``."""
+        return f"Install SQL functions {self.number}"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name of a migration that does only this."""
+        return "functions"
+
+
+class CreateQueues(_PostgresOperation):
+    """Creates queues. Taken back, they go with what they hold."""
+
+    def __init__(self, *names: str) -> None:
+        """``names`` are ours, without pgmq's ``pgflow_``."""
+        self.names = names
+
+    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Create the queues that are missing."""
+        for name in self.names:
+            schema_editor.execute("select pgflow.ensure_queue(%s)", [name])
+
+    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Drop the queues."""
+        for name in self.names:
+            schema_editor.execute("select pgmq.drop_queue(%s)", [pgmq.PREFIX + name])
+
+    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
+        """Give what recreates it, in a squashed migration for instance."""
+        return type(self).__name__, list(self.names), {}
+
+    def describe(self) -> str:
+        """Say what it does, for ``migrate --plan``."""
+        return f"Create queues {', '.join(self.names)}"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name of a migration that does only this."""
+        return "queues_" + "_".join(self.names)
+
+
+def _note(schema_editor: BaseDatabaseSchemaEditor, sentence: str) -> None:
+    alias = schema_editor.connection.alias
+    logger.info("%s: %s", alias, sentence)
+    _reports[alias].append(sentence)
+
+
+def report(*, using: str, verbosity: int, stdout: Any = None, **_: Any) -> None:
+    """Print what the operations found and did: a receiver of ``post_migrate``.
+
+    An operation itself knows neither ``--verbosity`` nor the command's output.
+    """
+    for sentence in _reports.pop(using, ()):
+        if verbosity >= 1 and stdout is not None:
+            stdout.write(f"  {sentence}")

@@ -1,0 +1,336 @@
+"""Drawings of a flow as SVG: whole documents, or the fragments that a page puts together.
+
+There is no script, no ``style`` attribute and no reference to anything outside, and every text is
+escaped. Imports only the standard library and the sibling modules below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pgflow_django.ui import cards
+from pgflow_django.ui.layout import Layout, Node, PlacedEdge, PlacedNode
+from pgflow_django.ui.text import (
+    NAME_FONT,
+    NOTE_FONT,
+    clean_text,
+    clip_dotted_path,
+    clip_text,
+    escape_text,
+)
+from pgflow_django.ui.theme import ICONS, STATUSES, Status, Theme, build_stylesheet
+
+__all__ = [
+    "DrawOptions",
+    "Labels",
+    "Status",
+    "StepState",
+    "Theme",
+    "render_edge",
+    "render_edges",
+    "render_node",
+    "render_nodes",
+    "render_svg",
+]
+
+MARGIN = 32
+EMPTY_SIZE = (240, 60)
+DOT_DISTANCE = 22
+CORNER = 10
+TILE_LEFT, TILE_SIZE = 12, 34
+NAME_LINE, NOTE_LINE = 26, 44
+NAME_LINE_WITH_BAR, NOTE_LINE_WITH_BAR = 22, 38
+BAR_TOP, BAR_HEIGHT = 46, 5
+ACTIVE: frozenset[Status] = frozenset({"running", "retrying"})
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """How a step of a run stands; the counts are of its tasks and shown for map steps.
+
+    ``duration`` and ``note`` ("attempt 2 of 3") are shown as they are.
+    """
+
+    status: Status
+    done: int = 0
+    total: int | None = None
+    failed: int = 0
+    duration: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in STATUSES:
+            raise ValueError(f"{self.status!r} is not one of {', '.join(STATUSES)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The words of a drawing, for translation; a status without an entry is its own word."""
+
+    statuses: Mapping[Status, str] = field(default_factory=dict)
+    step: str = "step"
+    map_step: str = "map step"
+    counts: str = "{done} of {total}"
+    failures: str = "{failed} failed"
+    problem: str = "problem: {problem}"
+    after: str = "after {steps}"
+    empty: str = "No steps yet"
+
+
+@dataclass(frozen=True, slots=True)
+class DrawOptions:
+    """How fragments are drawn.
+
+    ``interactive`` makes steps buttons with ids and ``data-`` attributes for a page's script;
+    ``editable`` adds ports to steps and wide invisible lines, easy to hit, to edges.
+    """
+
+    labels: Labels = field(default_factory=Labels)
+    interactive: bool = False
+    editable: bool = False
+
+
+DEFAULT_OPTIONS = DrawOptions()
+States = Mapping[str, StepState]
+
+
+def render_svg(
+    layout: Layout,
+    title: str,
+    *,
+    states: States | None = None,
+    description: str = "",
+    theme: Theme = "auto",
+    labels: Labels | None = None,
+) -> str:
+    """Return a complete SVG file of a flow, with the states of a run if given."""
+    options = DrawOptions(labels or DEFAULT_OPTIONS.labels)
+    empty = not layout.nodes
+    width, height = EMPTY_SIZE if empty else (layout.width, layout.height)
+    left, top, width, height = -MARGIN, -MARGIN, width + 2 * MARGIN, height + 2 * MARGIN
+    area = f'x="{left}" y="{top}" width="{width}" height="{height}"'
+    name = escape_text(title)
+    return "".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="{left} {top} {width} {height}" role="group" aria-label="{name}">'
+            f"<title>{name}</title>",
+            f"<desc>{escape_text(description)}</desc>" if description else "",
+            f"<style>{build_stylesheet(theme)}</style>",
+            f'<defs><pattern id="pgf-dots" width="{DOT_DISTANCE}" height="{DOT_DISTANCE}" '
+            'patternUnits="userSpaceOnUse"><circle class="pgf-dot" cx="2" cy="2" r="1.2"/>'
+            "</pattern></defs>",
+            f'<rect class="pgf-canvas" {area}/><rect {area} fill="url(#pgf-dots)"/>',
+            _render_empty(options.labels) if empty else "",
+            f'<g aria-hidden="true">{render_edges(layout, states, options=options)}</g>',
+            f"<g>{render_nodes(layout, states, options=options)}</g></svg>\n",
+        ]
+    )
+
+
+def _render_empty(labels: Labels) -> str:
+    x, y = EMPTY_SIZE[0] // 2, EMPTY_SIZE[1] // 2 + 4
+    text = escape_text(labels.empty)
+    return f'<text class="pgf-note" x="{x}" y="{y}" text-anchor="middle">{text}</text>'
+
+
+def render_edges(
+    layout: Layout, states: States | None = None, *, options: DrawOptions = DEFAULT_OPTIONS
+) -> str:
+    """Return the edges of a layout as SVG groups; draw them below the nodes."""
+    known = states or {}
+    return "".join(
+        [render_edge(edge, known.get(edge.target), options=options) for edge in layout.edges]
+    )
+
+
+def render_edge(
+    edge: PlacedEdge, state: StepState | None = None, *, options: DrawOptions = DEFAULT_OPTIONS
+) -> str:
+    """Return one edge as an SVG group; it is active while its target, in ``state``, runs."""
+    names = "pgf-edge pgf-active" if state and state.status in ACTIVE else "pgf-edge"
+    extra = hit = ""
+    if options.interactive:
+        source, target = escape_text(edge.source), escape_text(edge.target)
+        extra = f' id="pgf-edge-{source}-{target}" data-source="{source}" data-target="{target}"'
+    if options.editable:
+        hit = f'<path class="pgf-hit" d="{edge.path}"/>'
+    return (
+        f'<g class="{names}"{extra}>{hit}<path class="pgf-line" d="{edge.path}"/>'
+        f'<path class="pgf-arrow" d="{edge.arrow}"/></g>'
+    )
+
+
+def render_nodes(
+    layout: Layout, states: States | None = None, *, options: DrawOptions = DEFAULT_OPTIONS
+) -> str:
+    """Return the cards of a layout as SVG groups, in reading order."""
+    known = states or {}
+    return "".join(
+        [render_node(node, known.get(node.slug), options=options) for node in layout.nodes]
+    )
+
+
+def render_node(
+    placed: PlacedNode,
+    state: StepState | None = None,
+    *,
+    options: DrawOptions = DEFAULT_OPTIONS,
+    problem: str = "",
+    attributes: Mapping[str, str] | None = None,
+) -> str:
+    """Return one step's card as an SVG group.
+
+    ``problem`` marks a step that is not valid; ``attributes`` are added to the group.
+    """
+    node, labels = placed.node, options.labels
+    kind = "map" if node.kind == "map" else "single"
+    names = f"pgf-node pgf-{kind}" + (f" pgf-{state.status}" if state else "")
+    icon = ICONS[state.status if state else kind]
+    label, tooltip = _describe(node, state, problem, labels)
+    return (
+        f'<g class="{names}{" pgf-bad" if problem else ""}"'
+        f' transform="translate({placed.x} {placed.y})"'
+        f"{_list_attributes(placed, options, attributes)}"
+        f' aria-label="{label}"><title>{tooltip}</title>{_describe_order(node, options)}'
+        f"{_render_sheets(kind, placed.width, placed.height)}"
+        f'<rect class="pgf-tile" x="{TILE_LEFT}" y="13" width="{TILE_SIZE}" height="{TILE_SIZE}"'
+        f' rx="9"/><g transform="translate({TILE_LEFT + TILE_SIZE // 2} {placed.height // 2})">'
+        f'<path class="pgf-icon" d="{icon}"/></g>{_render_texts(placed, state, labels)}'
+        f"{_render_problem(problem, placed.width)}{_render_ports(placed, options)}</g>"
+    )
+
+
+def _list_attributes(
+    placed: PlacedNode, options: DrawOptions, attributes: Mapping[str, str] | None
+) -> str:
+    if options.interactive:
+        slug = escape_text(placed.slug)
+        dependencies = escape_text(" ".join(placed.node.depends_on))
+        listed = (
+            f' id="pgf-step-{slug}" data-slug="{slug}" data-deps="{dependencies}"'
+            f' data-rank="{placed.rank}" data-order="{placed.order}" role="button" tabindex="-1"'
+        )
+    else:
+        listed = ' role="img"'
+    for name, value in (attributes or {}).items():
+        listed += f' {name}="{escape_text(value)}"'
+    return listed
+
+
+def _describe(
+    node: Node, state: StepState | None, problem: str, labels: Labels
+) -> tuple[str, str]:
+    """Return a step's accessible name and its tooltip, in full and escaped."""
+    kind = labels.map_step if node.kind == "map" else labels.step
+    facts = _list_facts(node, state, labels) if state else []
+    if problem:
+        facts.append(labels.problem.format(problem=problem))
+    tooltip = [node.name, node.subtitle, " · ".join(facts)]
+    return (
+        escape_text(", ".join([node.name, kind, *facts])),
+        "\n".join(escape_text(line) for line in tooltip if line),
+    )
+
+
+def _describe_order(node: Node, options: DrawOptions) -> str:
+    """Return what a step waits for, as a description: in the name it would confuse searches."""
+    if not (options.interactive and node.depends_on):
+        return ""
+    after = options.labels.after.format(steps=", ".join(node.depends_on))
+    return f"<desc>{escape_text(after)}</desc>"
+
+
+def _render_sheets(kind: str, width: int, height: int) -> str:
+    size = f'width="{width}" height="{height}" rx="{CORNER}"'
+    card = f'<rect class="pgf-card" {size}/>'
+    if kind != "map":
+        return card
+    offset = cards.STACK_OFFSET
+    return f'<rect class="pgf-stack" x="{offset}" y="{offset}" {size}/>{card}'
+
+
+def _render_texts(placed: PlacedNode, state: StepState | None, labels: Labels) -> str:
+    node = placed.node
+    room = placed.width - cards.TEXT_LEFT - cards.TEXT_RIGHT
+    bar, name_y, note_y = "", NAME_LINE, NOTE_LINE
+    if state:
+        note = _fit_facts(node, state, room, labels)
+        if node.kind == "map" and state.total:
+            bar = _render_bar(state, state.total, room)
+            name_y, note_y = NAME_LINE_WITH_BAR, NOTE_LINE_WITH_BAR
+    else:
+        note = clip_dotted_path(clean_text(node.subtitle), room, NOTE_FONT)
+        name_y = name_y if note else placed.height // 2 + 5
+    name = clip_text(clean_text(node.name), room, NAME_FONT)
+    texts = f'<text class="pgf-name" x="{cards.TEXT_LEFT}" y="{name_y}">{escape_text(name)}</text>'
+    if note:
+        texts += (
+            f'<text class="pgf-note" x="{cards.TEXT_LEFT}" y="{note_y}">{escape_text(note)}</text>'
+        )
+    return texts + bar
+
+
+def _list_facts(node: Node, state: StepState, labels: Labels) -> list[str]:
+    """Return everything that is known of a step: its status first, its duration last."""
+    word, counts, failures = _find_words(node, state, labels)
+    return [fact for fact in (word, counts, failures, state.note, state.duration) if fact]
+
+
+def _find_words(node: Node, state: StepState, labels: Labels) -> tuple[str, str, str]:
+    word, counts, failures = labels.statuses.get(state.status, state.status), "", ""
+    if node.kind == "map" and state.total is not None:
+        counts = labels.counts.format(done=state.done, total=state.total)
+        failures = labels.failures.format(failed=state.failed) if state.failed else ""
+    return word, counts, failures
+
+
+def _fit_facts(node: Node, state: StepState, room: float, labels: Labels) -> str:
+    """Return the most telling choice of a step's facts that fits on its line."""
+    word, counts, failures = _find_words(node, state, labels)
+    choices = (
+        (word, counts, failures, state.note, state.duration),
+        (word, counts, failures, state.note),
+        (word, counts, failures),
+        (counts, failures) if failures else (word, counts),
+        (word, failures),
+        (word,),
+    )
+    note = ""
+    for choice in choices:
+        note = clean_text(" · ".join(fact for fact in choice if fact))
+        if NOTE_FONT.measure(note) <= room:
+            return note
+    return clip_text(note, room, NOTE_FONT)
+
+
+def _render_bar(state: StepState, total: int, room: int) -> str:
+    """Return a map step's progress: finished tasks, and behind their end the failed ones."""
+    done = min(max(state.done, 0), total)
+    failed = min(max(state.failed, 0), total - done)
+    bars = [("track", total), ("lost", done + failed if failed else 0), ("done", done)]
+    return "".join(
+        f'<rect class="pgf-{name}" x="{cards.TEXT_LEFT}" y="{BAR_TOP}"'
+        f' width="{round(room * tasks / total, 1):g}" height="{BAR_HEIGHT}" rx="2.5"/>'
+        for name, tasks in bars
+        if tasks
+    )
+
+
+def _render_problem(problem: str, width: int) -> str:
+    if not problem:
+        return ""
+    return (
+        f'<circle class="pgf-warning" cx="{width - 6}" cy="6" r="9"/>'
+        f'<text class="pgf-warning-mark" x="{width - 6}" y="10">!</text>'
+    )
+
+
+def _render_ports(placed: PlacedNode, options: DrawOptions) -> str:
+    if not options.editable:
+        return ""
+    return "".join(
+        f'<circle class="pgf-port pgf-{name}" cx="{x - placed.x}" cy="{y - placed.y}" r="{radius}"/>'
+        for name, (x, y), radius in (("in", placed.inlet, 4), ("out", placed.outlet, 6))
+    )

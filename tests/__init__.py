@@ -1,0 +1,1 @@
+"""Tests of pgflow_django and of the demo site; not shipped."""
