@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+# Imported, it allows Meta.triggers: a site that forgot to install it gets a check, no traceback.
+import pgtrigger.apps  # noqa: F401
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -15,5 +18,12 @@ class PgflowConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Discover ``steps.py`` of the installed apps, as the admin does with ``admin.py``."""
+        """Discover ``steps.py`` of the installed apps, as the admin does with ``admin.py``.
+
+        Also register the system checks, and let ``migrate`` tell what became of pgmq.
+        """
+        from pgflow_django import checks  # noqa: F401 - importing it registers them
+        from pgflow_django.operations import report
+
+        post_migrate.connect(report, sender=self)
         autodiscover_modules("steps")

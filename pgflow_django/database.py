@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import Error, OperationalError, connections
 
@@ -28,6 +28,13 @@ _OUT_OF_SPACE = frozenset({"53100", "58030"})
 _NO_CONNECTION = re.compile(r"08...|53300|57P0[1235]")
 
 
+class Trouble(NamedTuple):
+    """What is wrong, and how to mend it."""
+
+    what: str
+    mend: str
+
+
 @contextmanager
 def database_errors(using: str) -> Iterator[None]:
     """Turn what only an operator can mend into ``DatabaseNotReady``; let all else pass.
@@ -37,66 +44,72 @@ def database_errors(using: str) -> Iterator[None]:
     try:
         yield
     except Error as error:
-        message = explain(error, using)
-        if message is None:
+        trouble = explain(error, using)
+        if trouble is None:
             raise
-        raise DatabaseNotReady(message) from error
+        raise DatabaseNotReady(" ".join(trouble)) from error
 
 
-def explain(error: Error, using: str) -> str | None:
-    """What is wrong with the database of this alias, where, and what to run; or ``None``."""
+def explain(error: Error, using: str) -> Trouble | None:
+    """Say what is wrong with the database of this alias, if it is that which raised the error."""
     cause = error.__cause__ or error
     sqlstate: str | None = getattr(cause, "sqlstate", None)
-    reason = _reason(cause)
     if not isinstance(error, OperationalError) and sqlstate is None:
         return None
     if not hasattr(cause, "sqlstate"):
         # Not the driver's: whoever starts the server (the demo site) knows better than we do.
-        return f"No connection to {place(using)}: {cause}"
-    if sqlstate is None:
-        return _no_connection(reason, using)
-    if _NO_CONNECTION.fullmatch(sqlstate):
-        return _no_connection(reason, using)
+        return Trouble(f"No connection to the {place(using)}.", str(cause))
+    reason = _reason(cause)
+    if sqlstate is None or _NO_CONNECTION.fullmatch(sqlstate):
+        return Trouble(f"No connection to the {place(using)}: {reason}.", _connect(reason, using))
     if sqlstate == _READ_ONLY:
-        return (
-            f"The {place(using)} is read-only: {reason}. Flows need to write: point the alias at "
-            "the primary server, or switch default_transaction_read_only off."
+        return Trouble(
+            f"The {place(using)} is read-only: {reason}.",
+            "Point the alias at the primary server, or switch default_transaction_read_only off.",
         )
     if sqlstate in _OUT_OF_SPACE:
-        return (
-            f"The server of the {place(using)} can't write to its disk: {reason}. "
-            "Free some space there, then try again; what was committed is safe."
+        return Trouble(
+            f"The server of the {place(using)} can't write to its disk: {reason}.",
+            "Free some space there, then try again; what was committed is safe.",
         )
-    if not _OURS.search(reason):
-        return None
+    return _explain_ours(sqlstate, reason, using) if _OURS.search(reason) else None
+
+
+def _explain_ours(sqlstate: str, reason: str, using: str) -> Trouble | None:
     if sqlstate in _UNDEFINED:
-        return (
-            f"The {place(using)} lacks what pgflow_django's migrations install: {reason}. "
+        return Trouble(
+            f"The {place(using)} lacks what pgflow_django's migrations install: {reason}.",
             f"Run `{migrate_command(using)}`; if that has nothing to do, "
-            f"`{doctor_command(using)} --repair` puts back what was removed by hand."
+            f"`{doctor_command(using)} --repair` puts back what was removed by hand.",
         )
     if sqlstate == _FORBIDDEN:
-        return (
-            f"The role may not use what pgflow_django installed in the {place(using)}: {reason}. "
-            "Connect as the role that ran the migrations, or let that role grant the rights."
+        return Trouble(
+            f"The role may not use what pgflow_django installed in the {place(using)}: {reason}.",
+            "Connect as the role that ran the migrations, or let that role grant the rights.",
         )
     return None
 
 
 def place(using: str) -> str:
-    """Where an alias points, as messages say it; never with the password."""
-    settings = connections[using].settings_dict
-    options = settings.get("OPTIONS") or {}
-    host = settings.get("HOST") or options.get("host")
+    """Say where an alias points, as messages do; never with the password."""
+    connection = connections[using]
+    settings = connection.settings_dict
+    details = [f'alias "{using}"']
+    if connection.vendor == "postgresql":
+        options = settings.get("OPTIONS") or {}
+        details.append(_where(settings.get("HOST") or options.get("host"), settings))
+        user = settings.get("USER") or options.get("user")
+        details.extend([f'user "{user}"'] if user else [])
+    return f'database "{settings.get("NAME") or ""}" ({", ".join(details)})'
+
+
+def _where(host: Any, settings: dict[str, Any]) -> str:
+    service = (settings.get("OPTIONS") or {}).get("service")
     if not host:
-        where = f"service {options['service']}" if options.get("service") else "local socket"
-    elif str(host).startswith("/"):
-        where = f"socket in {host}"
-    else:
-        where = f"host {host}:{settings.get('PORT') or 5432}"
-    user = settings.get("USER") or options.get("user")
-    as_user = f', user "{user}"' if user else ""
-    return f'database "{settings.get("NAME") or ""}" (alias "{using}", {where}{as_user})'
+        return f"service {service}" if service else "local socket"
+    if str(host).startswith("/"):
+        return f"socket in {host}"
+    return f"host {host}:{settings.get('PORT') or 5432}"
 
 
 def migrate_command(using: str) -> str:
@@ -113,21 +126,20 @@ def _database_option(using: str) -> str:
     return "" if using == "default" else f" --database {using}"
 
 
-def _no_connection(reason: str, using: str) -> str:
+def _connect(reason: str, using: str) -> str:
+    """Say how to get a connection. The server's words may be in any language, so know little."""
     name = connections[using].settings_dict.get("NAME") or ""
     setting = f'DATABASES["{using}"]'
     if f'database "{name}" does not exist' in reason:
-        remedy = f"Create it (`createdb {name}`), then run `{migrate_command(using)}`."
-    elif re.search(r"authentication|password|\brole\b|pg_hba", reason):
-        remedy = f"Correct USER and PASSWORD of {setting} (in the demo site: DATABASE_URL)."
-    elif re.search(r"too many|remaining connection slots", reason):
-        remedy = "Close connections, or raise max_connections of the server."
-    else:
-        remedy = (
-            f"Start the server or correct {setting} (in the demo site: DATABASE_URL; with that "
-            "unset, `make demo` brings a server of its own)."
-        )
-    return f"No connection to {place(using)}: {reason}. {remedy}"
+        return f"Create it (`createdb {name}`), then run `{migrate_command(using)}`."
+    if re.search(r"authentication|password|\brole\b|pg_hba", reason):
+        return f"Correct USER and PASSWORD of {setting} (in the demo site: DATABASE_URL)."
+    if re.search(r"too many|connection slots", reason):
+        return "Close connections, or raise max_connections of the server."
+    return (
+        f"Start the server or correct {setting} (in the demo site: DATABASE_URL; with that unset, "
+        "`make demo` brings a server of its own)."
+    )
 
 
 def _reason(error: BaseException) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, OperationalError, connections
+from django.db import DatabaseError, OperationalError, connections, transaction
 
 from pgflow_django.conf import settings
 from pgflow_django.database import database_errors
@@ -80,12 +81,15 @@ def start_flow(
     Raises ``WorkflowNotFound``, ``WorkflowConflict`` (inactive, without steps), ``InvalidInput``
     (a root map over what is no array) and ``WorkflowOutdated``.
     """
+    in_atomic = connections[using].in_atomic_block
     try:
-        return _call(
-            "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s)",
-            [workflow_slug, inputs_json, key, owner, has_caller_functions, parent, fingerprint],
-            using,
-        )
+        # The savepoint keeps a refusal from breaking the caller's transaction.
+        with transaction.atomic(using) if in_atomic else nullcontext():
+            return _call(
+                "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s)",
+                [workflow_slug, inputs_json, key, owner, has_caller_functions, parent, fingerprint],
+                using,
+            )
     except DatabaseError as error:
         raise _start_error(error, workflow_slug) from error
 
@@ -93,17 +97,20 @@ def start_flow(
 def settle_and_claim(
     worker: int | None,
     results_json: str | None,
-    finished: Sequence[int],
+    claim: int | None,
     wanted: int,
     *,
     using: str,
     run: UUID | None = None,
     poll: bool = True,
 ) -> Settled:
-    """Settle completed tasks and claim up to ``wanted`` others, in one round trip and commit."""
+    """Settle completed tasks and claim up to ``wanted`` others, in one round trip and commit.
+
+    ``claim`` is the caller's claim, to be used again, once nothing of it is left to run.
+    """
     answer = _call(
-        "select pgflow.settle_and_claim(%s, %s::jsonb, %s::bigint[], %s, %s, %s)",
-        [worker, results_json, list(finished) or None, wanted, run, poll],
+        "select pgflow.settle_and_claim(%s, %s::jsonb, %s, %s, %s, %s)",
+        [worker, results_json, claim, wanted, run, poll],
         using,
     )
     if answer is None:
@@ -120,22 +127,14 @@ def settle_and_claim(
     )
 
 
-def fail_tasks(failures: Sequence[dict[str, Any]], finished: Sequence[int], *, using: str) -> int:
+def fail_tasks(failures: Sequence[dict[str, Any]], *, using: str) -> int:
     """End failed attempts (see ``fail_tasks.sql`` for their keys); how many of them counted."""
-    return _call(
-        "select pgflow.fail_tasks(%s::jsonb, %s::bigint[])",
-        [json.dumps(list(failures)), list(finished)],
-        using,
-    )
+    return _call("select pgflow.fail_tasks(%s::jsonb)", [json.dumps(list(failures))], using)
 
 
-def release_tasks(tasks: Sequence[dict[str, Any]], finished: Sequence[int], *, using: str) -> int:
+def release_tasks(tasks: Sequence[dict[str, Any]], *, using: str) -> int:
     """Hand back claimed tasks that have not begun; how many were still the caller's."""
-    return _call(
-        "select pgflow.release_tasks(%s::jsonb, %s::bigint[])",
-        [json.dumps(list(tasks)), list(finished)],
-        using,
-    )
+    return _call("select pgflow.release_tasks(%s::jsonb)", [json.dumps(list(tasks))], using)
 
 
 def cancel_run(run: UUID, reason: str, *, using: str) -> str | None:
@@ -187,9 +186,19 @@ def remove_worker(worker: int, *, using: str) -> None:
     _call("select pgflow.remove_worker(%s)", [worker], using)
 
 
-def next_visible(queues: Sequence[str], *, using: str, run: UUID | None = None) -> float | None:
-    """Seconds until the next message of these queues is due, ``None`` where there is none."""
-    return _call("select pgflow.next_visible(%s::text[], %s)", [list(queues), run], using)
+def list_queues(*, using: str) -> list[str]:
+    """Every queue that a worker may serve."""
+    return _call("select pgflow.list_queues()", [], using)
+
+
+def release_claims(claims: Sequence[int], *, using: str) -> int:
+    """Hand back whatever these claims still cover, and forget them; how many tasks that were."""
+    return _call("select pgflow.release_claims(%s::bigint[])", [list(claims)], using)
+
+
+def next_visible(worker: int, *, using: str, run: UUID | None = None) -> float | None:
+    """Seconds until the next message that a worker could take is due, ``None`` for none."""
+    return _call("select pgflow.next_visible(%s, %s)", [worker, run], using)
 
 
 def _call(sql: str, params: list[Any], using: str) -> Any:

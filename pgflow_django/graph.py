@@ -32,6 +32,8 @@ def is_valid_slug(slug: object) -> bool:
 
 def slug_fault(slug: object) -> str | None:
     """What is wrong with ``slug``, as the end of a sentence that begins with it; else ``None``."""
+    if slug is None:
+        return "is missing"
     if not isinstance(slug, str):
         return f"is {type(slug).__name__}, not text"
     if not slug:
@@ -71,20 +73,22 @@ def topological_order(depends_on: Graph) -> list[str]:
 def find_cycle(depends_on: Graph) -> list[str] | None:
     """One cycle as the path of its steps, each before the one that waits for it; else ``None``.
 
-    The first step comes again at the end: ``["a", "b", "a"]``.
+    It begins with the step of it that was defined first, which comes again at the end:
+    ``["a", "b", "a"]``.
     """
     stuck = depends_on.keys() - set(topological_order(depends_on))
     if not stuck:
         return None
     # Each stuck step waits for another stuck step: going back along them must meet one twice.
     step = next(step for step in depends_on if step in stuck)
-    position: dict[str, int] = {}
-    while step not in position:
-        position[step] = len(position)
-        step = next(dep for dep in depends_on[step] if dep in stuck)
-    cycle = list(position)[position[step] :]
-    cycle.reverse()
-    return [*cycle, cycle[0]]
+    path: dict[str, None] = {}
+    while step not in path:
+        path[step] = None
+        step = next(dependency for dependency in depends_on[step] if dependency in stuck)
+    way_back = list(path)
+    cycle = way_back[way_back.index(step) :][::-1]
+    first = next(cycle.index(step) for step in depends_on if step in cycle)
+    return [*cycle[first:], *cycle[: first + 1]]
 
 
 def known_dependencies(depends_on: Graph, step: str) -> list[str]:
@@ -105,6 +109,6 @@ def nearest_names(name: object, names: Iterable[str], limit: int = 3) -> list[st
 
 
 def did_you_mean(suggestions: Collection[str]) -> str:
-    """ " Did you mean 'a' or 'b'?", to be put behind a sentence; empty without suggestions."""
-    quoted = " or ".join(repr(suggestion) for suggestion in suggestions)
+    """The sentence `` Did you mean "a" or "b"?``, to stand behind another; empty without names."""
+    quoted = " or ".join(f'"{suggestion}"' for suggestion in suggestions)
     return f" Did you mean {quoted}?" if quoted else ""

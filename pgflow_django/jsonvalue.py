@@ -104,16 +104,9 @@ def _is_deep(value: Any) -> bool:
 
 
 def _problems(value: Any, path: str, above: tuple[int, ...]) -> Iterator[str]:
-    if value is None or isinstance(value, bool):
-        return
-    if isinstance(value, str):
-        if fault := _text_fault(value):
+    if not isinstance(value, _CONTAINERS):
+        if fault := _scalar_fault(value):
             yield f"{path} {fault}."
-    elif isinstance(value, int | float):
-        if fault := _number_fault(value):
-            yield f"{path} {fault}."
-    elif not isinstance(value, _CONTAINERS):
-        yield f"{path} {_type_fault(value)}."
     elif id(value) in above:
         yield f"{path} contains itself."
     elif len(above) == MAX_DEPTH:
@@ -127,13 +120,7 @@ def _problems(value: Any, path: str, above: tuple[int, ...]) -> Iterator[str]:
 
 def _dict_problems(value: dict[Any, Any], path: str, above: tuple[int, ...]) -> Iterator[str]:
     for key, item in value.items():
-        if isinstance(key, str):
-            fault = _text_fault(key)
-        elif isinstance(key, int | float):
-            fault = _number_fault(key)
-        else:
-            fault = None if key is None else _type_fault(key, remedy="use text as keys")
-        if fault:
+        if fault := _scalar_fault(key, remedy="use text as keys"):
             yield f"{path} has a key that {fault}."
         else:
             yield from _problems(item, path + _subscript(key), above)
@@ -146,7 +133,18 @@ def _subscript(key: Any) -> str:
     return f"[{text}]" if len(text) <= 80 else f'[{text[:60]}…"]'
 
 
-def _text_fault(text: str) -> str | None:
+def _scalar_fault(value: Any, remedy: str | None = None) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        return text_fault(value)
+    if isinstance(value, int | float):
+        return _number_fault(value)
+    return _type_fault(value, remedy)
+
+
+def text_fault(text: str) -> str | None:
+    """What keeps PostgreSQL from storing ``text``, as the end of a sentence; else ``None``."""
     if "\0" in text:
         return "holds the character \\u0000, which PostgreSQL can't store; remove it"
     if surrogate := _SURROGATE.search(text):

@@ -14,10 +14,12 @@ from django.db import router
 from django.db.migrations.operations.base import Operation, OperationCategory
 
 from pgflow_django.database import place
-from pgflow_django.sql import FROZEN, frozen_before, frozen_functions, frozen_sql, pgmq, signature
-from pgflow_django.sql.pgmq import InstallationError
+from pgflow_django.sql import FROZEN, frozen_before, frozen_functions, frozen_sql, signature
+from pgflow_django.sql.pgmq import PREFIX, inspect
+from pgflow_django.sql.pgmq_install import InstallationError, install, uninstall
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
@@ -35,8 +37,6 @@ __all__ = [
 
 logger = logging.getLogger("pgflow_django")
 
-_MARKER = "Functions of pgflow_django; its migrations make and drop them"
-
 #: What operations did, by database alias, until ``migrate`` has printed it.
 _reports: dict[str, list[str]] = defaultdict(list)
 
@@ -53,8 +53,8 @@ class _PostgresOperation(Operation):
         self,
         app_label: str,
         schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,  # noqa: ARG002
     ) -> None:
         """Apply it."""
         if _is_asked_for(app_label, schema_editor):
@@ -64,8 +64,8 @@ class _PostgresOperation(Operation):
         self,
         app_label: str,
         schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,
-        to_state: ProjectState,
+        from_state: ProjectState,  # noqa: ARG002
+        to_state: ProjectState,  # noqa: ARG002
     ) -> None:
         """Take it back."""
         if _is_asked_for(app_label, schema_editor):
@@ -105,11 +105,11 @@ class InstallPgmq(_PostgresOperation):
 
     def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
         """Install pgmq, or keep the one that is there. Raises ``InstallationError``."""
-        _note(schema_editor, pgmq.install(schema_editor.connection))
+        _note(schema_editor, install(schema_editor.connection))
 
     def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
         """Drop what is ours."""
-        _note(schema_editor, pgmq.uninstall(schema_editor.connection))
+        _note(schema_editor, uninstall(schema_editor.connection))
 
     def describe(self) -> str:
         """Say what it does, for ``migrate --plan``."""
@@ -129,7 +129,6 @@ class CreateSchema(_PostgresOperation):
         if not getattr(schema_editor, "collect_sql", False):
             _refuse_foreign_schema(schema_editor)
         schema_editor.execute("create schema if not exists pgflow", params=None)
-        schema_editor.execute(f"comment on schema pgflow is '{_MARKER}'", params=None)
 
     def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
         """Drop the schema."""
@@ -203,10 +202,6 @@ class InstallFunctions(_PostgresOperation):
                 schema_editor.execute(wanted, params=None)
         schema_editor.execute("set local check_function_bodies = default", params=None)
 
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        """Give what recreates it, in a squashed migration for instance."""
-        return type(self).__name__, [self.number], {}
-
     def describe(self) -> str:
         """Say what it does, for ``migrate --plan``."""
         return f"Install SQL functions {self.number}"
@@ -220,7 +215,7 @@ class InstallFunctions(_PostgresOperation):
 class CreateQueues(_PostgresOperation):
     """Creates queues. Taken back, they go with what they hold."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         """``names`` are ours, without pgmq's ``pgflow_``."""
         self.names = names
 
@@ -231,12 +226,10 @@ class CreateQueues(_PostgresOperation):
 
     def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
         """Drop the queues."""
+        if inspect(schema_editor.connection).state == "missing":
+            return
         for name in self.names:
-            schema_editor.execute("select pgmq.drop_queue(%s)", [pgmq.PREFIX + name])
-
-    def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
-        """Give what recreates it, in a squashed migration for instance."""
-        return type(self).__name__, list(self.names), {}
+            schema_editor.execute("select pgmq.drop_queue(%s)", [PREFIX + name])
 
     def describe(self) -> str:
         """Say what it does, for ``migrate --plan``."""

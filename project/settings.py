@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",  # Django 6.1 asks for it where a model has an ArrayField
     "django.contrib.staticfiles",
 ]
 

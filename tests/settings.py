@@ -18,7 +18,7 @@ from project.settings import TEMPLATES as SITE_TEMPLATES
 from project.settings import TIME_ZONE as TIME_ZONE
 from project.settings import USE_TZ as USE_TZ
 
-SECRET_KEY = "tests keep no secrets"  # noqa: S105
+SECRET_KEY = "tests keep no secrets"
 ALLOWED_HOSTS = ["testserver"]
 ROOT_URLCONF = "tests.urls"
 TEMPLATES: list[dict[str, Any]] = [{**SITE_TEMPLATES[0], "DIRS": []}]

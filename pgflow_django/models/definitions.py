@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models import F, Q
+from django.db.models.functions import Length, Now
+from django.db.models.lookups import Exact, LessThanOrEqual
 
+from pgflow_django import options
 from pgflow_django.choices import Origin, StepType
+from pgflow_django.graph import MAX_SLUG_LENGTH, RESERVED_SLUGS, SLUG_PATTERN
+from pgflow_django.models import definition_triggers as triggers
 
 
 class SlugField(models.TextField):  # type: ignore[type-arg]
@@ -17,6 +23,21 @@ class SlugField(models.TextField):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("db_collation", "C")
         super().__init__(*args, **kwargs)
+
+
+def _is_slug(column: str) -> Q:
+    matches = Q(**{f"{column}__regex": f"^{SLUG_PATTERN}$"})
+    is_short = LessThanOrEqual(Length(column), MAX_SLUG_LENGTH)
+    return matches & Q(is_short) & ~Q(**{f"{column}__in": sorted(RESERVED_SLUGS)})
+
+
+def _is_queue(column: str) -> Q:
+    matches = Q(**{f"{column}__regex": f"^{options.QUEUE_PATTERN}$"})
+    return matches & ~Q(**{column: options.RESERVED_QUEUE})
+
+
+def _check(name: str, condition: Any) -> models.CheckConstraint:
+    return models.CheckConstraint(condition=condition, name=name)
 
 
 class Workflow(models.Model):
@@ -43,6 +64,40 @@ class Workflow(models.Model):
     class Meta:
         db_table = "workflows"
         ordering: ClassVar = ["-created_at", "workflow_slug"]
+        constraints: ClassVar = [
+            _check("workflow_slug_follows_the_slug_rule", _is_slug("workflow_slug")),
+            _check("workflow_max_attempts_is_in_range", Q(max_attempts__range=options.ATTEMPTS)),
+            _check("workflow_timeout_is_in_range", Q(timeout__range=options.TIMEOUT)),
+            _check("workflow_base_delay_is_in_range", Q(base_delay__range=options.DELAY)),
+            _check("workflow_queue_follows_the_queue_rule", _is_queue("queue")),
+            _check(
+                "workflow_description_is_not_too_long",
+                LessThanOrEqual(Length("description"), options.MAX_DESCRIPTION),
+            ),
+            _check(
+                "workflow_input_schema_is_an_object",
+                Q(input_schema__isnull=True)
+                | Exact(
+                    models.Func(
+                        "input_schema",
+                        function="jsonb_typeof",
+                        output_field=models.TextField(),
+                    ),
+                    "object",
+                ),
+            ),
+            _check("workflow_version_is_positive", Q(version__gte=1)),
+            _check("workflow_origin_is_known", Q(origin__in=Origin.values)),
+        ]
+        triggers: ClassVar = [
+            triggers.NUMBER_NEW_FLOW,
+            triggers.NUMBER_CHANGED_FLOW,
+            triggers.KEEP_ACTIVE_FLOW,
+            triggers.CHECK_DEFINITION,
+            pgtrigger.ReadOnly(
+                name="workflow_key_is_read_only", fields=["workflow_slug", "created_at"]
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.workflow_slug
@@ -78,6 +133,37 @@ class WorkflowStep(models.Model):
     class Meta:
         db_table = "workflow_steps"
         ordering: ClassVar = ["workflow_slug", "step_index"]
+        constraints: ClassVar = [
+            _check("step_slug_follows_the_slug_rule", _is_slug("step_slug")),
+            _check("step_type_is_known", Q(step_type__in=StepType.values)),
+            _check("step_index_is_in_range", Q(step_index__range=(0, options.MAX_STEPS - 1))),
+            _check("step_deps_count_is_not_negative", Q(deps_count__gte=0)),
+            _check(
+                "map_step_has_at_most_one_dependency",
+                ~Q(step_type=StepType.MAP) | Q(deps_count__lte=1),
+            ),
+            _check("step_initial_tasks_is_in_range", Q(initial_tasks__range=options.TASKS)),
+            _check("step_max_attempts_is_in_range", Q(max_attempts__range=options.ATTEMPTS)),
+            _check("step_timeout_is_in_range", Q(timeout__range=options.TIMEOUT)),
+            _check("step_base_delay_is_in_range", Q(base_delay__range=options.DELAY)),
+            _check("step_start_delay_is_in_range", Q(start_delay__range=options.DELAY)),
+            _check(
+                "step_function_follows_the_function_rule",
+                Q(function__regex=f"^{options.FUNCTION_PATTERN}$"),
+            ),
+            _check("step_queue_follows_the_queue_rule", _is_queue("queue")),
+            models.UniqueConstraint(
+                fields=["workflow_slug", "step_index"],
+                name="step_index_is_unique_within_a_workflow",
+                deferrable=models.Deferrable.DEFERRED,
+            ),
+        ]
+        triggers: ClassVar = [
+            triggers.COUNT_ADDED_STEPS,
+            triggers.COUNT_CHANGED_STEPS,
+            triggers.COUNT_REMOVED_STEPS,
+            pgtrigger.ReadOnly(name="step_key_is_read_only", fields=["workflow_slug", "step_slug"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.workflow_slug}.{self.step_slug}"
@@ -107,6 +193,17 @@ class WorkflowStepDependency(models.Model):
 
     class Meta:
         db_table = "workflow_step_dependencies_def"
+        constraints: ClassVar = [
+            _check("step_does_not_wait_for_itself", ~Q(dep_slug=F("step_slug"))),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["workflow_slug", "step_slug"], name="dependencies_by_step"),
+        ]
+        triggers: ClassVar = [
+            triggers.COUNT_ADDED_EDGES,
+            triggers.COUNT_REMOVED_EDGES,
+            pgtrigger.Protect(name="dependency_is_read_only", operation=pgtrigger.Update),
+        ]
 
     def __str__(self) -> str:
         return f"{self.workflow_slug}: {self.dep_slug} → {self.step_slug}"
@@ -125,6 +222,10 @@ class WorkflowVersion(models.Model):
         db_table = "workflow_versions"
         indexes: ClassVar = [
             models.Index(fields=["workflow_slug", "version"], name="workflow_versions_by_slug"),
+        ]
+        triggers: ClassVar = [
+            pgtrigger.Protect(name="version_is_read_only", operation=pgtrigger.Update),
+            triggers.KEEP_USED_VERSION,
         ]
 
     def __str__(self) -> str:
@@ -153,6 +254,10 @@ class WorkflowVersionStep(models.Model):
     class Meta:
         db_table = "workflow_version_steps"
         ordering: ClassVar = ["version_id", "step_index"]
+        triggers: ClassVar = [
+            pgtrigger.Protect(name="version_step_is_read_only", operation=pgtrigger.Update),
+            triggers.KEEP_VERSION_STEP,
+        ]
 
     def __str__(self) -> str:
         return f"{self.version_id}.{self.step_slug}"

@@ -11,9 +11,12 @@ import argparse
 import re
 import shutil
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgflow_django.sql import FROZEN, SOURCE, frozen_before
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def freeze(number: str, *, source: Path = SOURCE, root: Path = FROZEN) -> list[str]:

@@ -8,15 +8,17 @@ pulled straight. Imports only the standard library and ``ordering``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from math import inf
 
 from pgflow_django.ui.ordering import Layering
 
-SWEEPS = 10
-RELAXATIONS = 4
-SNAP_SHARE, LEAST_SNAP = 0.5, 20.0  # of a vertex's reach: a curve so slight is made straight
+SWEEPS, RELAXATIONS = 10, 4
+MANY_VERTICES = 2_000  # then half as many of both: nobody sees the difference
+SNAP_SHARE, LEAST_SNAP = 0.5, 20.0  # curves as slight as this share of the reach are removed
 STEP_TO_STEP, STEP_TO_BEND = 1.0, 0.25  # how strongly a step is drawn to its neighbours
 BEND_TO_STEP, BEND_TO_BEND = 2.0, 12.0  # and a bend: long edges are to be straight
+LONER_WEIGHT = 0.1  # of a step without neighbours: it makes room for the others
 
 Pulls = list[list[tuple[int, float]]]
 
@@ -26,10 +28,11 @@ def place_across(layering: Layering, reach: Sequence[float]) -> list[float]:
     centers = _pack(layering.layers, reach)
     pulls = _weigh_neighbours(layering)
     weights = [sum(weight for _, weight in pull) for pull in pulls]
-    for sweep in range(SWEEPS):
+    thrift = 1 if len(centers) <= MANY_VERTICES else 2
+    for sweep in range(SWEEPS // thrift):
         for layer in layering.layers if sweep % 2 == 0 else reversed(layering.layers):
             _settle(layer, centers, pulls, weights, reach)
-    _Straightener(layering, centers, pulls, reach).straighten()
+    _Straightener(layering, centers, pulls, reach).straighten(RELAXATIONS // thrift)
     return centers
 
 
@@ -66,11 +69,11 @@ def _settle(
 ) -> None:
     """Move a layer's vertices as close to their wishes as their order and distances allow.
 
-    Minimises the weighted squares of the distances: blocks of touching vertices merge until each
-    block stands at the mean of its wishes.
+    Minimises the weighted squares of the distances to the wishes: blocks of touching vertices
+    merge until each block stands at the mean of what its members wish.
     """
     offsets: list[float] = []
-    blocks: list[tuple[float, float, int]] = []  # weight, mean wish, size
+    blocks: list[tuple[float, float, int]] = []  # weight, mean wish of the block's start, size
     offset = 0.0
     for vertex in layer:
         offset += reach[vertex]
@@ -79,20 +82,25 @@ def _settle(
         if weight:
             wish = sum([pull * centers[other] for other, pull in pulls[vertex]]) / weight
         else:
-            weight, wish = 0.1, centers[vertex]
-        wish, size = wish - offset, 1
-        while blocks and blocks[-1][1] >= wish:
-            other_weight, other_wish, other_size = blocks.pop()
-            total = weight + other_weight
-            wish = (weight * wish + other_weight * other_wish) / total
-            weight, size = total, size + other_size
-        blocks.append((weight, wish, size))
+            weight, wish = LONER_WEIGHT, centers[vertex]
+        _add_to_blocks(blocks, weight, wish - offset)
         offset += reach[vertex]
     index = 0
-    for _, wish, size in blocks:
+    for _, start, size in blocks:
         for vertex in layer[index : index + size]:
-            centers[vertex] = wish + offsets[index]
+            centers[vertex] = start + offsets[index]
             index += 1
+
+
+def _add_to_blocks(blocks: list[tuple[float, float, int]], weight: float, start: float) -> None:
+    """Append a block of one and merge it with those before as long as they would overlap."""
+    size = 1
+    while blocks and blocks[-1][1] >= start:
+        other_weight, other_start, other_size = blocks.pop()
+        total = weight + other_weight
+        start = (weight * start + other_weight * other_start) / total
+        weight, size = total, size + other_size
+    blocks.append((weight, start, size))
 
 
 class _Straightener:
@@ -108,25 +116,25 @@ class _Straightener:
         self.before: list[tuple[int, float] | None] = [None] * len(centers)
         self.after: list[tuple[int, float] | None] = [None] * len(centers)
         for layer in layering.layers:
-            for left, right in zip(layer, layer[1:], strict=False):
+            for left, right in pairwise(layer):
                 distance = reach[left] + reach[right]
                 self.before[right], self.after[left] = (left, distance), (right, distance)
 
-    def straighten(self) -> None:
+    def straighten(self, rounds: int) -> None:
         """Align each thread, in as few pieces as there is room for, then balance the pieces."""
         pieces = []
         for thread in _find_threads(self.layering):
             for piece in self._cut(thread):
                 pieces.append((piece, self._find_ties(piece)))
                 self._align(*pieces[-1])
-        for _ in range(RELAXATIONS):
+        for _ in range(rounds):
             for piece, ties in pieces:
                 self._align(piece, ties)
         for piece, ties in pieces:
             self._unbend(piece, ties)
 
     def _find_room(self, vertices: Iterable[int]) -> tuple[float, float]:
-        """Return the levels between which all ``vertices`` can move; none if the first is higher."""
+        """Return the lowest and the highest level on which all ``vertices`` have room."""
         low, high = -inf, inf
         for vertex in vertices:
             if bound := self.before[vertex]:
@@ -167,16 +175,17 @@ class _Straightener:
         if not ties:
             return
         centers = self.centers
+        levels = [centers[other] for other, _ in ties]
         wish = sum([centers[other] * pull for other, pull in ties])
         wish /= sum([pull for _, pull in ties])
-        nearest = min([(abs(centers[other] - wish), centers[other]) for other, _ in ties])
-        if nearest[0] < self.snap[piece[0]] or piece[0] >= self.layering.step_count <= piece[-1]:
-            wish = nearest[1]
+        nearest = min(levels, key=lambda level: abs(level - wish)) if len(ties) > 1 else levels[0]
+        only_bends = piece[0] >= self.layering.step_count <= piece[-1]
+        if only_bends or abs(nearest - wish) < self.snap[piece[0]]:
+            wish = nearest
         low, high = self._find_room(piece)
         level = min(max(wish, low), high)
         for vertex in piece:
             centers[vertex] = level
-
 
     def _unbend(self, piece: list[int], ties: list[tuple[int, float]]) -> None:
         """Remove a slight curve if there is room and no straight edge is lost by it."""

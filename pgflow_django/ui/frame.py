@@ -16,7 +16,7 @@ from pgflow_django.ui.routes import Direction, Point, orient
 DIRECTIONS: tuple[Direction, ...] = ("LR", "TB")  # the first wins a tie
 
 CARD_MARGIN, BEND_REACH = 13, 7  # half the distance between cards, between lines
-RANK_GAPS: dict[Direction, int] = {"LR": 64, "TB": 48}
+RANK_GAPS: dict[Direction, int] = {"LR": 64, "TB": 56}
 STEEP, STEEP_SHARE, MAX_EXTRA_GAP = 300, 0.06, 110  # steep curves get more room to turn
 FIRST_LANE, LANE_STEP, LANE_COUNT = 24, 8, 16  # where edges go around the drawing
 

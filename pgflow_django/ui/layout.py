@@ -137,9 +137,7 @@ def find_scale(size: tuple[float, float], viewport: tuple[float, float]) -> floa
     return min(1.0, viewport[0] / max(size[0], 1), viewport[1] / max(size[1], 1))
 
 
-def _place_nodes(
-    frame: Frame, steps: Sequence[Node], layering: Layering
-) -> Iterator[PlacedNode]:
+def _place_nodes(frame: Frame, steps: Sequence[Node], layering: Layering) -> Iterator[PlacedNode]:
     for rank, layer in enumerate(layering.layers):
         members = [vertex for vertex in layer if vertex < layering.step_count]
         for order, step in enumerate(members):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from pgflow_django.ui.graph import Graph
 
@@ -38,13 +39,29 @@ def order_layers(graph: Graph, ranks: Sequence[int]) -> Layering:
     """Return the layers of ``graph``, ordered so that few edges cross."""
     layering = _build_layers(graph, ranks)
     position = [0] * len(layering.above)
-    _sweep(layering, position)
-    if (
-        layering.step_count <= MAX_SWAPPED_STEPS
-        and len(layering.above) <= MAX_SWAPPED_VERTICES
-    ):
+    _restore(layering, layering.layers, position)
+    if layering.step_count > MAX_SWAPPED_STEPS or len(position) > MAX_SWAPPED_VERTICES:
+        _sweep(layering, position, upwards_first=False)
+        return layering
+    start = _copy_order(layering)
+    orders: list[tuple[int, list[list[int]]]] = []
+    for upwards_first in (False, True):
+        _restore(layering, start, position)
+        _sweep(layering, position, upwards_first=upwards_first)
         _swap_neighbours(layering, position)
+        orders.append((_count_crossings(layering, position), _copy_order(layering)))
+    _restore(layering, min(orders, key=itemgetter(0))[1], position)
     return layering
+
+
+def _copy_order(layering: Layering) -> list[list[int]]:
+    return [layer[:] for layer in layering.layers]
+
+
+def _restore(layering: Layering, order: list[list[int]], position: list[int]) -> None:
+    for layer, vertices in zip(layering.layers, order, strict=True):
+        layer[:] = vertices
+        _renumber(layer, position)
 
 
 def _build_layers(graph: Graph, ranks: Sequence[int]) -> Layering:
@@ -112,16 +129,14 @@ def _link(layering: Layering, edge: Edge, ranks: range) -> None:
     layering.bends[edge] = bends
 
 
-def _sweep(layering: Layering, position: list[int]) -> None:
+def _sweep(layering: Layering, position: list[int], *, upwards_first: bool) -> None:
     """Sort layers by barycenter, down and up in turn, and keep the best order that was seen."""
     layers = layering.layers
-    for layer in layers:
-        _renumber(layer, position)
-    best, fewest, stale = [layer[:] for layer in layers], _count_crossings(layering, position), 0
+    best, fewest, stale = _copy_order(layering), _count_crossings(layering, position), 0
     for sweep in range(MAX_SWEEPS):
         if not fewest or stale == MAX_STALE_SWEEPS:
             break
-        if sweep % 2 == 0:
+        if (sweep % 2 == 1) == upwards_first:
             for layer in layers[1:]:
                 _sort_by_barycenter(layer, layering.above, position)
         else:
@@ -130,10 +145,8 @@ def _sweep(layering: Layering, position: list[int]) -> None:
         crossings = _count_crossings(layering, position)
         stale += 1
         if crossings < fewest:
-            best, fewest, stale = [layer[:] for layer in layers], crossings, 0
-    for layer, order in zip(layers, best, strict=True):
-        layer[:] = order
-        _renumber(layer, position)
+            best, fewest, stale = _copy_order(layering), crossings, 0
+    _restore(layering, best, position)
 
 
 def _renumber(layer: list[int], position: list[int]) -> None:
@@ -141,9 +154,7 @@ def _renumber(layer: list[int], position: list[int]) -> None:
         position[vertex] = index
 
 
-def _sort_by_barycenter(
-    layer: list[int], neighbours: list[list[int]], position: list[int]
-) -> None:
+def _sort_by_barycenter(layer: list[int], neighbours: list[list[int]], position: list[int]) -> None:
     """Sort the vertices that have neighbours there; the others keep their places."""
     centers: dict[int, float] = {}
     for vertex in layer:
@@ -179,17 +190,22 @@ def _count_crossings(layering: Layering, position: list[int]) -> int:
 
 def _swap_neighbours(layering: Layering, position: list[int]) -> None:
     """Swap adjacent vertices as long as that removes crossings."""
-    for _ in range(MAX_SWAP_ROUNDS):
-        swapped = False
-        for layer in layering.layers:
-            for index in range(len(layer) - 1):
-                left, right = layer[index], layer[index + 1]
-                if _gain_of_swap(layering, left, right, position) > 0:
-                    layer[index], layer[index + 1] = right, left
-                    position[left], position[right] = index + 1, index
-                    swapped = True
-        if not swapped:
-            break
+    rounds = 1
+    while _swap_once(layering, position) and rounds < MAX_SWAP_ROUNDS:
+        rounds += 1
+
+
+def _swap_once(layering: Layering, position: list[int]) -> bool:
+    """Go through all layers once and return whether anything changed."""
+    swapped = False
+    for layer in layering.layers:
+        for index in range(len(layer) - 1):
+            left, right = layer[index], layer[index + 1]
+            if _gain_of_swap(layering, left, right, position) > 0:
+                layer[index], layer[index + 1] = right, left
+                position[left], position[right] = index + 1, index
+                swapped = True
+    return swapped
 
 
 def _gain_of_swap(layering: Layering, left: int, right: int, position: list[int]) -> int:

@@ -7,6 +7,7 @@ swaps the two. Imports only the standard library.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal
 
 Direction = Literal["LR", "TB"]
@@ -23,7 +24,7 @@ def orient(along: int, across: int, direction: Direction) -> Point:
 def drop_idle_points(points: Sequence[Point]) -> list[Point]:
     """Return ``points`` (along, across) without those in the middle of a straight line."""
     kept = [points[0]]
-    for point, following in zip(points[1:], points[2:], strict=False):
+    for point, following in pairwise(points[1:]):
         if not kept[-1][1] == point[1] == following[1]:
             kept.append(point)
     kept.append(points[-1])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pgflow_django.ui import cards
 from pgflow_django.ui.layout import Layout, Node, PlacedEdge, PlacedNode
+from pgflow_django.ui.states import Labels, Status, StepState, fit_facts, list_facts
 from pgflow_django.ui.text import (
     NAME_FONT,
     NOTE_FONT,
@@ -19,7 +20,7 @@ from pgflow_django.ui.text import (
     clip_text,
     escape_text,
 )
-from pgflow_django.ui.theme import ICONS, STATUSES, Status, Theme, build_stylesheet
+from pgflow_django.ui.theme import ICONS, Theme, build_stylesheet
 
 __all__ = [
     "DrawOptions",
@@ -43,39 +44,6 @@ NAME_LINE, NOTE_LINE = 26, 44
 NAME_LINE_WITH_BAR, NOTE_LINE_WITH_BAR = 22, 38
 BAR_TOP, BAR_HEIGHT = 46, 5
 ACTIVE: frozenset[Status] = frozenset({"running", "retrying"})
-
-
-@dataclass(frozen=True, slots=True)
-class StepState:
-    """How a step of a run stands; the counts are of its tasks and shown for map steps.
-
-    ``duration`` and ``note`` ("attempt 2 of 3") are shown as they are.
-    """
-
-    status: Status
-    done: int = 0
-    total: int | None = None
-    failed: int = 0
-    duration: str = ""
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        if self.status not in STATUSES:
-            raise ValueError(f"{self.status!r} is not one of {', '.join(STATUSES)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """The words of a drawing, for translation; a status without an entry is its own word."""
-
-    statuses: Mapping[Status, str] = field(default_factory=dict)
-    step: str = "step"
-    map_step: str = "map step"
-    counts: str = "{done} of {total}"
-    failures: str = "{failed} failed"
-    problem: str = "problem: {problem}"
-    after: str = "after {steps}"
-    empty: str = "No steps yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +74,23 @@ def render_svg(
 ) -> str:
     """Return a complete SVG file of a flow, with the states of a run if given."""
     options = DrawOptions(labels or DEFAULT_OPTIONS.labels)
-    empty = not layout.nodes
-    width, height = EMPTY_SIZE if empty else (layout.width, layout.height)
-    left, top, width, height = -MARGIN, -MARGIN, width + 2 * MARGIN, height + 2 * MARGIN
-    area = f'x="{left}" y="{top}" width="{width}" height="{height}"'
+    size = (layout.width, layout.height) if layout.nodes else EMPTY_SIZE
+    width, height = size[0] + 2 * MARGIN, size[1] + 2 * MARGIN
+    area = f'x="-{MARGIN}" y="-{MARGIN}" width="{width}" height="{height}"'
     name = escape_text(title)
-    return "".join(
-        [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-            f'viewBox="{left} {top} {width} {height}" role="group" aria-label="{name}">'
-            f"<title>{name}</title>",
-            f"<desc>{escape_text(description)}</desc>" if description else "",
-            f"<style>{build_stylesheet(theme)}</style>",
-            f'<defs><pattern id="pgf-dots" width="{DOT_DISTANCE}" height="{DOT_DISTANCE}" '
-            'patternUnits="userSpaceOnUse"><circle class="pgf-dot" cx="2" cy="2" r="1.2"/>'
-            "</pattern></defs>",
-            f'<rect class="pgf-canvas" {area}/><rect {area} fill="url(#pgf-dots)"/>',
-            _render_empty(options.labels) if empty else "",
-            f'<g aria-hidden="true">{render_edges(layout, states, options=options)}</g>',
-            f"<g>{render_nodes(layout, states, options=options)}</g></svg>\n",
-        ]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+        f' viewBox="-{MARGIN} -{MARGIN} {width} {height}" role="group" aria-label="{name}">'
+        f"<title>{name}</title>"
+        f"{f'<desc>{escape_text(description)}</desc>' if description else ''}"
+        f"<style>{build_stylesheet(theme)}</style>"
+        f'<defs><pattern id="pgf-dots" width="{DOT_DISTANCE}" height="{DOT_DISTANCE}"'
+        ' patternUnits="userSpaceOnUse"><circle class="pgf-dot" cx="2" cy="2" r="1.2"/>'
+        "</pattern></defs>"
+        f'<rect class="pgf-canvas" {area}/><rect {area} fill="url(#pgf-dots)"/>'
+        f"{'' if layout.nodes else _render_empty(options.labels)}"
+        f'<g aria-hidden="true">{render_edges(layout, states, options=options)}</g>'
+        f"<g>{render_nodes(layout, states, options=options)}</g></svg>\n"
     )
 
 
@@ -185,16 +150,15 @@ def render_node(
     ``problem`` marks a step that is not valid; ``attributes`` are added to the group.
     """
     node, labels = placed.node, options.labels
-    kind = "map" if node.kind == "map" else "single"
-    names = f"pgf-node pgf-{kind}" + (f" pgf-{state.status}" if state else "")
-    icon = ICONS[state.status if state else kind]
+    names = f"pgf-node pgf-{node.kind}" + (f" pgf-{state.status}" if state else "")
+    icon = ICONS[state.status if state else node.kind]
     label, tooltip = _describe(node, state, problem, labels)
     return (
         f'<g class="{names}{" pgf-bad" if problem else ""}"'
         f' transform="translate({placed.x} {placed.y})"'
         f"{_list_attributes(placed, options, attributes)}"
         f' aria-label="{label}"><title>{tooltip}</title>{_describe_order(node, options)}'
-        f"{_render_sheets(kind, placed.width, placed.height)}"
+        f"{_render_sheets(placed)}"
         f'<rect class="pgf-tile" x="{TILE_LEFT}" y="13" width="{TILE_SIZE}" height="{TILE_SIZE}"'
         f' rx="9"/><g transform="translate({TILE_LEFT + TILE_SIZE // 2} {placed.height // 2})">'
         f'<path class="pgf-icon" d="{icon}"/></g>{_render_texts(placed, state, labels)}'
@@ -219,12 +183,10 @@ def _list_attributes(
     return listed
 
 
-def _describe(
-    node: Node, state: StepState | None, problem: str, labels: Labels
-) -> tuple[str, str]:
+def _describe(node: Node, state: StepState | None, problem: str, labels: Labels) -> tuple[str, str]:
     """Return a step's accessible name and its tooltip, in full and escaped."""
     kind = labels.map_step if node.kind == "map" else labels.step
-    facts = _list_facts(node, state, labels) if state else []
+    facts = list_facts(node, state, labels) if state else []
     if problem:
         facts.append(labels.problem.format(problem=problem))
     tooltip = [node.name, node.subtitle, " · ".join(facts)]
@@ -242,10 +204,10 @@ def _describe_order(node: Node, options: DrawOptions) -> str:
     return f"<desc>{escape_text(after)}</desc>"
 
 
-def _render_sheets(kind: str, width: int, height: int) -> str:
-    size = f'width="{width}" height="{height}" rx="{CORNER}"'
+def _render_sheets(placed: PlacedNode) -> str:
+    size = f'width="{placed.width}" height="{placed.height}" rx="{CORNER}"'
     card = f'<rect class="pgf-card" {size}/>'
-    if kind != "map":
+    if placed.node.kind != "map":
         return card
     offset = cards.STACK_OFFSET
     return f'<rect class="pgf-stack" x="{offset}" y="{offset}" {size}/>{card}'
@@ -256,7 +218,7 @@ def _render_texts(placed: PlacedNode, state: StepState | None, labels: Labels) -
     room = placed.width - cards.TEXT_LEFT - cards.TEXT_RIGHT
     bar, name_y, note_y = "", NAME_LINE, NOTE_LINE
     if state:
-        note = _fit_facts(node, state, room, labels)
+        note = fit_facts(node, state, room, labels)
         if node.kind == "map" and state.total:
             bar = _render_bar(state, state.total, room)
             name_y, note_y = NAME_LINE_WITH_BAR, NOTE_LINE_WITH_BAR
@@ -270,39 +232,6 @@ def _render_texts(placed: PlacedNode, state: StepState | None, labels: Labels) -
             f'<text class="pgf-note" x="{cards.TEXT_LEFT}" y="{note_y}">{escape_text(note)}</text>'
         )
     return texts + bar
-
-
-def _list_facts(node: Node, state: StepState, labels: Labels) -> list[str]:
-    """Return everything that is known of a step: its status first, its duration last."""
-    word, counts, failures = _find_words(node, state, labels)
-    return [fact for fact in (word, counts, failures, state.note, state.duration) if fact]
-
-
-def _find_words(node: Node, state: StepState, labels: Labels) -> tuple[str, str, str]:
-    word, counts, failures = labels.statuses.get(state.status, state.status), "", ""
-    if node.kind == "map" and state.total is not None:
-        counts = labels.counts.format(done=state.done, total=state.total)
-        failures = labels.failures.format(failed=state.failed) if state.failed else ""
-    return word, counts, failures
-
-
-def _fit_facts(node: Node, state: StepState, room: float, labels: Labels) -> str:
-    """Return the most telling choice of a step's facts that fits on its line."""
-    word, counts, failures = _find_words(node, state, labels)
-    choices = (
-        (word, counts, failures, state.note, state.duration),
-        (word, counts, failures, state.note),
-        (word, counts, failures),
-        (counts, failures) if failures else (word, counts),
-        (word, failures),
-        (word,),
-    )
-    note = ""
-    for choice in choices:
-        note = clean_text(" · ".join(fact for fact in choice if fact))
-        if NOTE_FONT.measure(note) <= room:
-            return note
-    return clip_text(note, room, NOTE_FONT)
 
 
 def _render_bar(state: StepState, total: int, room: int) -> str:
@@ -331,6 +260,6 @@ def _render_ports(placed: PlacedNode, options: DrawOptions) -> str:
     if not options.editable:
         return ""
     return "".join(
-        f'<circle class="pgf-port pgf-{name}" cx="{x - placed.x}" cy="{y - placed.y}" r="{radius}"/>'
-        for name, (x, y), radius in (("in", placed.inlet, 4), ("out", placed.outlet, 6))
+        f'<circle class="pgf-port pgf-{side}" cx="{x - placed.x}" cy="{y - placed.y}" r="{size}"/>'
+        for side, (x, y), size in (("in", placed.inlet, 4), ("out", placed.outlet, 6))
     )

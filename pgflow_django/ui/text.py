@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
 
 ELLIPSIS = "…"
 
@@ -28,8 +30,10 @@ _BOLD = (
 )
 # fmt: on
 
-_OTHER = 1.25  # em; more than nearly every letter, ideograph and pictograph takes
-_NO_ADVANCE = frozenset({"Mn", "Me", "Cf"})
+# In em: more than nearly every letter, ideograph and pictograph takes; and for marks, which take
+# no width, enough that a text of nothing but marks comes to an end.
+_OTHER, _MARK = 1.25, 0.1
+_MARKS = frozenset({"Mn", "Me", "Cf"})
 _INVALID = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufdcf\ufdf0-\ufffd\U00010000-\U0010ffff]")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 
@@ -38,13 +42,15 @@ class _Advances(dict[str, float]):
     """Widths by character in em; those outside ASCII are estimated on demand."""
 
     def __missing__(self, char: str) -> float:
-        if unicodedata.category(char) in _NO_ADVANCE:
-            return 0.0
+        if unicodedata.category(char) in _MARKS:
+            return _MARK
         base = unicodedata.normalize("NFD", char)[0]
-        return self[base] if base != char and base.isascii() else _OTHER
+        if base != char and base.isascii():
+            return self[base]
+        return _OTHER * len(unicodedata.normalize("NFKC", char))  # ligatures are several letters
 
 
-def _tabulate(widths: tuple[int, ...], **extra: float) -> _Advances:
+def _tabulate(widths: tuple[int, ...]) -> _Advances:
     table = _Advances({chr(32 + index): width / 100 for index, width in enumerate(widths)})
     table.update({ELLIPSIS: 1.0, "·": 0.38, "\N{NO-BREAK SPACE}": widths[0] / 100})
     return table
@@ -71,12 +77,9 @@ def clip_text(text: str, room: float, font: Font) -> str:
     """Return ``text``, or as much of its beginning as fits into ``room`` with an ellipsis."""
     if font.measure(text) <= room:
         return text
-    left = room - font.measure(ELLIPSIS)
-    for index, char in enumerate(text):
-        left -= font.size * font.advances[char]
-        if left < 0:
-            return text[:index].rstrip() + ELLIPSIS
-    return text
+    ends = list(accumulate(font.advances[char] for char in text))
+    fitting = bisect_right(ends, (room - font.measure(ELLIPSIS)) / font.size)
+    return text[:fitting].rstrip() + ELLIPSIS
 
 
 def clip_dotted_path(path: str, room: float, font: Font) -> str:

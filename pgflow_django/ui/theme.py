@@ -1,23 +1,20 @@
 """Colours, icons and the style sheet of standalone diagrams.
 
 Colours are written out, not as CSS variables: some programs that show SVG files know no variables.
-Imports only the standard library.
+Imports only the standard library, ``states`` and ``text``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
+from pgflow_django.ui.states import Status
 from pgflow_django.ui.text import NAME_FONT, NOTE_FONT, Font
 
-Status = Literal[
-    "waiting", "running", "retrying", "completed", "failed", "cancelled", "skipped"
-]
 Theme = Literal["auto", "light", "dark"]
 
-STATUSES: tuple[Status, ...] = get_args(Status)
 FADED: frozenset[Status] = frozenset({"waiting", "cancelled", "skipped"})
 
 
@@ -40,7 +37,7 @@ class Palette:
 LIGHT = Palette(
     canvas="#f6f8fa",
     dot="#d5dbe2",
-    line="#8593a1",
+    line="#7d8b99",
     card="#ffffff",
     border="#cfd7e0",
     text="#1f2933",

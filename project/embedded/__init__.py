@@ -7,7 +7,8 @@ done here, with facts that the kernel keeps and that therefore never go stale:
 * whoever uses the server holds a shared lock (`users`) for as long as the process lives. The
   kernel drops it however a process ends, and a forked child keeps its parent's;
 * so "am I the last?" is "do I get `users` exclusively?", asked by each process at its exit, and by
-  a small keeper process that waits for the case where the last user is killed.
+  a small keeper process, for the case where the last user is killed. The keeper sleeps on a lock of
+  its own that users share (`watched`), so that nobody takes it for a user.
 
 `DATABASE_URL` set means: nothing of this is imported. This package is also the Django database
 backend (`base.py`), which starts the server with the first connection. It needs nothing but the
@@ -19,6 +20,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +31,8 @@ from project.embedded.server import Server
 __all__ = ["EmbeddedServerError", "database_settings", "ensure_running", "program_folder"]
 
 _threads = threading.Lock()
-_used: dict[Path, int] = {}
-"""Data folder -> descriptor that holds its `users` lock. Forked children inherit both."""
+_used: dict[Path, ExitStack] = {}
+"""Data folder -> what ends the use of its server. Forked children inherit the locks in it."""
 
 
 def database_settings() -> dict[str, Any]:
@@ -54,27 +56,27 @@ def ensure_running(folder: Path | None = None) -> None:
         if server.folder in _used and server.is_ready():
             return
         try:
-            descriptor = server.join()
+            use = server.join()
         except OSError as error:
             raise explained(error, server.folder) from error
         if server.folder in _used:
-            os.close(_used[server.folder])
+            _used[server.folder].close()
         else:
             atexit.register(leave, server.folder)
-        _used[server.folder] = descriptor
+        _used[server.folder] = use
 
 
 def leave(folder: Path) -> None:
     """Stop being a user of the server, as every process does at its exit; the last one stops it."""
-    descriptor = _used.pop(folder, None)
-    if descriptor is not None:
-        os.close(descriptor)
+    use = _used.pop(folder, None)
+    if use is not None:
+        use.close()
         Server(folder).stop_if_unused()
 
 
 def _after_fork() -> None:
     """Give a forked child a free lock: the thread that may hold the old one is not in it."""
-    global _threads
+    global _threads  # noqa: PLW0603
     _threads = threading.Lock()
 
 

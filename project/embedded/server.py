@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -34,22 +34,18 @@ class Server:
 
     # -- use -------------------------------------------------------------------------------------
 
-    def join(self) -> int:
-        """Start the server unless it runs; give the descriptor whose closing ends the use.
+    def join(self) -> ExitStack:
+        """Start the server unless it runs; what is given ends the use when it is closed.
 
         Raises EmbeddedServerError or OSError.
         """
         programs = cluster.program_folder()
         cluster.prepare_folders(self.folder, programs)
-        with self._lock("start", fcntl.LOCK_EX):
-            users = self._open_lock("users")
-            try:
-                fcntl.flock(users, fcntl.LOCK_SH)
-                self._make_ready(programs)
-            except BaseException:
-                os.close(users)
-                raise
-            return users
+        with self._lock("start", fcntl.LOCK_EX), ExitStack() as use:
+            use.enter_context(self._lock("users", fcntl.LOCK_SH))
+            use.enter_context(self._lock("watched", fcntl.LOCK_SH))
+            self._make_ready(programs)
+            return use.pop_all()
 
     def stop_if_unused(self) -> bool:
         """Stop the server if no process uses it. Says whether it is down now, or never was."""
@@ -65,10 +61,11 @@ class Server:
         """Wait until nobody uses the server, however they ended, and stop it: the keeper's life."""
         with suppress(FileNotFoundError):
             while True:
-                with self._lock("users", fcntl.LOCK_EX):
+                with self._lock("watched", fcntl.LOCK_EX):
                     pass  # nobody held it for an instant; whether that lasts is decided below
                 if self.stop_if_unused():
                     return
+                time.sleep(0.02)
 
     @contextmanager
     def _lock(self, name: str, operation: int) -> Iterator[None]:
@@ -98,7 +95,7 @@ class Server:
         """Find the running server. A process that only re-uses its number works elsewhere."""
         try:
             process = psutil.Process(int(self._postmaster_file()[0]))
-            return process if os.path.samefile(process.cwd(), self.folder) else None
+            return process if self.folder.samefile(process.cwd()) else None
         except (IndexError, ValueError, OSError, psutil.Error):
             return None
 

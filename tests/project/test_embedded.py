@@ -256,7 +256,7 @@ def test_a_folder_that_does_not_serve_is_one_paragraph(
         (folder / file).unlink()
     else:
         (folder / file).write_text(content)
-    result = manage(folder, "migrate")
+    result = manage(folder, "showmigrations")
     assert result.returncode == 1
     assert message in result.stderr
     assert f"Data folder: {folder}. " in result.stderr
@@ -267,7 +267,7 @@ def test_a_folder_that_does_not_serve_is_one_paragraph(
 
 def test_a_place_where_no_folder_can_be_made_is_one_paragraph(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = manage(tmp_path / "file" / "pg", "migrate")
+    result = manage(tmp_path / "file" / "pg", "showmigrations")
     assert result.returncode == 1
     assert "Not a directory" in result.stderr
     assert "Make the folder writable for this user" in result.stderr
@@ -287,7 +287,7 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
 
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(embedded.EmbeddedServerError, match=r"pip install -r requirements\.txt"):
         embedded.program_folder()
 

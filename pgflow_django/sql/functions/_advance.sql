@@ -24,6 +24,13 @@ declare
     v_fed pgflow.task_range[];
     v_now timestamptz := clock_timestamp();
 begin
+    if cardinality(v_completed) = 1 then
+        select * into v_ready, v_completed
+        from pgflow._advance_one(_advance.completed[1].run_id, _advance.completed[1].step_slug);
+        if v_ready is not null then
+            v_fed := pgflow._create_tasks(v_ready, _advance.feed, _advance.claim_id, _advance.caller);
+        end if;
+    end if;
     while v_completed is not null loop
         with edge as (
             select r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, child.slug, count(*)::integer as deps
@@ -89,17 +96,15 @@ begin
         end loop;
     end loop;
 
-    update workflow_runs r
-    set
-        remaining_steps = r.remaining_steps - d.steps,
-        status = case when r.remaining_steps = d.steps then 'completed' else r.status end,
-        output = case when r.remaining_steps = d.steps then pgflow._run_output(r.id, r.version_id) end,
-        ended_at = case when r.remaining_steps = d.steps then v_now end
-    from (
-        select c.run_id, count(*)::integer as steps from unnest(v_all) as c group by c.run_id order by c.run_id
-    ) as d
-    -- Not `status = 'started'`: the partial index on it would tempt the planner to scan all runs.
-    where r.id = d.run_id and r.ended_at is null;
+    if cardinality(v_all) = 1 then
+        perform pgflow._count_down(v_all[1].run_id, 1);
+    else
+        perform pgflow._count_down(d.run_id, d.steps)
+        from (
+            select c.run_id, count(*)::integer as steps
+            from unnest(v_all) as c group by c.run_id order by c.run_id
+        ) as d;
+    end if;
     return v_fed;
 end
 $$;

@@ -12,35 +12,16 @@ language plpgsql volatile
 set search_path from current
 as $$
 declare
-    v_now timestamptz := clock_timestamp();
     v_fed pgflow.task_range[];
     v_queued pgflow.ready_step[];
 begin
-    with step as materialized (
-        select r.*, row_number() over () <= _create_tasks.feed as is_fed
-        from unnest(_create_tasks.ready) as r
-        where
-            r.step_type = 'single'
-            and _create_tasks.feed > 0
-            and r.start_delay = 0
-            and (r.queue = 'in_process' or r.queue = any(_create_tasks.caller.queues))
-            and (_create_tasks.caller.functions is null or r.function = any(_create_tasks.caller.functions))
-    ),
-    fed as (
-        insert into workflow_step_tasks (
-            run_id, step_slug, task_index, status, attempts_count, claim_id, worker,
-            queued_at, started_at
-        )
-        select
-            s.run_id, s.step_slug, 0, 'started', 1, _create_tasks.claim_id,
-            _create_tasks.caller.hostname || ':' || _create_tasks.caller.pid, v_now, v_now
-        from step s where s.is_fed
-        returning workflow_step_tasks.run_id, workflow_step_tasks.step_slug
-    )
-    select array_agg(row(f.run_id, f.step_slug, 0, 1)::pgflow.task_range) into v_fed from fed f;
-
-    if cardinality(v_fed) = cardinality(_create_tasks.ready) then
-        return v_fed;
+    if _create_tasks.feed > 0 then
+        v_fed := pgflow._feed_tasks(
+            _create_tasks.ready, _create_tasks.feed, _create_tasks.claim_id, _create_tasks.caller
+        );
+        if cardinality(v_fed) = cardinality(_create_tasks.ready) then
+            return v_fed;
+        end if;
     end if;
 
     v_queued := array(
@@ -50,7 +31,7 @@ begin
         )
     );
     insert into workflow_step_tasks (run_id, step_slug, task_index, status, queued_at)
-    select r.run_id, r.step_slug, 0, 'queued', v_now
+    select r.run_id, r.step_slug, 0, 'queued', clock_timestamp()
     from unnest(v_queued) as r where r.step_type = 'single';
 
     if exists (select from unnest(v_queued) as r where r.step_type = 'map') then

@@ -3,8 +3,7 @@
 --
 -- failures  [{"r": run id, "s": step slug, "i": task index, "c": claim id, "code", "error_type",
 --           "error_message", "traceback", "permanent": bool, "delay": seconds or null}]
--- finished  claims of which nothing is left to settle
-create or replace function pgflow.fail_tasks(failures jsonb, finished bigint[])
+create or replace function pgflow.fail_tasks(failures jsonb)
 returns integer
 language plpgsql volatile
 set search_path from current
@@ -38,7 +37,6 @@ begin
             )
         );
     end loop;
-    delete from workflow_claims c where c.id = any(fail_tasks.finished);
     return v_accepted;
 end
 $$;

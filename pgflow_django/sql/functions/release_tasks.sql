@@ -1,9 +1,8 @@
 -- Hands back claimed tasks whose functions have not begun: they are queued again at once, for
 -- anybody, and no attempt is spent. Returns how many were handed back.
 --
--- tasks     [{"r": run id, "s": step slug, "i": task index, "c": claim id}]
--- finished  claims of which nothing is left to settle
-create or replace function pgflow.release_tasks(tasks jsonb, finished bigint[])
+-- tasks  [{"r": run id, "s": step slug, "i": task index, "c": claim id}]
+create or replace function pgflow.release_tasks(tasks jsonb)
 returns integer
 language plpgsql volatile
 set search_path from current
@@ -34,7 +33,6 @@ begin
         perform pgflow._requeue_task(v_found.task, v_found.step, clock_timestamp(), 1, false, null);
         v_released := v_released + 1;
     end loop;
-    delete from workflow_claims c where c.id = any(release_tasks.finished);
     return v_released;
 end
 $$;

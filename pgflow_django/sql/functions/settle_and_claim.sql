@@ -2,7 +2,8 @@
 --
 -- results   [{"r": run id, "s": step slug, "i": task index, "c": claim id, "o": output}], or null;
 --           whatever its claim no longer covers (lost lease, ended run) changes nothing
--- finished  claims of which nothing is left to settle
+-- claim     the caller's claim, of which nothing is left to run: it is used again for what is
+--           claimed now. Null makes one.
 -- wanted    how many tasks the worker can take now; 0 to settle only
 -- run       null, or the one run whose tasks are wanted: then from the queue `in_process`
 -- poll      whether to look into the queues even where completed steps gave tasks already
@@ -15,7 +16,7 @@
 create or replace function pgflow.settle_and_claim(
     worker bigint,
     results jsonb,
-    finished bigint[],
+    claim bigint,
     wanted integer,
     run uuid default null,
     poll boolean default true
@@ -33,16 +34,23 @@ declare
     v_caller workflow_workers;
     v_completed pgflow.step_ref[];
     v_accepted integer := 0;
-    v_claim_id bigint;
+    v_claim bigint := settle_and_claim.claim;
     v_ranges pgflow.task_range[];
     v_now timestamptz := clock_timestamp();
 begin
-    select * into v_caller from workflow_workers w where w.id = settle_and_claim.worker;
-    if settle_and_claim.wanted > 0 and v_caller.id is not null then
-        v_claim_id := nextval('workflow_claims_id_seq');
+    if settle_and_claim.wanted > 0 then
+        select * into v_caller from workflow_workers w where w.id = settle_and_claim.worker;
+        if not found then  -- its lease has ended, and others have its work
+            raise exception using errcode = 'PF006', message = 'lease_lost';
+        end if;
+        v_claim := coalesce(v_claim, nextval('workflow_claims_id_seq'));
     end if;
 
-    if settle_and_claim.results is not null then
+    if jsonb_array_length(settle_and_claim.results) = 1 then
+        v_completed := pgflow._settle_one(settle_and_claim.results->0);
+        v_accepted := case when v_completed is null then 0 else 1 end;
+        v_completed := nullif(v_completed, '{}');
+    elsif settle_and_claim.results is not null then
         with result as materialized (
             select * from jsonb_to_recordset(settle_and_claim.results)
                 as x (r uuid, s text, i integer, c bigint, o jsonb)
@@ -83,26 +91,24 @@ begin
     end if;
 
     if v_completed is not null then
-        v_ranges := pgflow._advance(
-            v_completed, case when v_claim_id is null then 0 else settle_and_claim.wanted end, v_claim_id, v_caller
-        );
+        v_ranges := pgflow._advance(v_completed, settle_and_claim.wanted, v_claim, v_caller);
     end if;
-    if v_claim_id is not null and (
+    if settle_and_claim.wanted > 0 and (
         v_ranges is null or (settle_and_claim.poll and cardinality(v_ranges) < settle_and_claim.wanted)
     ) then
         v_ranges := v_ranges || pgflow._claim_messages(
-            v_caller, v_claim_id, settle_and_claim.wanted - coalesce(cardinality(v_ranges), 0), settle_and_claim.run
+            v_caller, v_claim, settle_and_claim.wanted - coalesce(cardinality(v_ranges), 0), settle_and_claim.run
         );
-    end if;
-
-    if settle_and_claim.finished is not null then
-        delete from workflow_claims c where c.id = any(settle_and_claim.finished);
     end if;
     if v_ranges is null then
         return case when v_accepted > 0 then format('{"accepted": %s}', v_accepted) end;
     end if;
-    insert into workflow_claims (id, worker_id, tasks, claimed_at)
-    values (v_claim_id, settle_and_claim.worker, to_jsonb(v_ranges), v_now);
-    return pgflow._describe(v_claim_id, v_ranges, v_accepted);
+
+    update workflow_claims c set tasks = to_jsonb(v_ranges), claimed_at = v_now where c.id = v_claim;
+    if not found then
+        insert into workflow_claims (id, worker_id, tasks, claimed_at)
+        values (v_claim, v_caller.id, to_jsonb(v_ranges), v_now);
+    end if;
+    return pgflow._describe(v_claim, v_ranges, v_accepted);
 end
 $$;

@@ -1,0 +1,65 @@
+# Everything runs in a virtual environment of the checkout. On the command line or in the
+# environment: VENV=folder, PYTHON=interpreter to make it with, ARGS="more for the command".
+
+VENV ?= .venv
+PYTHON ?=
+ARGS ?=
+PY = $(VENV)/bin/python
+STAMP = $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test lint format bench bench-full clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make the virtual environment (the others do it by themselves)
+
+demo: $(STAMP) ## Start PostgreSQL, migrate, run a real ETL flow, show its report
+	@$(PY) manage.py migrate --verbosity 0
+	@$(PY) manage.py demo $(ARGS)
+
+serve: $(STAMP) ## Run the demo site on http://127.0.0.1:8000/
+	@$(PY) manage.py migrate --verbosity 0
+	@$(PY) manage.py runserver $(ARGS)
+
+test: $(STAMP) ## Run the tests; ARGS="-k words" picks some
+	@$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+lint: $(STAMP) ## Check style, types and migrations
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) manage.py makemigrations --check --dry-run
+
+format: $(STAMP) ## Format the code
+	@$(PY) -m ruff check --fix-only .
+	@$(PY) -m ruff format .
+
+bench: $(STAMP) ## Measure the workloads and the machine's limits (under 8 minutes)
+	@$(PY) -m bench $(ARGS)
+
+bench-full: $(STAMP) ## The same with growth and the large sizes
+	@$(PY) -m bench --full $(ARGS)
+
+clean: ## Remove the virtual environment, caches and builds (the data in .pgdata stays)
+	rm -rf $(VENV) build dist .static .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+# One installation for each change of what is to be installed. A Python that is too old, or one
+# that is a stub without a version behind it, is passed over; an environment that works is kept.
+$(STAMP): requirements.txt pyproject.toml
+	@$(PY) -c '' 2>/dev/null || { found=; \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11 python); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+			&& found=$$python && break; \
+	done; \
+	test -n "$$found" || { echo "Python 3.11 or later is needed, and $(if $(PYTHON),$(PYTHON) is \
+	not one,none is on the PATH). Install it (Debian, Ubuntu: apt install python3 python3-venv; \
+	macOS: brew install python), or name one: make PYTHON=/path/to/python3" >&2; exit 1; }; \
+	echo "Making $(VENV) with $$("$$found" --version) ..."; \
+	"$$found" -m venv $(VENV) || { echo "Making a virtual environment needs Python's venv module \
+	(Debian, Ubuntu: apt install python3-venv)." >&2; exit 1; }; }
+	@echo "Installing what requirements.txt lists into $(VENV) ..."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

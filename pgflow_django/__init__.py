@@ -1,0 +1,72 @@
+"""Durable workflows for Django, on PostgreSQL alone.
+
+Everything public is importable from here. Names that need models are loaded on first use, since
+this package is imported before the app registry is ready.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django.exceptions import (
+    InvalidSlug,
+    InvalidStep,
+    PermanentFailure,
+    PgflowError,
+    RetryAfter,
+    RunCancelled,
+    RunFailed,
+    RunNotFound,
+    RunTimedOut,
+    StepExists,
+    StepFunctionMissing,
+    WorkflowExists,
+    WorkflowNotFound,
+)
+from pgflow_django.registry import step_function
+
+if TYPE_CHECKING:
+    from pgflow_django import executor, flow_builder
+    from pgflow_django.document import validate_flow
+    from pgflow_django.flows import Flow, step
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Flow",
+    "InvalidSlug",
+    "InvalidStep",
+    "PermanentFailure",
+    "PgflowError",
+    "RetryAfter",
+    "RunCancelled",
+    "RunFailed",
+    "RunNotFound",
+    "RunTimedOut",
+    "StepExists",
+    "StepFunctionMissing",
+    "WorkflowExists",
+    "WorkflowNotFound",
+    "executor",
+    "flow_builder",
+    "step",
+    "step_function",
+    "validate_flow",
+]
+
+_LAZY = {
+    "Flow": "pgflow_django.flows",
+    "step": "pgflow_django.flows",
+    "validate_flow": "pgflow_django.document",
+    "executor": "pgflow_django.executor",
+    "flow_builder": "pgflow_django.flow_builder",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name that needs the app registry."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_LAZY[name])
+    return module if _LAZY[name].endswith(f".{name}") else getattr(module, name)

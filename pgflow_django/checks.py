@@ -1,0 +1,135 @@
+"""System checks: everything that can be wrong with how a site installs pgflow_django.
+
+``manage.py check`` runs the first group, ``check --database ALIAS`` and ``migrate`` the second too.
+A message says what is wrong, its hint how to mend it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connections, router
+
+from pgflow_django.conf import Defaults
+from pgflow_django.database import place
+from pgflow_django.diagnosis import diagnose
+from pgflow_django.graph import did_you_mean, nearest_names
+from pgflow_django.models import Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django.apps import AppConfig
+
+PSYCOPG = (3, 2)
+
+
+@register(Tags.compatibility)
+def check_psycopg(**_: Any) -> list[CheckMessage]:
+    """E002: the driver."""
+    try:
+        return judge_psycopg(version("psycopg"))
+    except PackageNotFoundError:
+        return judge_psycopg(None)
+
+
+def judge_psycopg(found: str | None) -> list[CheckMessage]:
+    """Say whether this version of psycopg serves; ``None`` means that there is none."""
+    wanted = ".".join(map(str, PSYCOPG))
+    if found and tuple(map(int, re.findall(r"\d+", found)[:2])) >= PSYCOPG:
+        return []
+    what = f"psycopg {found} is too old" if found else "psycopg 3 is not installed"
+    hint = f"Run `pip install 'psycopg[binary]>={wanted}'`."
+    return [Error(f"{what}: pgflow_django needs {wanted} or later.", hint=hint, id="pgflow.E002")]
+
+
+@register(Tags.compatibility)
+def check_installed_apps(**_: Any) -> list[CheckMessage]:
+    """E003: the apps that ours builds on."""
+    if apps.is_installed("pgtrigger"):
+        return []
+    hint = 'Add "pgtrigger" to INSTALLED_APPS.'
+    what = "pgtrigger, which installs the triggers of pgflow_django, is not in INSTALLED_APPS."
+    return [Error(what, hint=hint, id="pgflow.E003")]
+
+
+@register(Tags.models)
+def check_alias(**_: Any) -> list[CheckMessage]:
+    """E001: the kind of database that the router gives our models."""
+    aliases = {router.db_for_read(Workflow), router.db_for_write(Workflow)}
+    hint = (
+        "Set its ENGINE to django.db.backends.postgresql, or send the app pgflow_django to a "
+        "PostgreSQL alias in db_for_read(), db_for_write() and allow_migrate() of a router."
+    )
+    return [
+        Error(
+            f"The models of pgflow_django use the {place(alias)}, which is "
+            f"{connections[alias].display_name}, not PostgreSQL.",
+            hint=hint,
+            id="pgflow.E001",
+        )
+        for alias in sorted(aliases)
+        if connections[alias].vendor != "postgresql"
+    ]
+
+
+@register(Tags.compatibility)
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """E004, E005, W001: the dict ``PGFLOW``."""
+    values = getattr(settings, "PGFLOW", {})
+    if isinstance(values, dict):
+        return list(_judge_settings(values))
+    what = f"PGFLOW is not a dict but of type {type(values).__name__}."
+    hint = 'Write PGFLOW = {"THREADS": 8}, for instance, with only what differs from the default.'
+    return [Error(what, hint=hint, id="pgflow.E004")]
+
+
+def _judge_settings(values: dict[Any, Any]) -> Iterator[CheckMessage]:
+    defaults = {field.name: field.default for field in fields(Defaults)}
+    for name, value in values.items():
+        if name not in defaults:
+            nearest = did_you_mean(nearest_names(name, defaults, limit=1))
+            hint = f"{nearest} The settings are {', '.join(sorted(defaults))}.".lstrip()
+            yield checks.Warning(f"PGFLOW has no setting {name!r}.", hint=hint, id="pgflow.W001")
+        elif wanted := _judge_value(value, defaults[name]):
+            what = f'PGFLOW["{name}"] is {value!r}, not {wanted}.'
+            hint = f"Remove it for the default, {defaults[name]!r}, or set {wanted}."
+            yield Error(what, hint=hint, id="pgflow.E005")
+
+
+def _judge_value(value: Any, default: Any) -> str:
+    """Say what is wanted in place of ``value``; empty where it will do."""
+    if isinstance(default, bool) or not isinstance(default, int | float):
+        return "" if isinstance(value, type(default)) else f"a {type(default).__name__}"
+    kinds = int if isinstance(default, int) else int | float
+    if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value < float("inf"):
+        return ""
+    return f"a {'whole ' if isinstance(default, int) else ''}number above 0"
+
+
+@register(Tags.database)
+def check_databases(
+    app_configs: Sequence[AppConfig] | None = None,  # noqa: ARG001
+    databases: Sequence[str] | None = None,
+    **_: Any,
+) -> list[CheckMessage]:
+    """E006 to E013, W002: what ``pgflow_doctor`` looks at, where it is wrong.
+
+    Never what ``migrate`` mends itself, since it runs this first.
+    """
+    return [
+        (checks.Warning if finding.check.startswith("pgflow.W") else Error)(
+            finding.trouble.what, hint=finding.trouble.mend, id=finding.check
+        )
+        for alias in databases or ()
+        if connections[alias].vendor == "postgresql" and router.allow_migrate_model(alias, Workflow)
+        for finding in diagnose(alias)
+        if finding.trouble and finding.check
+    ]

@@ -1,0 +1,84 @@
+"""What a step function may ask for by taking a second parameter named ``context``."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from pgflow_django.choices import RunStatus
+from pgflow_django.models import WorkflowRun, WorkflowRunEvent
+
+logger = logging.getLogger("pgflow_django.steps")
+
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+@dataclass(slots=True)
+class StepContext:
+    """Where and as what a step function runs, and its way to talk to the run.
+
+    ``attempt`` counts from 1. ``deadline`` is on the clock of ``time.monotonic()``.
+    """
+
+    run_id: UUID
+    workflow_slug: str
+    step_slug: str
+    task_index: int
+    attempt: int
+    max_attempts: int
+    deadline: float
+    using: str = field(repr=False)
+
+    def heartbeat(self) -> float:
+        """Seconds left until the step's timeout. The lease is renewed by the process itself."""
+        return self.deadline - time.monotonic()
+
+    def log(self, message: str, level: str = "info", **fields: Any) -> None:
+        """Write a line to the run's events and to the log, with run, step, task and attempt.
+
+        ``level`` is debug, info, warning or error; ``fields`` are JSON values.
+        """
+        if level not in _LEVELS:
+            raise ValueError(f"level must be one of {', '.join(_LEVELS)}, not {level!r}")
+        logger.log(
+            _LEVELS[level],
+            "%s.%s[%s] attempt %s: %s",
+            self.workflow_slug,
+            self.step_slug,
+            self.task_index,
+            self.attempt,
+            message,
+            extra={"run_id": str(self.run_id), "step_slug": self.step_slug},
+        )
+        self._record("log", message, level, {"attempt": self.attempt, **fields})
+
+    def progress(self, done: float, total: float) -> None:
+        """Tell how far this task is: ``done`` of ``total``, in any unit."""
+        self._record("progress", f"{done} of {total}", "info", {"done": done, "total": total})
+
+    def cancelled(self) -> bool:
+        """Whether the run has ended meanwhile, so that going on is for nothing."""
+        return not (
+            WorkflowRun.objects.using(self.using)
+            .filter(id=self.run_id, status__in=[RunStatus.STARTED, RunStatus.PAUSED])
+            .exists()
+        )
+
+    def _record(self, kind: str, message: str, level: str, data: dict[str, Any]) -> None:
+        WorkflowRunEvent.objects.using(self.using).create(
+            run_id=self.run_id,
+            kind=kind,
+            level=level,
+            step_slug=self.step_slug,
+            task_index=self.task_index,
+            message=message,
+            data=data,
+        )

@@ -1,0 +1,102 @@
+"""A flow's definition in memory, and its shape as a document. Pure: no ORM."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django import jsonvalue
+from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pgflow_django.options import Option
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepDefinition:
+    """A step: its options by column name, and the steps it waits for by their position."""
+
+    slug: str
+    depends_on: tuple[str, ...]
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowDefinition:
+    """A flow: its options by column name, and its steps by ``step_index``."""
+
+    slug: str
+    options: dict[str, Any]
+    steps: tuple[StepDefinition, ...]
+
+
+def read_document(document: Mapping[str, Any]) -> FlowDefinition:
+    """The definition that a valid flow document describes, defaults filled in."""
+    rows = document.get("steps", ())
+    position = {row["slug"]: index for index, row in enumerate(rows)}
+    return FlowDefinition(
+        slug=document["workflow_slug"],
+        options=_read_options(FLOW_OPTIONS, document),
+        steps=tuple(
+            StepDefinition(
+                slug=row["slug"],
+                depends_on=tuple(sorted(row.get("depends_on", ()), key=position.__getitem__)),
+                options=_read_options(STEP_OPTIONS, row),
+            )
+            for row in rows
+        ),
+    )
+
+
+def write_document(definition: FlowDefinition) -> Document:
+    """The shortest document of ``definition``: what equals its default is left out."""
+    return {
+        "workflow_slug": definition.slug,
+        **_write_options(FLOW_OPTIONS, definition.options),
+        "steps": [
+            {
+                "slug": step.slug,
+                **({"depends_on": list(step.depends_on)} if step.depends_on else {}),
+                **_write_options(STEP_OPTIONS, step.options),
+            }
+            for step in definition.steps
+        ],
+    }
+
+
+def canonical(value: FlowDefinition | StepDefinition) -> str:
+    """Text that two definitions share exactly when they are the same (in Python ``1 == True``)."""
+    return json.dumps(asdict(value), sort_keys=True, separators=(",", ":"))
+
+
+def fingerprint(document: Document) -> str:
+    """Hash of a document: the same for the same definition, whatever the order of its keys."""
+    return hashlib.sha256(canonical(read_document(document)).encode()).hexdigest()
+
+
+def clean_options(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Valid values by name, as the database will give them back: lists for tuples, and so on."""
+    cleaned = {name: option.clean(values[name]) for name, option in options.items()}
+    for name in cleaned.keys() & {"params", "input_schema"}:
+        text = jsonvalue.encode(cleaned[name], subject=name, not_json=ValueError)
+        cleaned[name] = json.loads(text)
+    return cleaned
+
+
+def _read_options(options: Mapping[str, Option], row: Mapping[str, Any]) -> dict[str, Any]:
+    values = {name: row.get(option.key, option.default) for name, option in options.items()}
+    return clean_options(options, values)
+
+
+def _write_options(options: Mapping[str, Option], values: Mapping[str, Any]) -> Document:
+    return {
+        option.key: values[name]
+        for name, option in options.items()
+        if values[name] != option.default
+    }

@@ -1,0 +1,219 @@
+"""Validation of the flow document, the one JSON shape for export, import, editor, agents and API.
+
+Pure but for a look at the names of registered functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django.graph import did_you_mean, find_cycle, is_valid_slug, nearest_names
+from pgflow_django.options import FLOW_OPTIONS, MAX_DEPENDENCIES, MAX_STEPS, STEP_OPTIONS, show
+from pgflow_django.problems import (
+    NearestNames,
+    Patch,
+    Problem,
+    dependency_problems,
+    name_flow,
+    name_step,
+    option_problems,
+    say,
+    size_problems,
+    step_slug_problems,
+    workflow_slug_problems,
+)
+from pgflow_django.registry import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_FLOW_TABLE = {option.key: option for option in FLOW_OPTIONS.values()}
+_STEP_TABLE = {option.key: option for option in STEP_OPTIONS.values()}
+_FLOW_KEYS = ("workflow_slug", *_FLOW_TABLE, "steps")
+_STEP_KEYS = ("slug", "depends_on", *_STEP_TABLE)
+
+#: Keywords of ``add_step``, and words of other tools, for which a document has its own.
+_SYNONYMS = {
+    "step_slug": "slug",
+    "name": "slug",
+    "id": "slug",
+    "step_type": "type",
+    "function": "uses",
+    "dependencies": "depends_on",
+    "needs": "depends_on",
+}
+#: Keys of a step's input that win over the output of a dependency of the same name.
+_INPUT_KEYS = frozenset({"item", "index", "params"})
+_MAX_CYCLES = 10
+
+
+def validate_flow(document: Any) -> list[Problem]:
+    """Every problem of a flow document, in its order; an empty list when there is none.
+
+    Takes anything and never raises. Problems of severity ``warning`` (a function that is not
+    registered in this process, say) keep nobody from storing the document.
+    """
+    if not isinstance(document, dict):
+        message = f"A flow document is a JSON object, but this is {show(document)}."
+        return [Problem("invalid_document", "", message)]
+    slug = document.get("workflow_slug")
+    owner = name_flow(slug)
+    return [
+        *workflow_slug_problems(slug),
+        *_key_problems(document, _FLOW_KEYS, owner, ""),
+        *option_problems(_FLOW_TABLE, document, owner),
+        *_steps_problems(document.get("steps", []), slug, owner),
+    ]
+
+
+def _key_problems(
+    row: dict[Any, Any], allowed: Sequence[str], owner: str, pointer: str
+) -> Iterator[Problem]:
+    for key in row:
+        if key in allowed:
+            continue
+        path = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+        word = _SYNONYMS.get(key) if isinstance(key, str) else None
+        names = [word] if word in allowed else nearest_names(key, allowed, limit=1)
+        fix = {"op": "remove", "path": path}
+        if names and names[0] not in row:
+            fix = {"op": "move", "from": path, "path": f"{pointer}/{names[0]}"}
+        text = f"there is no key {show(key)}; the keys are {', '.join(allowed)}"
+        message = say(owner, text) + did_you_mean(names)
+        yield Problem("unknown_key", path, message, names, [fix] if isinstance(key, str) else None)
+
+
+def _steps_problems(steps: Any, flow: object, owner: str) -> Iterator[Problem]:
+    if not isinstance(steps, list | tuple):
+        text = f"steps is {show(steps)}, but must be a list of objects"
+        yield Problem("invalid_document", "/steps", say(owner, text))
+    elif len(steps) > MAX_STEPS:
+        yield from size_problems(len(steps), 0, owner)
+    elif not steps:
+        text = "it has no steps, and can't be started before it gets one"
+        yield Problem("workflow_has_no_steps", "/steps", say(owner, text), severity="warning")
+    else:
+        yield from _Steps(flow, steps).problems()
+
+
+class _Steps:
+    """The steps of a document, which refer to one another."""
+
+    def __init__(self, flow: object, rows: Sequence[Any]) -> None:
+        self.flow = flow
+        self.rows = rows
+        #: Where each slug stands first; bad slugs too, so that nobody calls them missing.
+        self.position: dict[str, int] = {}
+        for index, row in enumerate(rows):
+            if isinstance(row, dict) and isinstance(row.get("slug"), str):
+                self.position.setdefault(row["slug"], index)
+        self.nearest_step = NearestNames(filter(is_valid_slug, self.position))
+        self.nearest_function = NearestNames(registry.names())
+
+    def problems(self) -> Iterator[Problem]:
+        for index, row in enumerate(self.rows):
+            if isinstance(row, dict):
+                yield from self._step_problems(index, row)
+            else:
+                text = f"steps[{index}] is {show(row)}, but must be an object"
+                message = say(name_flow(self.flow), text)
+                yield Problem("invalid_document", f"/steps/{index}", message)
+        edges = sum(len(_dependencies(row)) for row in self.rows)
+        yield from size_problems(len(self.rows), edges, name_flow(self.flow))
+        if edges <= MAX_DEPENDENCIES:
+            yield from self._edge_problems()
+
+    def _step_problems(self, index: int, row: dict[str, Any]) -> Iterator[Problem]:
+        pointer, slug = f"/steps/{index}", row.get("slug")
+        owner = name_step(slug, self.flow)
+        for problem in step_slug_problems(slug, self.flow, f"{pointer}/slug"):
+            yield replace(problem, fix=self._rename(index, slug, problem.suggestions))
+        if isinstance(slug, str) and self.position[slug] != index:
+            yield self._duplicate(index, slug)
+        yield from _key_problems(row, _STEP_KEYS, owner, pointer)
+        yield from option_problems(_STEP_TABLE, row, owner, pointer)
+        yield from self._warnings(row, owner, pointer)
+
+    def _rename(self, index: int, slug: object, names: Sequence[str]) -> Patch | None:
+        """Give a step its mended name, there and in all steps that wait for it."""
+        if not names or names[0] in self.position:
+            return None
+        places = [f"/steps/{index}/slug"] + [
+            f"/steps/{at}/depends_on/{position}"
+            for at, row in enumerate(self.rows)
+            for position, dependency in enumerate(_dependencies(row))
+            if dependency == slug
+        ]
+        return [{"op": "replace", "path": place, "value": names[0]} for place in places]
+
+    def _duplicate(self, index: int, slug: str) -> Problem:
+        pointer = f"/steps/{index}/slug"
+        numbered = (f"{slug[:120]}_{number}" for number in range(2, MAX_STEPS + 3))
+        free = next(name for name in numbered if name not in self.position)
+        text = f"steps[{self.position[slug]}] has this slug already; each step needs its own"
+        fix = [{"op": "replace", "path": pointer, "value": free}]
+        message = say(name_step(slug, self.flow), text)
+        return Problem("duplicate_step_slug", pointer, message, [free], fix)
+
+    def _warnings(self, row: dict[str, Any], owner: str, pointer: str) -> Iterator[Problem]:
+        if row.get("slug") in _INPUT_KEYS:
+            text = (
+                "the key of this name in a step's input is taken, so that no step sees its output"
+            )
+            message = say(owner, text)
+            yield Problem("shadowed_step_slug", f"{pointer}/slug", message, severity="warning")
+        if row.get("initial_tasks") is not None and row.get("type", "single") == "single":
+            path = f"{pointer}/initial_tasks"
+            fix: Patch | None = [{"op": "remove", "path": path}]
+            message = say(owner, "initial_tasks counts for map steps only")
+            yield Problem("unused_initial_tasks", path, message, fix=fix, severity="warning")
+        name = row.get("uses")
+        if isinstance(name, str) and name and name not in registry:
+            path, names = f"{pointer}/uses", self.nearest_function(name)
+            fix = [{"op": "replace", "path": path, "value": names[0]}] if len(names) == 1 else None
+            text = f"no function {show(name)} is registered in this process"
+            message = say(owner, text) + did_you_mean(names)
+            yield Problem("unknown_function", path, message, names, fix, severity="warning")
+
+    def _edge_problems(self) -> Iterator[Problem]:
+        for index, row in enumerate(self.rows):
+            if isinstance(row, dict) and "depends_on" in row:
+                yield from dependency_problems(
+                    row["depends_on"],
+                    slug=row.get("slug"),
+                    is_map=row.get("type") == "map",
+                    known=self.position,
+                    nearest=self.nearest_step,
+                    owner=name_step(row.get("slug"), self.flow),
+                    pointer=f"/steps/{index}/depends_on",
+                )
+        yield from self._cycles()
+
+    def _cycles(self) -> Iterator[Problem]:
+        graph = {
+            slug: [
+                dependency
+                for dependency in _dependencies(self.rows[index])
+                if isinstance(dependency, str) and dependency != slug
+            ]
+            for slug, index in self.position.items()
+        }
+        for _ in range(_MAX_CYCLES):
+            cycle = find_cycle(graph)
+            if cycle is None:
+                return
+            step, dependency = cycle[0], cycle[-2]
+            index = self.position[step]
+            at = _dependencies(self.rows[index]).index(dependency)
+            text = (
+                f"its steps wait for one another in a cycle: {' → '.join(cycle)}. Cut it somewhere"
+            )
+            message = say(name_flow(self.flow), text)
+            yield Problem("cycle_detected", f"/steps/{index}/depends_on/{at}", message)
+            graph[step] = [other for other in graph[step] if other != dependency]
+
+
+def _dependencies(row: Any) -> Sequence[Any]:
+    depends_on = row.get("depends_on") if isinstance(row, dict) else None
+    return depends_on if isinstance(depends_on, list | tuple) else ()

@@ -1,0 +1,300 @@
+"""Flows in the database: create, extend, read, delete, import, export.
+
+Service layer. Each function is one transaction of its own, or takes part in the caller's; it does
+all of its work or none. ``using`` is a database alias; ``None`` takes the one that the database
+router gives. The ``a``-prefixed twins are for async code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import IntegrityError, router, transaction
+
+from pgflow_django import definition_store as store
+from pgflow_django.async_twins import async_twin
+from pgflow_django.choices import Origin, RunStatus
+from pgflow_django.definition import StepDefinition, clean_options, read_document, write_document
+from pgflow_django.document import validate_flow
+from pgflow_django.exceptions import InvalidWorkflow, WorkflowConflict, WorkflowNotFound
+from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf, show
+from pgflow_django.problems import (
+    NearestNames,
+    Problem,
+    dependency_problems,
+    name_flow,
+    name_step,
+    option_problems,
+    raise_problems,
+    say,
+    size_problems,
+    step_slug_problems,
+    workflow_slug_problems,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from uuid import UUID
+
+    from pgflow_django.definition import Document
+
+__all__ = [
+    "aadd_step",
+    "acreate_flow",
+    "acreate_flow_from_spec",
+    "add_step",
+    "adelete_flow",
+    "aexport_flow",
+    "aget_flow",
+    "alist_flows",
+    "create_flow",
+    "create_flow_from_spec",
+    "delete_flow",
+    "export_flow",
+    "get_flow",
+    "is_valid_slug",
+    "list_flows",
+    "validate_flow",
+    "workflow_not_found",
+]
+
+#: Where the problems of a step that is about to be added point: behind the steps there are.
+_NEW_STEP = "/steps/-"
+
+
+def create_flow(
+    workflow_slug: str,
+    *,
+    max_attempts: int = 3,
+    timeout: int = 30,
+    base_delay: int = 1,
+    queue: str = "default",
+    description: str = "",
+    input_schema: dict[str, Any] | None = None,
+    using: str | None = None,
+) -> Workflow:
+    """Create a flow without steps, and give its row.
+
+    ``max_attempts`` counts every try of a task; ``timeout`` (seconds) limits one try;
+    ``base_delay`` is the wait (seconds) before the first retry, which doubles with each. They hold
+    for the steps that have no values of their own. ``queue`` is the queue of its tasks,
+    ``input_schema`` a JSON Schema of its input.
+
+    Raises ``InvalidSlug``, ``InvalidWorkflow`` (a bad option), ``WorkflowExists``.
+    """
+    options = {
+        "max_attempts": max_attempts,
+        "timeout": timeout,
+        "base_delay": base_delay,
+        "queue": queue,
+        "description": description,
+        "input_schema": input_schema,
+    }
+    raise_problems(workflow_slug_problems(workflow_slug))
+    raise_problems(option_problems(FLOW_OPTIONS, options, name_flow(workflow_slug)))
+    alias = using or router.db_for_write(Workflow)
+    workflow = store.insert_workflow(
+        alias, workflow_slug=workflow_slug, **clean_options(FLOW_OPTIONS, options)
+    )
+    workflow.refresh_from_db(using=alias)
+    return workflow
+
+
+def add_step(
+    workflow_slug: str,
+    step_slug: str,
+    depends_on: Sequence[str] = (),
+    *,
+    step_type: str = "single",
+    initial_tasks: int | None = None,
+    max_attempts: int | None = None,
+    timeout: int | None = None,
+    base_delay: int | None = None,
+    start_delay: int = 0,
+    function: str | None = None,
+    params: Any = None,
+    queue: str | None = None,
+    using: str | None = None,
+) -> WorkflowStep:
+    """Add a step behind the steps that a flow has, and give its row.
+
+    ``depends_on``: slugs of the steps whose outputs it waits for. ``step_type="map"`` runs it once
+    for each element of its one dependency's output, or of the run's input. ``function`` is the
+    registered function it calls (the step's slug by default), ``params`` a JSON value that each
+    call finds under ``"params"``. ``start_delay`` (seconds) is waited before the first try. What
+    is ``None`` is as the flow has it; see ``create_flow``.
+
+    Raises ``WorkflowNotFound``, ``InvalidSlug``, ``StepExists``, ``InvalidStep`` (its subclass
+    and code tell what is wrong), ``WorkflowConflict`` for a flow that is defined in code.
+    """
+    options = {
+        "step_type": step_type,
+        "initial_tasks": initial_tasks,
+        "max_attempts": max_attempts,
+        "timeout": timeout,
+        "base_delay": base_delay,
+        "start_delay": start_delay,
+        "function": function,
+        "params": params,
+        "queue": queue,
+    }
+    raise_problems(step_slug_problems(step_slug, workflow_slug, f"{_NEW_STEP}/slug"))
+    owner = name_step(step_slug, workflow_slug)
+    raise_problems(option_problems(STEP_OPTIONS, options, owner, _NEW_STEP))
+    alias = using or router.db_for_write(Workflow)
+    with transaction.atomic(using=alias):
+        workflow = _lock(workflow_slug, alias)
+        store.refuse_other_owner(workflow, Origin.API)
+        steps = WorkflowStep.objects.using(alias).filter(workflow_slug=workflow_slug)
+        known = list(steps.values_list("step_slug", "step_index", "deps_count"))
+        raise_problems(_placing_problems(workflow_slug, step_slug, depends_on, step_type, known))
+        step = StepDefinition(step_slug, tuple(depends_on), clean_options(STEP_OPTIONS, options))
+        index = max((index for _, index, _ in known), default=-1) + 1
+        store.put_steps(workflow_slug, {index: step}, alias)
+        store.put_edges(workflow_slug, [step], alias)
+        return steps.get(step_slug=step_slug)
+
+
+def list_flows(*, using: str | None = None) -> list[dict[str, Any]]:
+    """Every flow, newest first, as a dict of its columns."""
+    alias = using or router.db_for_read(Workflow)
+    return list(Workflow.objects.using(alias).values(*store.FLOW_COLUMNS))
+
+
+def get_flow(workflow_slug: str, *, using: str | None = None) -> dict[str, Any]:
+    """A flow as a dict of its columns, with ``steps`` in the order of ``step_index``.
+
+    Each step is a dict of its columns, with ``depends_on`` in the order of those steps'
+    ``step_index``. Raises ``WorkflowNotFound``.
+    """
+    alias = using or router.db_for_read(Workflow)
+    flow = store.load_rows(workflow_slug, alias) if is_valid_slug(workflow_slug) else None
+    if flow is None:
+        raise workflow_not_found(workflow_slug, using=alias)
+    return flow
+
+
+def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = None) -> None:
+    """Delete a flow's definition. Its runs stay as history.
+
+    With ``force`` its active runs are cancelled first. Raises ``WorkflowNotFound``, and
+    ``WorkflowConflict`` (``workflow_has_active_runs``) without ``force`` while runs are active.
+    """
+    alias = using or router.db_for_write(Workflow)
+    with transaction.atomic(using=alias):
+        workflow = _lock(workflow_slug, alias)
+        active = WorkflowRun.objects.using(alias).filter(
+            workflow_slug=workflow_slug, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
+        )
+        run_ids = list(active.order_by("id").values_list("id", flat=True))
+        if run_ids and not force:
+            raise _active_runs(workflow_slug, len(run_ids))
+        for run_id in run_ids:
+            _cancel_run(run_id, alias)
+        try:
+            workflow.delete(using=alias)
+        except IntegrityError as error:  # a run was started after we looked
+            raise _active_runs(workflow_slug, 1) from error
+
+
+def create_flow_from_spec(
+    document: Document,
+    *,
+    origin: str = "api",
+    replace: bool = False,
+    using: str | None = None,
+) -> Workflow:
+    """Store a flow document, all of it or nothing, and give the flow's row.
+
+    ``origin`` says who made it: ``api``, ``editor``, ``agent`` (``code`` is for ``Flow`` classes).
+    With ``replace`` a flow that is there is made what the document says, as one new version; runs
+    in flight go on with theirs, and the flow keeps its origin.
+
+    Raises the exception of the first problem that ``validate_flow`` finds (its ``problems`` has
+    all errors), ``WorkflowExists``, and ``WorkflowConflict`` (``workflow_origin_conflict``) for a
+    flow that is defined in code.
+    """
+    if fault := OneOf(tuple(Origin.values)).fault(origin):
+        raise InvalidWorkflow(f"origin {fault}.", code="invalid_origin")
+    raise_problems(validate_flow(document))
+    definition = read_document(document)
+    alias = using or router.db_for_write(Workflow)
+    with transaction.atomic(using=alias):
+        return store.save_definition(definition, alias, origin=origin, replace=replace)
+
+
+def export_flow(workflow_slug: str, *, using: str | None = None) -> Document:
+    """A stored flow as a document, without what equals its default. Raises ``WorkflowNotFound``.
+
+    ``create_flow_from_spec`` makes the same flow of it.
+    """
+    flow = get_flow(workflow_slug, using=using)
+    return write_document(store.definition_of_rows(flow))
+
+
+def workflow_not_found(workflow_slug: object, *, using: str) -> WorkflowNotFound:
+    """The error about a flow that is not there, with the nearest names that are."""
+    slugs = Workflow.objects.using(using).values_list("workflow_slug", flat=True)
+    names = nearest_names(workflow_slug, slugs)
+    hint = did_you_mean(names) or " Create it first, with flow_builder.create_flow()."
+    return WorkflowNotFound(f"There is no flow {show(workflow_slug)}.{hint}")
+
+
+def _lock(workflow_slug: str, using: str) -> Workflow:
+    found = store.lock_workflow(workflow_slug, using) if is_valid_slug(workflow_slug) else None
+    if found is None:
+        raise workflow_not_found(workflow_slug, using=using)
+    return found
+
+
+def _placing_problems(
+    workflow_slug: str,
+    step_slug: str,
+    depends_on: Any,
+    step_type: str,
+    known: list[tuple[str, int, int]],
+) -> Iterator[Problem]:
+    """Whether a step may join the ``known`` ones (slug, index, number of dependencies)."""
+    slugs = {slug for slug, _, _ in known}
+    owner = name_step(step_slug, workflow_slug)
+    if step_slug in slugs:
+        text = "the flow has a step of this slug already; each step needs its own"
+        yield Problem("duplicate_step_slug", f"{_NEW_STEP}/slug", say(owner, text))
+    yield from dependency_problems(
+        depends_on,
+        slug=step_slug,
+        is_map=step_type == "map",
+        known=slugs,
+        nearest=NearestNames(slugs),
+        owner=owner,
+        pointer=f"{_NEW_STEP}/depends_on",
+    )
+    new_edges = len(depends_on) if isinstance(depends_on, list | tuple) else 0
+    edges = sum(count for _, _, count in known) + new_edges
+    yield from size_problems(len(known) + 1, edges, name_flow(workflow_slug))
+
+
+def _active_runs(workflow_slug: str, count: int) -> WorkflowConflict:
+    runs = "an active run" if count == 1 else f"{count:,} active runs"
+    return WorkflowConflict(
+        f'Flow "{workflow_slug}" has {runs}. Wait for the end, cancel with executor.cancel_run(), '
+        "or delete the flow with force=True, which cancels them.",
+        code="workflow_has_active_runs",
+    )
+
+
+def _cancel_run(run_id: UUID, using: str) -> None:
+    from pgflow_django import executor  # it builds on this module
+
+    executor.cancel_run(run_id, using=using)
+
+
+acreate_flow = async_twin(create_flow)
+aadd_step = async_twin(add_step)
+alist_flows = async_twin(list_flows)
+aget_flow = async_twin(get_flow)
+adelete_flow = async_twin(delete_flow)
+acreate_flow_from_spec = async_twin(create_flow_from_spec)
+aexport_flow = async_twin(export_flow)

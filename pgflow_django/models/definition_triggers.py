@@ -1,0 +1,230 @@
+"""Triggers of the definition tables: versions, derived counts, and a check that nobody can bypass.
+
+How they work together:
+
+* Whatever changes steps or edges counts the flow's ``version`` up, once per statement, because
+  runs are pinned to versions and one transaction may start runs between two changes.
+* Every new version queues ``definition_is_sound``, which looks at the flow at the end of the
+  transaction: once, for the last version.
+* ``deps_count`` follows the edges. ``add_step`` writes the right count with the step, so that
+  the edges behind it complete the step's version instead of making another one.
+"""
+
+from __future__ import annotations
+
+import pgtrigger
+
+_COUNT_UP = """
+    update workflows set version = version + 1
+    where workflow_slug in (select workflow_slug from {rows});
+    return null;
+"""
+
+NUMBER_NEW_FLOW = pgtrigger.Trigger(
+    name="new_flow_continues_version_numbers",
+    operation=pgtrigger.Insert,
+    when=pgtrigger.Before,
+    func="""
+        new.version := greatest(new.version, 1 + (
+            select max(v.version) from workflow_versions v
+            where v.workflow_slug = new.workflow_slug
+        ));
+        return new;
+    """,
+)
+
+NUMBER_CHANGED_FLOW = pgtrigger.Trigger(
+    name="changed_flow_gets_a_new_version",
+    operation=pgtrigger.Update,
+    when=pgtrigger.Before,
+    func="""
+        if new.version <> old.version then
+            if new.version <= (
+                select max(v.version) from workflow_versions v
+                where v.workflow_slug = new.workflow_slug
+            ) then
+                raise exception 'Flow "%" has had runs of version % already.',
+                    new.workflow_slug, new.version
+                    using errcode = 'check_violation', constraint = 'version_is_not_used_again';
+            end if;
+        elsif
+            (new.max_attempts, new.timeout, new.base_delay, new.queue, new.description,
+                new.input_schema)
+            is distinct from
+            (old.max_attempts, old.timeout, old.base_delay, old.queue, old.description,
+                old.input_schema)
+        then
+            new.version := old.version + 1;
+        end if;
+        return new;
+    """,
+)
+
+# Advice, not a fence: a start that has not committed is not seen, and its run, which is pinned to
+# a version of its own, does not mind.
+KEEP_ACTIVE_FLOW = pgtrigger.Trigger(
+    name="active_flow_cannot_be_deleted",
+    operation=pgtrigger.Delete,
+    when=pgtrigger.Before,
+    func="""
+        if exists (
+            select from workflow_runs r
+            where r.workflow_slug = old.workflow_slug and r.status in ('started', 'paused')
+        ) then
+            raise exception 'Flow "%" has active runs. Cancel them before you delete it.',
+                old.workflow_slug
+                using errcode = 'check_violation', constraint = 'active_flow_cannot_be_deleted';
+        end if;
+        return old;
+    """,
+)
+
+COUNT_ADDED_STEPS = pgtrigger.Trigger(
+    name="added_steps_make_a_version",
+    level=pgtrigger.Statement,
+    operation=pgtrigger.Insert,
+    when=pgtrigger.After,
+    referencing=pgtrigger.Referencing(new="new_rows"),
+    func=_COUNT_UP.format(rows="new_rows"),
+)
+
+COUNT_REMOVED_STEPS = pgtrigger.Trigger(
+    name="removed_steps_make_a_version",
+    level=pgtrigger.Statement,
+    operation=pgtrigger.Delete,
+    when=pgtrigger.After,
+    referencing=pgtrigger.Referencing(old="old_rows"),
+    func=_COUNT_UP.format(rows="old_rows"),
+)
+
+# A deps_count that comes to agree with the edges only follows them; one that departs from them
+# must be looked at.
+COUNT_CHANGED_STEPS = pgtrigger.Trigger(
+    name="changed_steps_make_a_version",
+    level=pgtrigger.Statement,
+    operation=pgtrigger.Update,
+    when=pgtrigger.After,
+    referencing=pgtrigger.Referencing(old="old_rows", new="new_rows"),
+    func="""
+        update workflows set version = version + 1
+        where workflow_slug in (
+            select n.workflow_slug
+            from new_rows n join old_rows o using (workflow_slug, step_slug)
+            where
+                to_jsonb(n) - 'deps_count' <> to_jsonb(o) - 'deps_count'
+                or n.deps_count <> o.deps_count and n.deps_count <> (
+                    select count(*) from workflow_step_dependencies_def e
+                    where e.workflow_slug = n.workflow_slug and e.step_slug = n.step_slug
+                )
+        );
+        return null;
+    """,
+)
+
+_RECOUNT = """
+    with recounted as (
+        update workflow_steps s set deps_count = edges.count
+        from (
+            select c.workflow_slug, c.step_slug, (
+                select count(*) from workflow_step_dependencies_def e
+                where e.workflow_slug = c.workflow_slug and e.step_slug = c.step_slug
+            ) as count
+            from (select distinct workflow_slug, step_slug from {rows}) c
+        ) edges
+        where
+            s.workflow_slug = edges.workflow_slug and s.step_slug = edges.step_slug
+            and s.deps_count <> edges.count
+        returning s.workflow_slug
+    )
+    select array_agg(workflow_slug) into v_recounted from recounted;
+"""
+
+# Edges that a step's deps_count announced complete the version which that step made, unless a run
+# has taken that version since.
+COUNT_ADDED_EDGES = pgtrigger.Trigger(
+    name="added_edges_make_a_version",
+    level=pgtrigger.Statement,
+    operation=pgtrigger.Insert,
+    when=pgtrigger.After,
+    referencing=pgtrigger.Referencing(new="new_rows"),
+    declare=[("v_recounted", "text[]")],
+    func=_RECOUNT.format(rows="new_rows")
+    + """
+        update workflows w set version = w.version + 1
+        where w.workflow_slug in (select workflow_slug from new_rows) and (
+            w.workflow_slug = any(v_recounted)
+            or exists (
+                select from workflow_versions v
+                where v.workflow_slug = w.workflow_slug and v.version = w.version
+            )
+        );
+        return null;
+    """,
+)
+
+# Edges that go with a deleted step are part of that step's deletion, which counts by itself.
+COUNT_REMOVED_EDGES = pgtrigger.Trigger(
+    name="removed_edges_make_a_version",
+    level=pgtrigger.Statement,
+    operation=pgtrigger.Delete,
+    when=pgtrigger.After,
+    referencing=pgtrigger.Referencing(old="old_rows"),
+    declare=[("v_recounted", "text[]")],
+    func=_RECOUNT.format(rows="old_rows")
+    + """
+        update workflows set version = version + 1
+        where workflow_slug in (
+            select o.workflow_slug
+            from old_rows o
+            join workflow_steps s on s.workflow_slug = o.workflow_slug and s.step_slug = o.step_slug
+            join workflow_steps d on d.workflow_slug = o.workflow_slug and d.step_slug = o.dep_slug
+        );
+        return null;
+    """,
+)
+
+CHECK_DEFINITION = pgtrigger.Trigger(
+    name="definition_is_sound",
+    operation=pgtrigger.Update,
+    when=pgtrigger.After,
+    timing=pgtrigger.Deferred,
+    condition=pgtrigger.Condition("old.version is distinct from new.version"),
+    func="""
+        if exists (
+            select from workflows w
+            where w.workflow_slug = new.workflow_slug and w.version = new.version
+        ) then  -- otherwise it was changed again, and that change has its own check
+            perform pgflow._check_definition(new.workflow_slug);
+        end if;
+        return null;
+    """,
+)
+
+KEEP_USED_VERSION = pgtrigger.Trigger(
+    name="used_version_cannot_be_deleted",
+    operation=pgtrigger.Delete,
+    when=pgtrigger.Before,
+    func="""
+        if exists (
+            select from workflow_runs r
+            where r.workflow_slug = old.workflow_slug and r.version_id = old.id
+        ) then
+            raise exception 'Version % of flow "%" has runs.', old.version, old.workflow_slug
+                using errcode = 'check_violation', constraint = 'used_version_cannot_be_deleted';
+        end if;
+        return old;
+    """,
+)
+
+KEEP_VERSION_STEP = pgtrigger.Trigger(
+    name="version_loses_no_step",
+    operation=pgtrigger.Delete,
+    when=pgtrigger.Before,
+    func="""
+        if exists (select from workflow_versions v where v.id = old.version_id) then
+            raise exception 'Step "%" belongs to a version, which never changes.', old.step_slug
+                using errcode = 'check_violation', constraint = 'version_loses_no_step';
+        end if;
+        return old;
+    """,
+)

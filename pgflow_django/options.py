@@ -1,0 +1,241 @@
+"""The options of flows and steps: their names, defaults and rules, each stated once.
+
+Pure: no ORM. ``flow_builder``, flow documents and the CHECK constraints all read these tables.
+A value passes as it is or not at all: ``True`` is no number, ``5.0`` and ``"5"`` are no integers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import reprlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pgflow_django import jsonvalue
+from pgflow_django.choices import StepType
+from pgflow_django.graph import nearest_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_STEPS = 2_000
+MAX_DEPENDENCIES = 20_000
+MAX_DESCRIPTION = 10_000
+MAX_JSON_BYTES = 1024 * 1024
+
+ATTEMPTS = (0, 1_000)
+TIMEOUT = (1, 604_800)
+DELAY = (0, 604_800)
+TASKS = (1, 1_000_000)
+
+#: pgmq caps names at 47 characters, and the pgmq queue is ``pgflow_<name>``.
+QUEUE_PATTERN = "[a-z_][a-z0-9_]{0,39}"
+#: The queue of runs that their caller executes.
+RESERVED_QUEUE = "in_process"
+FUNCTION_PATTERN = "[a-zA-Z_][a-zA-Z0-9_.]{0,254}"
+
+_SHOWN = 60
+_repr = reprlib.Repr()
+_repr.maxstring = _repr.maxother = _SHOWN
+
+
+def show(value: object) -> str:
+    """Anything that a caller may pass, as a message can hold it: cut short, text as in JSON."""
+    if isinstance(value, str):
+        return json.dumps(
+            value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…", ensure_ascii=False
+        )
+    try:
+        return _repr.repr(value)
+    except ValueError:  # an integer of more digits than Python writes out
+        return f"a huge {type(value).__name__}"
+
+
+class Rule(Protocol):
+    """What a value must be."""
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with ``value``, as the end of a sentence; ``None`` when it passes."""
+
+    def mend(self, value: Any) -> Any:
+        """The value that was probably meant; ``None`` when there is no telling."""
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumber:
+    """An integer within bounds."""
+
+    low: int
+    high: int
+    unit: str = ""
+
+    def fault(self, value: Any) -> str | None:
+        """See ``Rule``."""
+        if _is_integer(value) and self.low <= value <= self.high:
+            return None
+        unit = f" {self.unit}" if self.unit else ""
+        rule = f"must be a whole number from {self.low:,} to {self.high:,}{unit}"
+        return f"is {show(value)}, but {rule}"
+
+    def mend(self, value: Any) -> Any:
+        """See ``Rule``: the nearest number within bounds."""
+        if isinstance(value, str | float) and re.fullmatch(r"-?[0-9]{1,18}(\.0)?", str(value)):
+            value = int(float(value))
+        return min(max(value, self.low), self.high) if _is_integer(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def fault(self, value: Any) -> str | None:
+        """See ``Rule``."""
+        if isinstance(value, str) and value in self.words:
+            return None
+        return f"is {show(value)}, but must be {' or '.join(map(show, self.words))}"
+
+    def mend(self, value: Any) -> Any:
+        """See ``Rule``: the nearest word."""
+        return next(iter(nearest_names(value, self.words)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Text that PostgreSQL can store."""
+
+    max_length: int
+
+    def fault(self, value: Any) -> str | None:
+        """See ``Rule``."""
+        if not isinstance(value, str):
+            return f"is {show(value)}, but must be text"
+        if len(value) > self.max_length:
+            return f"has {len(value):,} characters, but may have at most {self.max_length:,}"
+        return jsonvalue.text_fault(value)
+
+    def mend(self, value: Any) -> Any:  # noqa: ARG002 - nobody knows what text to leave out
+        """See ``Rule``."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A name that matches a pattern."""
+
+    pattern: str
+    description: str
+    reserved: str | None = None
+
+    def fault(self, value: Any) -> str | None:
+        """See ``Rule``."""
+        if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.ASCII):
+            return f"is {show(value)}, but must be {self.description}"
+        if value == self.reserved:
+            return f"is {show(value)}, which is reserved for runs that their caller executes"
+        return None
+
+    def mend(self, value: Any) -> Any:  # noqa: ARG002 - a queue or a function is elsewhere too
+        """See ``Rule``."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A JSON value, or a JSON object only."""
+
+    must_be_object: bool = False
+
+    def fault(self, value: Any) -> str | None:
+        """See ``Rule``."""
+        if self.must_be_object and not isinstance(value, dict):
+            return f"is {show(value)}, but must be a JSON object"
+        try:
+            jsonvalue.encode(value, subject="", not_json=ValueError, limit=MAX_JSON_BYTES)
+        except ValueError as error:
+            return str(error).strip().rstrip(".")
+        return None
+
+    def mend(self, value: Any) -> Any:  # noqa: ARG002 - constants are the author's own
+        """See ``Rule``."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: ``name`` is its keyword and its column, ``key`` its name in a document.
+
+    With the default ``None``, ``None`` passes too: the step's own slug, the flow's value, nothing.
+    Where it ``may_be_empty``, ``""`` means ``None``.
+    """
+
+    name: str
+    rule: Rule
+    default: Any = None
+    renamed: str | None = None
+    may_be_empty: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in a flow document."""
+        return self.renamed or self.name
+
+    @property
+    def code(self) -> str:
+        """The code of the error about it."""
+        return f"invalid_{self.name}"
+
+    def fault(self, value: Any) -> str | None:
+        """What is wrong with ``value``, as the end of a sentence; ``None`` when it passes."""
+        if self.clean(value) is None and self.default is None:
+            return None
+        return self.rule.fault(value)
+
+    def clean(self, value: Any) -> Any:
+        """A value that passes, as it is stored."""
+        return None if self.may_be_empty and value == "" else value
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _table(*options: Option) -> Mapping[str, Option]:
+    return {option.name: option for option in options}
+
+
+_ATTEMPTS = WholeNumber(*ATTEMPTS)
+_TIMEOUT = WholeNumber(*TIMEOUT, "(seconds)")
+_DELAY = WholeNumber(*DELAY, "(seconds)")
+_QUEUE = Name(
+    QUEUE_PATTERN,
+    "1 to 40 characters a-z, 0-9 and underscore, and not begin with a digit",
+    reserved=RESERVED_QUEUE,
+)
+FUNCTION_NAME = Name(
+    FUNCTION_PATTERN,
+    "1 to 255 letters a-z, digits, underscores and dots, and begin with a letter or underscore",
+)
+
+FLOW_OPTIONS = _table(
+    Option("max_attempts", _ATTEMPTS, 3),
+    Option("timeout", _TIMEOUT, 30),
+    Option("base_delay", _DELAY, 1),
+    Option("queue", _QUEUE, "default"),
+    Option("description", Text(MAX_DESCRIPTION), ""),
+    Option("input_schema", Json(must_be_object=True)),
+)
+
+STEP_OPTIONS = _table(
+    Option("step_type", OneOf(tuple(StepType.values)), StepType.SINGLE.value, renamed="type"),
+    Option("initial_tasks", WholeNumber(*TASKS)),
+    Option("max_attempts", _ATTEMPTS),
+    Option("timeout", _TIMEOUT),
+    Option("base_delay", _DELAY),
+    Option("start_delay", _DELAY, 0),
+    Option("function", FUNCTION_NAME, renamed="uses", may_be_empty=True),
+    Option("params", Json()),
+    Option("queue", _QUEUE),
+)

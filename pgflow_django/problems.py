@@ -1,0 +1,246 @@
+"""What can be wrong with a flow or a step, told once for ``flow_builder`` and for documents.
+
+Pure: no ORM. A problem points into a flow document; ``raise_problems`` turns it into the
+exception of its code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pgflow_django import exceptions
+from pgflow_django.graph import (
+    MAX_SLUG_LENGTH,
+    did_you_mean,
+    is_valid_slug,
+    nearest_names,
+    slug_fault,
+)
+from pgflow_django.options import MAX_DEPENDENCIES, MAX_STEPS, show
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from pgflow_django.options import Option
+
+#: A JSON Patch (RFC 6902): operations on the document, as dicts.
+Patch = list[dict[str, Any]]
+
+#: Problems that are told in one exception's message; ``error.problems`` has all of them.
+_MAX_TOLD = 10
+#: Nearest names are dear; a document full of unknown names gets suggestions for the first ones.
+_MAX_SUGGESTED = 20
+
+_CLASSES: dict[str, type[exceptions.PgflowError]] = {
+    "invalid_document": exceptions.InvalidDocument,
+    "unknown_key": exceptions.InvalidDocument,
+    "invalid_workflow_slug": exceptions.InvalidSlug,
+    "invalid_step_slug": exceptions.InvalidSlug,
+    "duplicate_step_slug": exceptions.StepExists,
+    "missing_dependencies": exceptions.MissingDependencies,
+    "duplicate_dependency": exceptions.DuplicateDependency,
+    "self_dependency": exceptions.SelfDependency,
+    "cycle_detected": exceptions.CycleDetected,
+    "map_step_constraint_violation": exceptions.MapStepConstraint,
+    "too_many_steps": exceptions.InvalidStep,
+    "too_many_dependencies": exceptions.InvalidStep,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong (``error``) or doubtful (``warning``) in a flow document.
+
+    ``pointer`` is a JSON Pointer into the document, ``""`` for the whole. ``suggestions`` are names
+    that were probably meant. ``fix`` is a JSON Patch that mends it, where there is one way to.
+    """
+
+    code: str
+    pointer: str
+    message: str
+    suggestions: Sequence[str] = ()
+    fix: Patch | None = None
+    severity: Literal["error", "warning"] = "error"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The problem as a JSON object."""
+        return {
+            "code": self.code,
+            "pointer": self.pointer,
+            "message": self.message,
+            "suggestions": list(self.suggestions),
+            "fix": self.fix,
+            "severity": self.severity,
+        }
+
+
+class NearestNames:
+    """``nearest_names`` for many questions about the same names, with a bound on the work."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """``names`` are what may be suggested."""
+        self._names = list(names)
+        self._known: dict[str, list[str]] = {}
+
+    def __call__(self, name: str) -> list[str]:
+        """Names that look like ``name``; none once many names have been asked about."""
+        if name not in self._known and len(self._known) < _MAX_SUGGESTED:
+            self._known[name] = nearest_names(name, self._names)
+        return self._known.get(name, [])
+
+
+def raise_problems(problems: Iterable[Problem]) -> None:
+    """Raise the exception of the first error; warnings pass.
+
+    Its ``code`` is the first error's, its text tells them all, and ``problems`` lists them.
+    """
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if not errors:
+        return
+    message = " ".join(error.message for error in errors[:_MAX_TOLD])
+    if len(errors) > _MAX_TOLD:
+        message += f" And {len(errors) - _MAX_TOLD:,} more."
+    first = errors[0]
+    error = _exception_class(first)(message, code=first.code)
+    error.problems = errors  # type: ignore[attr-defined]
+    raise error
+
+
+def _exception_class(problem: Problem) -> type[exceptions.PgflowError]:
+    if known := _CLASSES.get(problem.code):
+        return known
+    if problem.pointer.startswith("/steps/"):
+        return exceptions.InvalidStepOption
+    return exceptions.InvalidWorkflow
+
+
+def name_flow(slug: object) -> str:
+    """How messages call a flow."""
+    return f"flow {show(slug)}"
+
+
+def name_step(slug: object, flow: object) -> str:
+    """How messages call a step."""
+    return f"step {show(slug)} of {name_flow(flow)}"
+
+
+def say(owner: str, text: str) -> str:
+    """A sentence about ``owner`` (see ``name_flow``)."""
+    return f"{owner[0].upper()}{owner[1:]}: {text}."
+
+
+def workflow_slug_problems(slug: object, pointer: str = "/workflow_slug") -> Iterator[Problem]:
+    """Whether ``slug`` may name a flow."""
+    if fault := slug_fault(slug):
+        mended = _mend_slug(slug)
+        fix = [{"op": "add", "path": pointer, "value": name} for name in mended]
+        message = f"The flow slug {show(slug)} {fault}."
+        yield Problem("invalid_workflow_slug", pointer, message, mended, fix or None)
+
+
+def step_slug_problems(slug: object, flow: object, pointer: str) -> Iterator[Problem]:
+    """Whether ``slug`` may name a step. The fix is left to who knows the steps that wait for it."""
+    if fault := slug_fault(slug):
+        message = f"The step slug {show(slug)} in {name_flow(flow)} {fault}."
+        yield Problem("invalid_step_slug", pointer, message, _mend_slug(slug))
+
+
+def option_problems(
+    options: Mapping[str, Option], values: Mapping[str, Any], owner: str, pointer: str = ""
+) -> Iterator[Problem]:
+    """Whether the options in ``values`` pass; ``options`` has them under the same keys."""
+    for key, option in options.items():
+        if key in values and (fault := option.fault(values[key])):
+            path = f"{pointer}/{key}"
+            mended = option.rule.mend(values[key])
+            fix: Patch | None = None
+            if mended is not None:
+                fix = [{"op": "replace", "path": path, "value": mended}]
+            elif values[key] is None:
+                fix = [{"op": "remove", "path": path}]
+            suggestions = (mended,) if isinstance(mended, str) else ()
+            yield Problem(option.code, path, say(owner, f"{key} {fault}"), suggestions, fix)
+
+
+def size_problems(steps: int, dependencies: int, owner: str) -> Iterator[Problem]:
+    """Whether a flow may have so many steps and dependencies."""
+    if steps > MAX_STEPS:
+        text = f"it may have at most {MAX_STEPS:,} steps, and would have {steps:,}"
+        yield Problem("too_many_steps", "/steps", say(owner, text))
+    if dependencies > MAX_DEPENDENCIES:
+        text = f"its steps may have at most {MAX_DEPENDENCIES:,} dependencies in all"
+        message = say(owner, f"{text}, and would have {dependencies:,}")
+        yield Problem("too_many_dependencies", "/steps", message)
+
+
+def dependency_problems(
+    depends_on: Any,
+    *,
+    slug: object,
+    is_map: bool,
+    known: Collection[str],
+    nearest: NearestNames,
+    owner: str,
+    pointer: str,
+) -> Iterator[Problem]:
+    """Whether a step may wait for ``depends_on``, given the ``known`` steps of its flow."""
+    if not isinstance(depends_on, list | tuple):
+        fix: Patch | None = None
+        if isinstance(depends_on, str):
+            fix = [{"op": "replace", "path": pointer, "value": [depends_on]}]
+        elif depends_on is None:
+            fix = [{"op": "remove", "path": pointer}]
+        text = f"depends_on is {show(depends_on)}, but must be a list of step slugs"
+        yield Problem("invalid_depends_on", pointer, say(owner, text), fix=fix)
+        return
+    accepted: dict[str, None] = {}
+    for index, dependency in enumerate(depends_on):
+        fault = _dependency_fault(dependency, slug, accepted, known)
+        if not fault:
+            accepted[dependency] = None
+            continue
+        code, text = fault
+        path = f"{pointer}/{index}"
+        names: list[str] = []
+        fix = [{"op": "remove", "path": path}]
+        if code == "missing_dependencies":
+            names = [name for name in nearest(dependency) if name not in {slug, *accepted}]
+            fix = [{"op": "replace", "path": path, "value": name} for name in names]
+        message = say(owner, text) + did_you_mean(names)
+        yield Problem(code, path, message, names, fix if len(fix) == 1 else None)
+    if is_map and len(accepted) > 1:
+        text = (
+            "a map step has at most one dependency, whose list it maps over, but this one has "
+            f"{len(accepted)} ({', '.join(accepted)}). Join them in a single step before it"
+        )
+        yield Problem("map_step_constraint_violation", pointer, say(owner, text))
+
+
+def _dependency_fault(
+    dependency: Any, slug: object, accepted: Collection[str], known: Collection[str]
+) -> tuple[str, str] | None:
+    if not isinstance(dependency, str):
+        text = f"depends_on holds {show(dependency)}, but must hold step slugs"
+        return "invalid_depends_on", text
+    if dependency in accepted:
+        text = f"it depends on {show(dependency)} twice; once is enough"
+        return "duplicate_dependency", text
+    if dependency == slug:
+        return "self_dependency", "it depends on itself, and would wait for ever"
+    if dependency not in known:
+        text = f"it depends on {show(dependency)}, but the flow has no such step"
+        return "missing_dependencies", text
+    return None
+
+
+def _mend_slug(slug: object) -> list[str]:
+    """The slug that was probably meant, or none."""
+    if not isinstance(slug, str):
+        return []
+    mended = re.sub(r"[^a-zA-Z0-9_]+", "_", slug[:1000]).strip("_")
+    if mended[:1].isdigit() or mended == "run":
+        mended = f"_{mended}"
+    mended = mended[:MAX_SLUG_LENGTH]
+    return [mended] if is_valid_slug(mended) else []

@@ -1,0 +1,177 @@
+"""The registered step functions: what a stored flow may name, and nothing else.
+
+Gateway layer: no ORM, no SQL. Nothing here imports a path that came from data.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from pgflow_django.exceptions import InvalidStepOption, PgflowError
+from pgflow_django.options import FUNCTION_NAME, show
+
+StepFunction = Callable[..., Any]
+F = TypeVar("F", bound=StepFunction)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredFunction:
+    """A step function with what the engine has to know about it.
+
+    ``atomic``: it runs in the transaction that completes its task. ``takes_context``: it is called
+    as ``function(input, context=context)``. Calling this object calls the function.
+    """
+
+    name: str
+    function: StepFunction
+    atomic: bool = False
+    takes_context: bool = False
+    doc: str = ""
+    module: str = ""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself."""
+        return self.function(*args, **kwargs)
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for messages: ``"shop/steps.py:12"``, else its module and name."""
+        plain = inspect.unwrap(self.function)
+        code = getattr(plain, "__code__", None)
+        if code is None:
+            return f"{self.module}.{getattr(plain, '__qualname__', type(plain).__name__)}"
+        return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+class StepRegistry:
+    """Step functions by name. Safe to use from many threads."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._functions: dict[str, RegisteredFunction] = {}
+        self._lock = threading.Lock()
+
+    def register(
+        self, function: StepFunction, name: str | None = None, *, atomic: bool = False
+    ) -> RegisteredFunction:
+        """Register ``function`` under ``name`` (its own name by default).
+
+        The same function again, as after a module's reload, replaces what was there; so do
+        functions that are made inside other functions. Raises ``PgflowError``
+        (``function_already_registered``) when another function of a module has the name, and
+        ``InvalidStepOption`` (``invalid_function``) for a bad name.
+        """
+        registered = describe(function, name, atomic=atomic)
+        if fault := FUNCTION_NAME.fault(registered.name):
+            raise InvalidStepOption(
+                f"The name of step function {show(function)} {fault}.", code="invalid_function"
+            )
+        with self._lock:
+            present = self._functions.get(registered.name)
+            if present and not _may_replace(present, registered):
+                raise PgflowError(
+                    f"Two step functions are called {show(registered.name)}: one in {present.place}, "
+                    f"another in {registered.place}. Name one of them: "
+                    f'@step_function("<app>.{registered.name}").',
+                    code="function_already_registered",
+                )
+            self._functions[registered.name] = registered
+        return registered
+
+    def unregister(self, name: str) -> None:
+        """Forget the function ``name``; nothing happens when there is none."""
+        with self._lock:
+            self._functions.pop(name, None)
+
+    def get(self, name: str) -> RegisteredFunction | None:
+        """The function registered under ``name``, or ``None``."""
+        return self._functions.get(name)
+
+    def all(self) -> list[RegisteredFunction]:
+        """Every registered function, by name."""
+        with self._lock:
+            return sorted(self._functions.values(), key=lambda registered: registered.name)
+
+    def names(self) -> list[str]:
+        """Every registered name, in order."""
+        return [registered.name for registered in self.all()]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a function is registered under ``name``."""
+        return name in self._functions
+
+
+#: The one registry of this process.
+registry = StepRegistry()
+
+
+@overload
+def step_function(name: F) -> F: ...
+
+
+@overload
+def step_function(name: str | None = None, *, atomic: bool = False) -> Callable[[F], F]: ...
+
+
+def step_function(name: StepFunction | str | None = None, *, atomic: bool = False) -> Any:
+    """Register a function that steps of flows may use; it stays callable as it is.
+
+    ``@step_function`` registers it under its own name, ``@step_function("orders.fetch")`` under
+    that one. With ``atomic=True`` it runs in the transaction that completes its task: what it
+    writes with Django's ORM is committed exactly once.
+
+    The function takes the step's input (a dict), and a second parameter only if that is called
+    ``context``. See ``StepRegistry.register`` for errors.
+    """
+    if callable(name):
+        registry.register(name)
+        return name
+
+    def decorate(function: F) -> F:
+        registry.register(function, name, atomic=atomic)
+        return function
+
+    return decorate
+
+
+def describe(
+    function: StepFunction, name: str | None = None, *, atomic: bool = False
+) -> RegisteredFunction:
+    """What ``registry`` would keep of ``function``, without registering it."""
+    if isinstance(function, RegisteredFunction):
+        return function
+    if not callable(function):
+        raise TypeError(f"a step function must be callable, but this is {show(function)}")
+    return RegisteredFunction(
+        name=name or getattr(function, "__name__", ""),
+        function=function,
+        atomic=atomic,
+        takes_context=takes_context(function),
+        doc=inspect.getdoc(function) or "",
+        module=getattr(function, "__module__", None) or "",
+    )
+
+
+def takes_context(function: StepFunction) -> bool:
+    """Whether the second parameter of ``function`` is called ``context``."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # some builtins have no signature
+        return False
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return len(parameters) > 1 and parameters[1].name == "context" and parameters[1].kind in by_name
+
+
+def _may_replace(present: RegisteredFunction, new: RegisteredFunction) -> bool:
+    old_name, new_name = _identity(present), _identity(new)
+    # Functions made in a function (a test, a factory) are made again at every call of it.
+    return old_name == new_name or "<locals>" in old_name + new_name
+
+
+def _identity(registered: RegisteredFunction) -> str:
+    function = inspect.unwrap(registered.function)
+    return f"{registered.module}:{getattr(function, '__qualname__', id(function))}"

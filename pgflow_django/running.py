@@ -1,0 +1,190 @@
+"""Runs that this process executes by itself: own the run, work it off, say how it ended.
+
+Service layer, below ``executor``, which has the public functions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connections
+
+from pgflow_django import engine
+from pgflow_django.engine import TaskGroup
+from pgflow_django.exceptions import RunTimedOut, StepFunctionMissing
+from pgflow_django.models import WorkflowStep, WorkflowVersionStep
+from pgflow_django.registry import RegisteredFunction, StepFunction, describe, registry
+from pgflow_django.status import RunStatus, load_status
+from pgflow_django.worker.inline import work_inline
+from pgflow_django.worker.pool import Pool, register
+
+#: Seconds between two calls of ``on_tick``.
+_TICK = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to execute: ``timeout`` and ``poll_interval`` in seconds; see ``executor``."""
+
+    using: str
+    timeout: float | None = None
+    poll_interval: float | None = None
+    on_start: Callable[[UUID], None] | None = None
+    on_tick: Callable[[UUID], None] | None = None
+
+
+class Functions:
+    """The step functions of one execution: the caller's by step slug, over the registry's."""
+
+    def __init__(self, by_step: Mapping[str, StepFunction] | None = None) -> None:
+        self._by_step = {slug: _describe(function) for slug, function in (by_step or {}).items()}
+
+    def require(self, steps: Mapping[str, str], workflow_slug: str) -> None:
+        """Raise ``StepFunctionMissing`` naming every step of ``{slug: function}`` without one."""
+        missing = [
+            (step, name)
+            for step, name in steps.items()
+            if step not in self._by_step and name not in registry
+        ]
+        if not missing:
+            return
+        listed = ", ".join(
+            f'"{step}"' if step == name else f'"{step}" (function "{name}")'
+            for step, name in missing
+        )
+        raise StepFunctionMissing(
+            f'flow "{workflow_slug}" was not started: no step function for {listed}. Pass '
+            "step_functions={step slug: function}, or register one with @step_function in a "
+            "steps.py of an installed app.",
+            missing=missing,
+        )
+
+    def __call__(self, group: TaskGroup) -> RegisteredFunction:
+        """The function of a claimed step."""
+        function = self._by_step.get(group.step_slug) or registry.get(group.function)
+        if function is None:
+            raise StepFunctionMissing(
+                f'no function "{group.function}" for step "{group.step_slug}"',
+                missing=[(group.step_slug, group.function)],
+            )
+        return function
+
+
+def _describe(function: StepFunction) -> RegisteredFunction:
+    """Keep what ``@step_function`` said of a function (``atomic``) when it is passed directly."""
+    for registered in registry.all():
+        if registered.function is function:
+            return registered
+    return describe(function)
+
+
+def functions_of_flow(workflow_slug: str, *, using: str) -> dict[str, str]:
+    """``{step slug: function name}`` of the stored flow; empty where there is none."""
+    rows = WorkflowStep.objects.using(using).filter(workflow_slug=workflow_slug)
+    return {
+        slug: function or slug
+        for slug, function in rows.order_by("step_index").values_list("step_slug", "function")
+    }
+
+
+def functions_of_version(version_id: int, *, using: str) -> dict[str, str]:
+    """``{step slug: function name}`` of the version that a run is pinned to."""
+    rows = WorkflowVersionStep.objects.using(using).filter(version_id=version_id)
+    return dict(rows.order_by("step_index").values_list("step_slug", "function"))
+
+
+@contextmanager
+def own_worker(using: str) -> Iterator[int]:
+    """Register this process for the run that it is about to execute, and sweep after others."""
+    if not connections[using].in_atomic_block:
+        engine.sweep(using=using)
+    worker = register(using, ["in_process"], None)
+    try:
+        yield worker
+    finally:
+        engine.remove_worker(worker, using=using)
+
+
+def execute_run(run_id: UUID, worker: int, functions: Functions, options: Options) -> RunStatus:
+    """Work a run off that ``worker`` owns, and give how it ended.
+
+    Raises ``RunTimedOut``, with the run cancelled. So it is when anything else interrupts.
+    """
+    using = options.using
+    if options.on_start is not None:
+        options.on_start(run_id)
+    deadline = None if options.timeout is None else time.monotonic() + options.timeout
+    try:
+        if connections[using].in_atomic_block:
+            in_time, _ = work_inline(
+                using=using,
+                worker=worker,
+                run=run_id,
+                resolve=functions,
+                deadline=deadline,
+                on_tick=_slowly(options.on_tick, run_id),
+            )
+        else:
+            in_time = _work_in_pool(run_id, worker, functions, options, deadline)
+    except KeyboardInterrupt:
+        engine.cancel_run(run_id, "interrupted by its caller", using=using)
+        raise
+    if options.on_tick is not None:
+        options.on_tick(run_id)
+    status = load_status(run_id, using=using)
+    if not in_time:
+        reason = _time_is_over(options)
+        engine.cancel_run(run_id, reason, using=using)
+        raise RunTimedOut(
+            f'run {run_id} of flow "{status.workflow_slug}" was cancelled: {reason}; '
+            f"{status.completed_steps} of {status.total_steps} steps had completed",
+            run_id=run_id,
+        )
+    return status
+
+
+def _work_in_pool(
+    run_id: UUID,
+    worker: int,
+    functions: Functions,
+    options: Options,
+    deadline: float | None,
+) -> bool:
+    using = options.using
+    pool = Pool(using=using, worker=worker, run=run_id, resolve=functions)
+    reason = "its caller was interrupted"
+    try:
+        in_time = pool.work_until(
+            lambda: load_status(run_id, using=using).has_ended,
+            deadline=deadline,
+            poll_interval=options.poll_interval,
+            on_tick=_slowly(options.on_tick, run_id),
+        )
+        reason = _time_is_over(options)
+        return in_time
+    finally:
+        # First the run, so that nothing of it is claimed again while the lanes end.
+        engine.cancel_run(run_id, reason, using=using)
+        pool.close(interrupt=True)
+
+
+def _time_is_over(options: Options) -> str:
+    return f"it ran longer than the {options.timeout} s that its caller allowed"
+
+
+def _slowly(call: Callable[[UUID], None] | None, run_id: UUID) -> Callable[[], None] | None:
+    if call is None:
+        return None
+    last = 0.0
+
+    def tick() -> None:
+        nonlocal last
+        if time.monotonic() - last >= _TICK:
+            last = time.monotonic()
+            call(run_id)
+
+    return tick

@@ -1,0 +1,88 @@
+"""How a run stands, in one look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q
+
+from pgflow_django.choices import RunStatus as Status
+from pgflow_django.choices import StepStatus
+from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound
+from pgflow_django.models import WorkflowRun
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run's status, its output or error, and how many of its steps are done.
+
+    ``error`` is a dict with ``code``, ``step_slug``, ``task_index``, ``attempt``, ``error_type``,
+    ``error_message`` and ``traceback``, each only where it applies.
+    """
+
+    run_id: UUID
+    workflow_slug: str
+    status: str
+    output: dict[str, Any] | None
+    error: dict[str, Any] | None
+    total_steps: int
+    completed_steps: int
+
+    @property
+    def percentage(self) -> float:
+        """Completed steps in percent of all, 0 to 100."""
+        return 100.0 * self.completed_steps / self.total_steps if self.total_steps else 100.0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the run is completed, failed or cancelled."""
+        return Status(self.status).is_terminal
+
+    def result(self) -> dict[str, Any]:
+        """The run's output; raises ``RunFailed`` or ``RunCancelled`` where there is none."""
+        if self.status == Status.COMPLETED:
+            return self.output or {}
+        if self.status == Status.CANCELLED:
+            raise RunCancelled(
+                f'run {self.run_id} of flow "{self.workflow_slug}" was cancelled',
+                run_id=self.run_id,
+            )
+        raise RunFailed(
+            f'run {self.run_id} of flow "{self.workflow_slug}" failed: '
+            f"{describe_error(self.error or {})}",
+            run_id=self.run_id,
+            error=self.error,
+        )
+
+
+def describe_error(error: dict[str, Any]) -> str:
+    """One line that names the step, the attempt and the original message."""
+    text = f"{error.get('error_type', 'Error')}: {error.get('error_message', '')}"
+    if "step_slug" not in error:
+        return text
+    where = f'step "{error["step_slug"]}"'
+    if error.get("task_index"):
+        where += f", task {error['task_index']}"
+    if "attempt" in error:
+        where += f", attempt {error['attempt']}"
+    return f"{where}: {text}"
+
+
+def load_status(run_id: UUID, *, using: str) -> RunStatus:
+    """Read a run's status; raises ``RunNotFound``."""
+    completed = Q(step_states__status__in=[StepStatus.COMPLETED, StepStatus.SKIPPED])
+    row = (
+        WorkflowRun.objects.using(using)
+        .filter(id=run_id)
+        .annotate(
+            total_steps=Count("step_states__step_slug"),
+            completed_steps=Count("step_states__step_slug", filter=completed),
+        )
+        .values("workflow_slug", "status", "output", "error", "total_steps", "completed_steps")
+        .first()
+    )
+    if row is None:
+        raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
+    return RunStatus(run_id=run_id, **row)

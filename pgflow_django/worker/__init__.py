@@ -1,0 +1,1 @@
+"""Runs step functions: claim, call, settle. Service layer, below ``executor``."""

@@ -1,0 +1,105 @@
+"""Runs tasks one at a time in the calling thread, on the caller's own connection.
+
+For callers inside ``transaction.atomic()`` or a ``TestCase``: other connections would not see what
+they have not committed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+from pgflow_django import engine
+from pgflow_django.engine import Settled
+from pgflow_django.exceptions import StepTimeout
+from pgflow_django.worker.claimed import ClaimedTask, iterate
+from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
+from pgflow_django.worker.lane import raise_in_thread
+from pgflow_django.worker.pool import Resolve
+
+
+def work_inline(
+    *,
+    using: str,
+    worker: int,
+    resolve: Resolve,
+    run: UUID | None = None,
+    deadline: float | None = None,
+    on_tick: Callable[[], None] | None = None,
+) -> tuple[bool, int]:
+    """Work until nothing is left to do.
+
+    Gives whether that came before the deadline (``time.monotonic()``), and the number of attempts.
+    """
+    count = 0
+    settled = Settled()
+    while True:
+        if settled.claim is None:
+            settled = engine.settle_and_claim(worker, None, [], 1, using=using, run=run)
+        if settled.claim is None and not _wait(using, worker, run, deadline):
+            return deadline is None or time.monotonic() < deadline, count
+        for task in iterate(settled):
+            if deadline is not None and time.monotonic() >= deadline:
+                engine.release_tasks([task.ref], [task.claim], using=using)
+                return False, count
+            outcome = _run_limited(task, resolve, using, deadline)
+            count += 1
+            settled = _settle(outcome, worker, run, using)
+            if on_tick is not None:
+                on_tick()
+
+
+def _settle(outcome: Outcome, worker: int, run: UUID | None, using: str) -> Settled:
+    finished = [outcome.task.claim]
+    if outcome.failure is not None:
+        engine.fail_tasks([outcome.failure], finished, using=using)
+        return Settled()
+    results = None if outcome.settled else f"[{outcome.result}]"
+    return engine.settle_and_claim(worker, results, finished, 1, using=using, run=run)
+
+
+def _wait(using: str, worker: int, run: UUID | None, deadline: float | None) -> bool:
+    """Wait for a task that is due later; False when there is none, or not before the deadline."""
+    due = engine.next_visible(worker, using=using, run=run)
+    if due is None:
+        return False
+    if deadline is not None and time.monotonic() + due >= deadline:
+        time.sleep(max(0.0, deadline - time.monotonic()))
+        return False
+    time.sleep(due)
+    return True
+
+
+def _run_limited(
+    task: ClaimedTask, resolve: Resolve, using: str, deadline: float | None
+) -> Outcome:
+    """Run one attempt, stopped at its step's timeout or the run's, whichever comes first."""
+    limit = float(task.group.timeout)
+    if deadline is not None:
+        limit = min(limit, max(0.0, deadline - time.monotonic()))
+    gate = threading.Lock()
+    is_over = False
+
+    def stop() -> None:
+        with gate:
+            if not is_over:
+                raise_in_thread(thread)
+
+    thread = threading.current_thread()
+    timer = threading.Timer(limit, stop)
+    timer.daemon = True
+    timer.start()
+    try:
+        outcome = invoke(task, resolve(task.group), using=using)
+        with gate:
+            is_over = True
+        return outcome
+    except StepInterrupted:
+        error = StepTimeout(
+            f'step "{task.group.step_slug}" ran longer than the {limit:g} s that it had'
+        )
+        return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
+    finally:
+        timer.cancel()

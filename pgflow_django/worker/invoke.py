@@ -1,0 +1,163 @@
+"""Calls one step function and turns whatever it does into data: an output or a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, transaction
+
+from pgflow_django import engine, jsonvalue
+from pgflow_django.conf import settings
+from pgflow_django.context import StepContext
+from pgflow_django.exceptions import InvalidOutput, PermanentFailure, RetryAfter
+from pgflow_django.registry import RegisteredFunction
+from pgflow_django.worker.claimed import ClaimedTask
+from pgflow_django.worker.current import inside_run
+
+_TRACEBACK_LIMIT = 20_000
+
+
+class StepInterrupted(BaseException):
+    """Raised into a thread to stop its step function; no ``except Exception`` swallows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended: ``output`` as JSON text, or ``failure`` as ``fail_tasks`` takes it.
+
+    ``settled`` when the attempt's own transaction has settled it already (``atomic=True``).
+    """
+
+    task: ClaimedTask
+    output: str | None = None
+    failure: dict[str, Any] | None = None
+    settled: bool = False
+
+    @property
+    def result(self) -> str:
+        """The task with its output, as ``settle_and_claim`` takes it: JSON text."""
+        task = self.task
+        return (
+            f'{{"r":"{task.group.run_id}","s":"{task.group.step_slug}","i":{task.index},'
+            f'"c":{task.claim},"o":{self.output}}}'
+        )
+
+
+def invoke(task: ClaimedTask, function: RegisteredFunction, *, using: str) -> Outcome:
+    """Run one attempt. Raises nothing but ``StepInterrupted`` and ``KeyboardInterrupt``."""
+    try:
+        if function.atomic:
+            return _invoke_atomic(task, function, using)
+        if connections[using].in_atomic_block:
+            # The caller's transaction: a failing step must not take it along.
+            with transaction.atomic(using):
+                return Outcome(task, output=_call(task, function, using))
+        return Outcome(task, output=_call(task, function, using))
+    except (StepInterrupted, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        return Outcome(task, failure=describe_failure(task, error))
+    finally:
+        _mend_connection(using)
+
+
+class _Refused(Exception):
+    """The claim no longer covers the task: what the step wrote must not be kept."""
+
+
+def _invoke_atomic(task: ClaimedTask, function: RegisteredFunction, using: str) -> Outcome:
+    """Run the step in the transaction that completes its task."""
+    try:
+        with transaction.atomic(using):
+            outcome = Outcome(task, output=_call(task, function, using), settled=True)
+            answer = engine.settle_and_claim(None, f"[{outcome.result}]", [], 0, using=using)
+            if not answer.accepted:
+                raise _Refused
+            return outcome
+    except _Refused:
+        return Outcome(task, settled=True)
+
+
+def _call(task: ClaimedTask, function: RegisteredFunction, using: str) -> str:
+    group = task.group
+    options = {"context": build_context(task, using)} if function.takes_context else {}
+    with inside_run(UUID(group.run_id)):
+        output = function.function(task.build_input(), **options)
+        if inspect.iscoroutine(output):
+            output = asyncio.run(output)
+    where = f'step "{group.step_slug}" of flow "{group.workflow_slug}"'
+    if group.step_type == "map":
+        where += f", task {task.index}"
+    return jsonvalue.encode(
+        output,
+        subject=f"The output of {where}",
+        not_json=InvalidOutput,
+        too_large=_too_large,
+        limit=settings.MAX_OUTPUT_BYTES,
+    )
+
+
+def _too_large(message: str) -> InvalidOutput:
+    return InvalidOutput(message, code="output_too_large")
+
+
+def build_context(task: ClaimedTask, using: str) -> StepContext:
+    """The second argument of a step function that asks for it."""
+    group = task.group
+    return StepContext(
+        run_id=UUID(group.run_id),
+        workflow_slug=group.workflow_slug,
+        step_slug=group.step_slug,
+        task_index=task.index,
+        attempt=task.attempt,
+        max_attempts=group.max_attempts,
+        deadline=time.monotonic() + group.timeout,
+        using=using,
+    )
+
+
+def describe_failure(
+    task: ClaimedTask, error: BaseException, *, code: str = "step_failed"
+) -> dict[str, Any]:
+    """A failed attempt as ``fail_tasks`` takes it."""
+    if isinstance(error, InvalidOutput):
+        code = error.code
+    return {
+        **task.ref,
+        "code": code,
+        "error_type": type(error).__name__,
+        "error_message": _storable(str(error)),
+        "traceback": _storable(_own_traceback(error)),
+        # The same function would return the same value again.
+        "permanent": isinstance(error, PermanentFailure | InvalidOutput),
+        "delay": max(0.0, error.seconds) if isinstance(error, RetryAfter) else None,
+    }
+
+
+def _own_traceback(error: BaseException) -> str:
+    """The traceback without our frames above the step function."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_frame.f_globals.get("__name__") == __name__:
+        frame = frame.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
+    return text if len(text) <= _TRACEBACK_LIMIT else "…" + text[-_TRACEBACK_LIMIT:]
+
+
+def _storable(text: str) -> str:
+    """Text without what PostgreSQL can't store."""
+    return text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode()
+
+
+def _mend_connection(using: str) -> None:
+    """Undo what a step left open on the connection, so that settling commits."""
+    connection = connections[using]
+    if connection.in_atomic_block or connection.connection is None:
+        return
+    if not connection.get_autocommit():
+        connection.close()

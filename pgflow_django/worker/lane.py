@@ -1,0 +1,237 @@
+"""A lane: one thread that claims tasks, runs them one after another and settles them.
+
+What it has claimed and finished lies open for its supervisor, which settles and hands back what
+would otherwise wait behind a long step.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections
+
+from pgflow_django import engine
+from pgflow_django.conf import settings
+from pgflow_django.engine import Settled
+from pgflow_django.exceptions import StepTimeout
+from pgflow_django.worker.claimed import ClaimedTask, iterate
+from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
+
+if TYPE_CHECKING:
+    from pgflow_django.worker.pool import Pool
+
+#: Seconds of work that one batch should hold.
+_BATCH_SECONDS = 0.02
+
+
+class Lane:
+    """One thread's loop. ``lock`` guards the batch; the supervisor reaches in under it."""
+
+    def __init__(self, pool: Pool, number: int) -> None:
+        self.pool = pool
+        self.lock = threading.Lock()
+        self.pending: deque[ClaimedTask] = deque()
+        self.results: list[str] = []
+        self.failures: list[dict[str, Any]] = []
+        self.claim: int | None = None
+        self.left = 0  # tasks of the claim that are not yet on their way to being settled
+        self.current: ClaimedTask | None = None
+        self.current_since = 0.0
+        self.is_interrupted = False
+        self.is_idle = False
+        self._wanted = 1
+        self._saw_empty_queue_at = 0.0
+        self.thread = threading.Thread(target=self._run, name=f"pgflow-lane-{number}", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            self.pool.lane_broke(error)
+        finally:
+            connections.close_all()
+            self.pool.lane_ended(self)
+
+    def _loop(self) -> None:
+        while True:
+            settled = self.pool.patiently(self._exchange)
+            if settled.claim is None:
+                if not self.pool.wait_for_work(self):
+                    return
+            else:
+                self._work_off(settled)
+
+    def _exchange(self) -> Settled:
+        """Settle what is done and claim the next batch, in one round trip."""
+        using = self.pool.using
+        if self.failures:
+            with self.lock:
+                failures, self.failures = self.failures, []
+            try:
+                engine.fail_tasks(failures, [], using=using)
+            except BaseException:
+                self.failures = failures + self.failures
+                raise
+        with self.lock:
+            results, self.results = self.results, []
+            finished = [self.claim] if self.claim is not None and self.left == 0 else []
+        wanted = 0 if self.pool.is_stopping else self._wanted
+        if not results and not finished and not wanted:
+            return Settled()
+        try:
+            settled = engine.settle_and_claim(
+                self.pool.worker,
+                f"[{','.join(results)}]" if results else None,
+                finished,
+                wanted,
+                using=using,
+                run=self.pool.run,
+                poll=self._should_poll(),
+            )
+        except BaseException:
+            with self.lock:
+                self.results = results + self.results
+            raise
+        self._take(settled, wanted)
+        return settled
+
+    def _take(self, settled: Settled, wanted: int) -> None:
+        tasks = list(iterate(settled))
+        with self.lock:
+            self.claim = settled.claim
+            self.pending.extend(tasks)
+            self.left = len(tasks)
+        if len(tasks) < wanted:
+            self._saw_empty_queue_at = time.monotonic()
+        else:
+            self.pool.announce_work()
+
+    def _should_poll(self) -> bool:
+        """Whether to look into the queues even where completed steps gave work already.
+
+        A look costs a third of a round trip: a lone chain need not pay for it at every step.
+        """
+        return time.monotonic() - self._saw_empty_queue_at > _BATCH_SECONDS
+
+    def _work_off(self, settled: Settled) -> None:
+        started = time.monotonic()
+        count = 0
+        while (task := self._next_task()) is not None:
+            outcome = self._attempt(task)
+            count += 1
+            self._keep(task, outcome)
+        self._adapt(count, time.monotonic() - started)
+
+    def _next_task(self) -> ClaimedTask | None:
+        with self.lock:
+            if not self.pending:
+                self.current = None
+                return None
+            self.current = self.pending.popleft()
+            self.current_since = time.monotonic()
+            self.is_interrupted = False
+            return self.current
+
+    def _attempt(self, task: ClaimedTask) -> Outcome | None:
+        """Run the task; ``None`` when the supervisor has interrupted and settled it."""
+        try:
+            outcome: Outcome | None = invoke(
+                task, self.pool.resolve(task.group), using=self.pool.using
+            )
+            with self.lock:
+                self.current = None
+                is_interrupted = self.is_interrupted
+            if is_interrupted:
+                # The exception is on its way into this thread: let it arrive here, not later.
+                while True:
+                    time.sleep(0.001)
+        except StepInterrupted:
+            # It may have been in the middle of a query.
+            connections[self.pool.using].close()
+            return None
+        return outcome
+
+    def _keep(self, task: ClaimedTask, outcome: Outcome | None) -> None:
+        with self.lock:
+            self.current = None
+            if outcome is None or task.claim != self.claim:
+                return
+            self.left -= 1
+            if outcome.settled:
+                return
+            if outcome.failure is not None:
+                self.failures.append(outcome.failure)
+            else:
+                self.results.append(outcome.result)
+
+    def _adapt(self, count: int, seconds: float) -> None:
+        """Larger batches of short steps, single long ones."""
+        if seconds > _BATCH_SECONDS:
+            self._wanted = max(1, int(count * _BATCH_SECONDS / seconds))
+        elif count >= self._wanted and seconds < _BATCH_SECONDS / 2:
+            self._wanted = min(self._wanted * 2, settings.MAX_BATCH)
+
+    # From here on: called by the supervisor, from its own thread.
+
+    def overdue(self, now: float) -> ClaimedTask | None:
+        """The task that runs for longer than its step's timeout."""
+        task = self.current
+        if task is None or self.is_interrupted or now - self.current_since < task.group.timeout:
+            return None
+        return task
+
+    def interrupt(self, task: ClaimedTask) -> dict[str, Any] | None:
+        """Stop the task's function, as far as a thread can be; its failure for the engine."""
+        with self.lock:
+            if self.current is not task or self.is_interrupted:
+                return None
+            self.is_interrupted = True
+            self.left -= 1
+            raise_in_thread(self.thread)
+        timeout = task.group.timeout
+        return describe_failure(
+            task,
+            StepTimeout(
+                f'step "{task.group.step_slug}" ran longer than its timeout of {timeout} s'
+            ),
+            code="step_timeout",
+        )
+
+    def take_waiting(
+        self, now: float
+    ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Results, failures and tasks that wait behind a step that takes long."""
+        with self.lock:
+            if self.current is None or now - self.current_since < 1.5 * _BATCH_SECONDS:
+                return [], [], []
+            return self._give_up_waiting()
+
+    def take_all(self) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
+        """Everything but the task that runs."""
+        with self.lock:
+            return self._give_up_waiting()
+
+    def _give_up_waiting(
+        self,
+    ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
+        results, self.results = self.results, []
+        failures, self.failures = self.failures, []
+        released = [task.ref for task in self.pending]
+        self.pending.clear()
+        self.left -= len(released)
+        return results, failures, released
+
+
+def raise_in_thread(thread: threading.Thread) -> None:
+    """Raise ``StepInterrupted`` in a thread, at the next bytecode that it runs.
+
+    Python offers nothing stronger: code that is stuck in C is interrupted when it returns.
+    """
+    if thread.ident is not None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident), ctypes.py_object(StepInterrupted)
+        )

@@ -1,0 +1,259 @@
+"""A pool of lanes in this process, and the supervisor that the calling thread is meanwhile.
+
+The supervisor renews the lease, stops step functions at their timeout, frees what waits behind a
+long step, adds lanes while there is more to do than the lanes at work can take, and brings the
+connection back when it is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connections
+
+from pgflow_django import engine
+from pgflow_django.conf import settings
+from pgflow_django.engine import TaskGroup
+from pgflow_django.exceptions import DatabaseNotReady
+from pgflow_django.registry import RegisteredFunction
+from pgflow_django.worker.lane import Lane, raise_in_thread
+
+logger = logging.getLogger("pgflow_django.worker")
+
+T = TypeVar("T")
+Resolve = Callable[[TaskGroup], RegisteredFunction]
+
+#: Seconds between two rounds of the supervisor.
+_TICK = 0.02
+#: Seconds that interrupted lanes get to end.
+_GRACE = 2.0
+
+
+def register(using: str, queues: Sequence[str], functions: Sequence[str] | None) -> int:
+    """Register this process as a worker that runs things in its own threads; its worker id."""
+    return engine.register_worker(
+        "in_process", socket.gethostname(), os.getpid(), queues, functions, using=using
+    )
+
+
+class Pool:
+    """Lanes that work for one worker id: on one run, or on the queues of that worker."""
+
+    def __init__(
+        self, *, using: str, worker: int, resolve: Resolve, run: UUID | None = None
+    ) -> None:
+        self.using = using
+        self.worker = worker
+        self.run = run
+        self.resolve = resolve
+        self.is_stopping = False
+        self._changed = threading.Condition()
+        self._lanes: list[Lane] = []
+        self._started = 0
+        self._announced = 0
+        self._broken: BaseException | None = None
+        self._renewed_at = time.monotonic()
+
+    # What the calling thread does.
+
+    def work_until(
+        self,
+        is_finished: Callable[[], bool],
+        *,
+        deadline: float | None = None,
+        poll_interval: float | None = None,
+        on_tick: Callable[[], None] | None = None,
+    ) -> bool:
+        """Work until ``is_finished()``; False when the deadline (``time.monotonic()``) came first.
+
+        ``is_finished`` is asked when all lanes are idle, and every ``poll_interval`` seconds.
+        Raises what stopped a lane, and ``KeyboardInterrupt``; whatever happens, call ``close``.
+        """
+        interval = settings.POLL_INTERVAL if poll_interval is None else poll_interval
+        next_look = time.monotonic() + interval
+        self._add_lane()
+        while True:
+            with self._changed:
+                if not self.is_idle():
+                    self._changed.wait(_TICK)
+                is_idle = self.is_idle()
+            if self._broken is not None:
+                raise self._broken
+            now = time.monotonic()
+            if is_idle or now >= next_look:
+                next_look = now + interval
+                if self.patiently(is_finished):
+                    return True
+                if is_idle:
+                    self._doze(interval)
+            if deadline is not None and now >= deadline:
+                return False
+            self._supervise(now)
+            if on_tick is not None:
+                on_tick()
+
+    def close(self, *, interrupt: bool = False) -> None:
+        """Stop all lanes: what runs may end, or is interrupted; what waits is handed back.
+
+        A function that cannot be interrupted is left behind in its (daemon) thread; its result
+        will be refused.
+        """
+        self.is_stopping = True
+        deadline = None
+        if interrupt:
+            deadline = time.monotonic() + _GRACE
+            for lane in list(self._lanes):
+                with lane.lock:
+                    if lane.current is not None:
+                        lane.is_interrupted = True
+                        raise_in_thread(lane.thread)
+        for lane in list(self._lanes):
+            self._settle(*lane.take_all())
+        with self._changed:
+            self._changed.notify_all()
+            while self._lanes and (deadline is None or time.monotonic() < deadline):
+                self._changed.wait(_TICK)
+        self._renew_lease(time.monotonic())
+
+    def is_idle(self) -> bool:
+        """Whether no lane has anything to do (stuck ones, given up, don't count)."""
+        return bool(self._lanes) and all(
+            lane.is_idle or lane.is_interrupted for lane in self._lanes
+        )
+
+    def _doze(self, interval: float) -> None:
+        """Nothing to run now: wait for a lane to find work, or for the next look."""
+        with self._changed:
+            if self.is_idle():
+                self._changed.wait(interval)
+
+    def _supervise(self, now: float) -> None:
+        lanes = list(self._lanes)
+        for lane in lanes:
+            task = lane.overdue(now)
+            failure = lane.interrupt(task) if task is not None else None
+            if failure is not None:
+                self.patiently(
+                    lambda failure=failure: engine.fail_tasks([failure], [], using=self.using)
+                )
+            self._settle(*lane.take_waiting(now))
+        self._renew_lease(now)
+        busy = [lane for lane in lanes if not lane.is_idle]
+        working = [lane for lane in busy if not lane.is_interrupted]
+        if len(busy) == len(lanes) and self._announced and len(working) < settings.THREADS:
+            self._announced = 0
+            self._add_lane()
+
+    def _settle(
+        self,
+        results: list[str],
+        failures: list[dict[str, object]],
+        released: list[dict[str, object]],
+    ) -> None:
+        """Settle and hand back what lanes could not."""
+        using = self.using
+        if results:
+            text = f"[{','.join(results)}]"
+            self.patiently(lambda: engine.settle_and_claim(None, text, [], 0, using=using))
+        if failures:
+            self.patiently(lambda: engine.fail_tasks(failures, [], using=using))
+        if released:
+            self.patiently(lambda: engine.release_tasks(released, [], using=using))
+        if results or released:
+            self.announce_work()
+
+    def _renew_lease(self, now: float) -> None:
+        if now - self._renewed_at < settings.LEASE_SECONDS / 3:
+            return
+        self._renewed_at = now
+        if not self.patiently(lambda: engine.renew_lease(self.worker, using=self.using)):
+            raise DatabaseNotReady(
+                "this process was away for longer than its lease, and its work went to others; "
+                "was the machine asleep, or the database out of reach?",
+                code="caller_lost",
+            )
+
+    def _add_lane(self) -> None:
+        lane = Lane(self, self._started)
+        self._started += 1
+        self._lanes.append(lane)
+        lane.thread.start()
+
+    # What lanes call, each from its own thread.
+
+    def wait_for_work(self, lane: Lane) -> bool:
+        """Sleep until there may be work; False when the lane shall end."""
+        with self._changed:
+            seen = self._announced
+        due = None
+        if not self.is_stopping:
+            due = self.patiently(
+                lambda: engine.next_visible(self.worker, using=self.using, run=self.run)
+            )
+        with self._changed:
+            if self.is_stopping:
+                return False
+            if self._announced != seen or due == 0.0:
+                return True
+            lane.is_idle = True
+            self._changed.notify_all()
+            wait = settings.POLL_INTERVAL if due is None else min(due, settings.POLL_INTERVAL)
+            self._changed.wait_for(lambda: self.is_stopping or self._announced != seen, wait)
+            lane.is_idle = False
+            return not self.is_stopping
+
+    def announce_work(self) -> None:
+        """Tell sleeping lanes, and the supervisor, that there may be more to claim."""
+        with self._changed:
+            self._announced += 1
+            self._changed.notify_all()
+
+    def lane_broke(self, error: BaseException) -> None:
+        """Hand the error to the calling thread."""
+        self._broken = self._broken or error
+
+    def lane_ended(self, lane: Lane) -> None:
+        """Forget a lane."""
+        with self._changed:
+            self._lanes.remove(lane)
+            self._changed.notify_all()
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Call the engine; where the connection is lost, come back until the lease is over.
+
+        Settling twice is harmless. A claim whose answer was lost is handed back at once, since
+        nobody else would: the lease covers it as long as this process lives.
+        """
+        give_up_at = time.monotonic() + settings.LEASE_SECONDS
+        pause = 0.05
+        was_lost = False
+        while True:
+            try:
+                if was_lost:
+                    known = [lane.claim for lane in list(self._lanes) if lane.claim is not None]
+                    engine.release_claims(self.worker, known, using=self.using)
+                return call()
+            except (OperationalError, InterfaceError, DatabaseNotReady) as error:
+                connection = connections[self.using]
+                is_lost = isinstance(
+                    error.__cause__ or error, OperationalError | InterfaceError
+                ) or (isinstance(error, OperationalError | InterfaceError))
+                if (
+                    not is_lost
+                    or connection.in_atomic_block
+                    or time.monotonic() + pause > give_up_at
+                ):
+                    raise
+                if not was_lost:
+                    logger.warning("lost the database, trying again: %s", error)
+                was_lost = True
+                connection.close()
+                time.sleep(pause)
+                pause = min(pause * 2, 2.0)

@@ -1,0 +1,81 @@
+"""The step functions of the demo's flow: extract, validate, transform, load, report.
+
+Each gets one dict and returns what JSON can hold. Invalid rows go along with their reasons: they
+end in the report, not in an error.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from pgflow_django import step_function
+from project import rows
+from project.models import Airport
+
+JSON = dict[str, Any]
+FIELDS = ["name", "city", "state", "latitude", "longitude"]
+
+
+@step_function
+def extract_airports(input: JSON) -> list[JSON]:
+    """Read the file: a list of rows, each of which becomes a task of the next step."""
+    return rows.read_rows()
+
+
+@step_function
+def validate_airport(input: JSON) -> JSON:
+    """Judge one row: `{"valid": True, "row": …}`, or False and the `reasons`."""
+    reasons = rows.problems(input["item"])
+    if reasons:
+        return {"valid": False, "row": input["item"], "reasons": reasons}
+    return {"valid": True, "row": input["item"]}
+
+
+@step_function
+def transform_airports(input: JSON) -> JSON:
+    """Part the valid rows, cleaned, from the rejected; a code counts where it stands first."""
+    airports: dict[str, JSON] = {}
+    rejected = []
+    for result in input["validate_airport"]:
+        row = result["row"]
+        if not result["valid"]:
+            rejected.append({"row": row, "reasons": result["reasons"]})
+        elif row["iata"] in airports:
+            rejected.append({"row": row, "reasons": [rows.CODE_REPEATED]})
+        else:
+            airports[row["iata"]] = rows.clean(row)
+    return {"airports": list(airports.values()), "rejected": rejected}
+
+
+@step_function(atomic=True)
+def load_airports(input: JSON) -> JSON:
+    """Write the airports, new ones and known ones, in the transaction that completes the step."""
+    airports = [Airport(**fields) for fields in input["transform_airports"]["airports"]]
+    known = Airport.objects.filter(code__in=[airport.code for airport in airports]).count()
+    Airport.objects.bulk_create(
+        airports,
+        batch_size=1000,
+        update_conflicts=True,
+        update_fields=FIELDS,
+        unique_fields=["code"],
+    )
+    return {"loaded": len(airports), "new": len(airports) - known}
+
+
+@step_function
+def report_airports(input: JSON) -> JSON:
+    """Count what was loaded and what was rejected, by state and by reason, and list the latter."""
+    transformed = input["transform_airports"]
+    rejected = transformed["rejected"]
+    reasons = Counter(reason for row in rejected for reason in row["reasons"])
+    by_state = Counter(airport["state"] for airport in transformed["airports"])
+    return {
+        "rows": len(transformed["airports"]) + len(rejected),
+        "loaded": input["load_airports"]["loaded"],
+        "new": input["load_airports"]["new"],
+        "rejected": len(rejected),
+        "reasons": dict(reasons.most_common()),
+        "states": dict(by_state.most_common()),
+        "rejected_rows": rejected,
+    }

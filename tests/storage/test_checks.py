@@ -1,0 +1,295 @@
+"""System checks: one test for each id, on real databases and settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, Tags, run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.test import override_settings
+
+from pgflow_django.checks import judge_psycopg
+from pgflow_django.conf import Defaults
+from pgflow_django.models import Workflow
+from pgflow_django.sql import read_sql
+from tests.storage.conftest import Query, alias, pgmq_script, run, stranger_in
+
+
+def ours(messages: list[CheckMessage]) -> list[CheckMessage]:
+    """The messages of pgflow_django; each says what is wrong, and its hint what to do."""
+    found = [message for message in messages if str(message.id).startswith("pgflow.")]
+    assert all(message.msg.endswith(".") and message.hint for message in found)
+    return found
+
+
+def check_site() -> list[CheckMessage]:
+    return ours(run_checks())
+
+
+def check_database(using: str = "scratch") -> list[CheckMessage]:
+    return ours(run_checks(tags=[Tags.database], databases=[using]))
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id) for message in messages]
+
+
+# -- the site ----------------------------------------------------------------------------------
+
+
+def test_a_site_without_faults_has_no_messages() -> None:
+    assert check_site() == []
+
+
+class ToSqlite:
+    """A router that sends our models to the alias ``sqlite``."""
+
+    def db_for_read(self, model: type, **hints: Any) -> str:  # noqa: ARG002
+        return "sqlite"
+
+    db_for_write = db_for_read
+
+
+def test_pgflow_e001_alias_is_not_postgresql(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.ToSqlite"]
+    with alias("sqlite", ENGINE="django.db.backends.sqlite3", NAME=":memory:"):
+        (message,) = check_site()
+
+    assert message.id == "pgflow.E001"
+    assert message.msg == (
+        'The models of pgflow_django use the database ":memory:" (alias "sqlite"), which is '
+        "SQLite, not PostgreSQL."
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [(None, "psycopg 3 is not installed"), ("3.1.18", "psycopg 3.1.18 is too old")],
+)
+def test_pgflow_e002_psycopg_missing_or_too_old(found: str | None, words: str) -> None:
+    (message,) = judge_psycopg(found)
+
+    assert message.id == "pgflow.E002"
+    assert message.msg == f"{words}: pgflow_django needs 3.2 or later."
+    assert message.hint == "Run `pip install 'psycopg[binary]>=3.2'`."
+
+
+@pytest.mark.parametrize("found", ["3.2", "3.10.1", "4.0b1"])
+def test_pgflow_e002_is_silent_for_a_psycopg_that_will_do(found: str) -> None:
+    assert judge_psycopg(found) == []
+
+
+def test_pgflow_e003_pgtrigger_not_installed(settings: Any) -> None:
+    installed = [app for app in settings.INSTALLED_APPS if app != "pgtrigger"]
+    with override_settings(INSTALLED_APPS=installed):
+        (message,) = check_site()
+
+    assert message.id == "pgflow.E003"
+    assert message.hint == 'Add "pgtrigger" to INSTALLED_APPS.'
+
+
+def test_pgflow_e004_settings_are_not_a_dict(settings: Any) -> None:
+    settings.PGFLOW = ["THREADS", 8]
+
+    (message,) = check_site()
+
+    assert message.id == "pgflow.E004"
+    assert message.msg == "PGFLOW is not a dict but of type list."
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("THREADS", "8", "a whole number above 0"),
+        ("THREADS", 0, "a whole number above 0"),
+        ("THREADS", 2.5, "a whole number above 0"),
+        ("THREADS", True, "a whole number above 0"),
+        ("LEASE_SECONDS", -1, "a number above 0"),
+        ("LEASE_SECONDS", float("nan"), "a number above 0"),
+        ("LEASE_SECONDS", float("inf"), "a number above 0"),
+        ("POLL_INTERVAL", None, "a number above 0"),
+    ],
+)
+def test_pgflow_e005_setting_has_a_bad_value(
+    settings: Any, name: str, value: object, wanted: str
+) -> None:
+    settings.PGFLOW = {name: value}
+
+    (message,) = check_site()
+
+    assert message.id == "pgflow.E005"
+    assert message.msg == f'PGFLOW["{name}"] is {value!r}, not {wanted}.'
+    assert message.hint == (
+        f"Remove it for the default, {getattr(Defaults(), name)!r}, or set {wanted}."
+    )
+
+
+def test_pgflow_e005_is_silent_for_good_values(settings: Any) -> None:
+    settings.PGFLOW = {"THREADS": 8, "LEASE_SECONDS": 60, "POLL_INTERVAL": 0.5}
+
+    assert check_site() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [("threads", "Did you mean 'THREADS'? "), ("LEASE_SECOND", "Did you mean 'LEASE_SECONDS'? ")],
+)
+def test_pgflow_w001_unknown_setting(settings: Any, name: str, nearest: str) -> None:
+    settings.PGFLOW = {name: 8}
+
+    (message,) = check_site()
+
+    assert message.id == "pgflow.W001"
+    assert message.msg == f"PGFLOW has no setting {name!r}."
+    assert str(message.hint).startswith(f"{nearest}The settings are LEASE_SECONDS, MAX_BATCH, ")
+
+
+def test_pgflow_w001_setting_like_no_other(settings: Any) -> None:
+    settings.PGFLOW = {7: 8}
+
+    (message,) = check_site()
+
+    assert str(message.hint).startswith("The settings are ")
+
+
+# -- its databases -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _unblocked(django_db_blocker: Any) -> Any:
+    with django_db_blocker.unblock():
+        yield
+
+
+def test_a_migrated_database_has_no_messages(migrated: BaseDatabaseWrapper) -> None:
+    assert check_database() == []
+
+
+def test_an_empty_database_has_no_messages_since_migrate_begins_with_the_checks(
+    database: BaseDatabaseWrapper,
+) -> None:
+    assert check_database() == []
+
+
+class KeepOut:
+    """A router that keeps our app out of every database but the default one."""
+
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:  # noqa: ARG002
+        return db == "default"
+
+
+def test_databases_of_others_are_not_looked_at(
+    settings: Any, database: BaseDatabaseWrapper
+) -> None:
+    run(database, "create schema pgmq; create table pgmq.jobs (id int)")
+    settings.DATABASE_ROUTERS = [f"{__name__}.KeepOut"]
+
+    assert check_database() == []
+
+
+@pytest.mark.usefixtures("_unblocked")
+def test_pgflow_e006_no_connection() -> None:
+    where = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": "1"}
+    with alias("down", **where, NAME="shop", USER="ann"):
+        (message,) = check_database("down")
+        with pytest.raises(SystemCheckError, match=r"Connection refused\."):
+            call_command("migrate", database="down", skip_checks=False)
+
+    assert message.id == "pgflow.E006"
+    assert message.msg == (
+        'No connection to the database "shop" (alias "down", host 127.0.0.1:1, user "ann"): '
+        "Connection refused."
+    )
+
+
+def test_pgflow_e007_postgresql_too_old(
+    database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Django asks a server's version once for each alias, so this one must be new to it.
+    with alias("elder", NAME=database.settings_dict["NAME"]) as connection:
+        monkeypatch.setattr(connection.features, "minimum_database_version", (99,))
+        (message,) = check_database("elder")
+
+    assert message.id == "pgflow.E007"
+    assert "is too old: PostgreSQL 99 or later is required (found " in message.msg
+
+
+def test_pgflow_e008_pgmq_missing(migrated: BaseDatabaseWrapper) -> None:
+    run(migrated, "drop schema pgmq cascade")
+
+    (message,) = check_database()
+
+    assert message.id == "pgflow.E008"
+    assert str(message.hint).startswith(
+        "`python manage.py pgflow_doctor --database scratch --repair` installs it again."
+    )
+
+
+def test_pgflow_e009_pgmq_too_old(database: BaseDatabaseWrapper) -> None:
+    run(database, pgmq_script())
+    run(database, "drop function pgmq.acquire_queue_lock")
+
+    (message,) = check_database()
+
+    assert message.id == "pgflow.E009"
+    assert "is older than 1.6.0" in message.msg
+
+
+def test_pgflow_e010_schema_pgmq_is_foreign(database: BaseDatabaseWrapper) -> None:
+    run(database, "create schema pgmq; create table pgmq.jobs (id int)")
+
+    (message,) = check_database()
+
+    assert message.id == "pgflow.E010"
+    assert message.msg.endswith('has a schema "pgmq" of postgres that is not pgmq: jobs.')
+
+
+def test_pgflow_e011_pgmq_out_of_reach(server: Query, migrated: BaseDatabaseWrapper) -> None:
+    with stranger_in(server, migrated) as connection:
+        role = connection.settings_dict["USER"]
+        run(migrated, f"grant select on django_migrations to {role}")
+        messages = check_database("stranger")
+
+    assert ids(messages) == ["pgflow.E011"]
+    assert f"{role} may not use pgmq in the database " in messages[0].msg
+
+
+def test_pgflow_e012_functions_missing(migrated: BaseDatabaseWrapper) -> None:
+    run(migrated, "drop function pgflow.cancel_run, pgflow.sweep")
+
+    (message,) = check_database()
+
+    assert message.id == "pgflow.E012"
+    assert message.msg.startswith("Functions of pgflow_django are missing from the database ")
+    assert message.msg.endswith(": cancel_run, sweep.")
+
+
+def test_pgflow_w002_functions_differ(migrated: BaseDatabaseWrapper) -> None:
+    run(migrated, read_sql("sweep").replace("begin", "begin -- by hand", 1))
+
+    (message,) = check_database()
+
+    assert message.id == "pgflow.W002"
+    assert message.msg.endswith("differ from this version of pgflow_django: sweep.")
+    assert not message.is_serious()
+
+
+def test_pgflow_e013_queues_missing(migrated: BaseDatabaseWrapper) -> None:
+    run(migrated, "select pgmq.drop_queue('pgflow_default')")
+    Workflow.objects.using("scratch").create(workflow_slug="report", queue="gpu")
+
+    (message,) = check_database()
+
+    assert message.id == "pgflow.E013"
+    assert message.msg.endswith(": default, gpu.")
+
+
+def test_checks_of_a_database_leave_its_connection_usable(migrated: BaseDatabaseWrapper) -> None:
+    run(migrated, "drop schema pgmq cascade")
+    check_database()
+
+    assert run(connections["scratch"], "select 1") == [(1,)]
