@@ -75,7 +75,7 @@ def _key_problems(
             continue
         path = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
         word = _SYNONYMS.get(key) if isinstance(key, str) else None
-        names = [word] if word in allowed else nearest_names(key, allowed, limit=1)
+        names = [word] if word and word in allowed else nearest_names(key, allowed, limit=1)
         fix = {"op": "remove", "path": path}
         if names and names[0] not in row:
             fix = {"op": "move", "from": path, "path": f"{pointer}/{names[0]}"}

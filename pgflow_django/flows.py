@@ -140,6 +140,13 @@ class Flow:
         return [(slug, found.function, found.options) for slug, found in cls._steps.items()]
 
     @classmethod
+    def __code_flow__(cls) -> CodeFlow:
+        """The definition, made once: a class does not change."""
+        if cls._code_flow is None:
+            cls._code_flow = _define(cls, cls.slug, cls.__workflow_steps__(), cls._functions)
+        return cls._code_flow
+
+    @classmethod
     def start(cls, input: Any = _NO_INPUT, **options: Any) -> WorkflowRun:
         """Start a run for the workers: see ``executor.start_flow`` for options and errors."""
         from pgflow_django import executor  # it builds on this module
@@ -158,10 +165,7 @@ def definition_of(flow: Any) -> CodeFlow:
     Raises what ``create_flow_from_spec`` raises for a document with problems.
     """
     if isinstance(flow, type) and issubclass(flow, Flow):
-        if flow._code_flow is None:
-            functions = flow._functions
-            flow._code_flow = _define(flow, flow.slug, flow.__workflow_steps__(), functions)
-        return flow._code_flow
+        return flow.__code_flow__()
     if not hasattr(flow, "__workflow_steps__"):
         raise TypeError(
             f"{show(flow)} is no flow: pass a slug, a Flow class, or an object with "

@@ -28,7 +28,7 @@ _REMEDIES = {
     "date": "use .isoformat()",
     "time": "use .isoformat()",
     "timedelta": "use .total_seconds()",
-    "Decimal": "use str(…) to keep it exact, or float(…)",
+    "Decimal": "use str(…), or float(…) if it may be rounded",
     "UUID": "use str(…)",
     "set": "use sorted(…) or list(…)",
     "frozenset": "use sorted(…) or list(…)",
@@ -152,7 +152,7 @@ def text_fault(text: str) -> str | None:
     return None
 
 
-def _number_fault(number: float) -> str | None:
+def _number_fault(number: Any) -> str | None:
     if isinstance(number, float):
         return None if math.isfinite(number) else f"is {number!r}, which JSON can't express"
     try:

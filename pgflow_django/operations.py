@@ -17,6 +17,7 @@ from pgflow_django.database import place
 from pgflow_django.sql import FROZEN, frozen_before, frozen_functions, frozen_sql, signature
 from pgflow_django.sql.pgmq import PREFIX, inspect
 from pgflow_django.sql.pgmq_install import InstallationError, install, uninstall
+from pgflow_django.sql.triggers import orphaned_functions, unused_shared_functions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CreateQueues",
     "CreateSchema",
+    "DropTriggerFunctions",
     "InstallFunctions",
     "InstallPgmq",
     "InstallationError",
@@ -160,6 +162,33 @@ def _refuse_foreign_schema(schema_editor: BaseDatabaseSchemaEditor) -> None:
             f"holds {', '.join(things)}. pgflow_django needs that name for itself: rename or drop "
             "the schema, or give flows another database."
         )
+
+
+class DropTriggerFunctions(_PostgresOperation):
+    """Taken back, drops the functions that django-pgtrigger leaves behind when its triggers go.
+
+    For the beginning of the first migration: taken back, that is when our tables are gone.
+    """
+
+    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Do nothing: triggers bring their functions themselves."""
+
+    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Drop the functions of our models' triggers, and the one that all triggers share."""
+        connection = schema_editor.connection
+        for name in orphaned_functions(connection):
+            schema_editor.execute(f"drop function {name}", params=None)
+        for name in unused_shared_functions(connection):
+            schema_editor.execute(f"drop function {name}", params=None)
+
+    def describe(self) -> str:
+        """Say what it does, for ``migrate --plan``."""
+        return "Drop trigger functions when taken back"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name of a migration that does only this."""
+        return "drop_trigger_functions"
 
 
 class InstallFunctions(_PostgresOperation):

@@ -74,7 +74,7 @@ class StepRegistry:
             present = self._functions.get(registered.name)
             if present and not _may_replace(present, registered):
                 raise PgflowError(
-                    f"Two step functions are called {show(registered.name)}: one in {present.place}, "
+                    f'Two step functions are called "{registered.name}": one in {present.place}, '
                     f"another in {registered.place}. Name one of them: "
                     f'@step_function("<app>.{registered.name}").',
                     code="function_already_registered",
@@ -147,7 +147,7 @@ def describe(
     if not callable(function):
         raise TypeError(f"a step function must be callable, but this is {show(function)}")
     return RegisteredFunction(
-        name=name or getattr(function, "__name__", ""),
+        name=str(name or getattr(function, "__name__", "")),
         function=function,
         atomic=atomic,
         takes_context=takes_context(function),

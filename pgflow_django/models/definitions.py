@@ -100,7 +100,7 @@ class Workflow(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.workflow_slug
+        return str(self.workflow_slug)
 
 
 class WorkflowStep(models.Model):

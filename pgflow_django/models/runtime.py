@@ -315,9 +315,9 @@ class WorkflowWorker(models.Model):
 
 
 class WorkflowClaim(models.Model):
-    """A batch of tasks that a worker took in one go: what to return if it is lost."""
+    """The batch of tasks that a thread of a worker took last: what to return if it is lost."""
 
-    id = models.BigAutoField(primary_key=True)
+    id = models.BigIntegerField(primary_key=True, help_text="chosen by the thread that claims")
     worker_id = models.BigIntegerField()
     tasks = models.JSONField(help_text="list of [run_id, step_slug, first task_index, count]")
     claimed_at = models.DateTimeField(db_default=Now())

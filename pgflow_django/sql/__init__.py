@@ -44,11 +44,13 @@ def frozen_functions(number: str, *, root: Path = FROZEN) -> dict[str, str]:
 
 def frozen_before(number: str, path: str, *, root: Path = FROZEN) -> str:
     """Give a file as the migrations before this one left it; empty where there was none."""
-    folders = sorted((f for f in root.iterdir() if f.is_dir() and f.name < number), reverse=True)
-    for folder in folders:
-        if (folder / path).exists():
-            return (folder / path).read_text(encoding="utf-8")
-    return ""
+    versions = [file for file in root.glob(f"*/{path}") if _number(file, root) < number]
+    latest = max(versions, key=lambda file: _number(file, root), default=None)
+    return latest.read_text(encoding="utf-8") if latest else ""
+
+
+def _number(file: Path, root: Path) -> str:
+    return file.relative_to(root).parts[0]
 
 
 def body(text: str) -> str:

@@ -25,6 +25,7 @@ NEEDED = frozenset(
         "acquire_queue_lock(text)",
         "create(text)",
         "drop_queue(text)",
+        "send(text, jsonb, timestamp with time zone)",
         "send_batch(text, jsonb[], timestamp with time zone)",
     }
 )

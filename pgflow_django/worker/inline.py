@@ -6,6 +6,7 @@ they have not committed.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -34,15 +35,16 @@ def work_inline(
     Gives whether that came before the deadline (``time.monotonic()``), and the number of attempts.
     """
     count = 0
+    claim = secrets.randbits(62)
     settled = Settled()
     while True:
-        if settled.claim is None:
-            settled = engine.settle_and_claim(worker, None, [], 1, using=using, run=run)
-        if settled.claim is None and not _wait(using, worker, run, deadline):
+        if not settled.groups:
+            settled = engine.settle_and_claim(worker, None, claim, 1, using=using, run=run)
+        if not settled.groups and not _wait(using, worker, run, deadline):
             return deadline is None or time.monotonic() < deadline, count
         for task in iterate(settled):
             if deadline is not None and time.monotonic() >= deadline:
-                engine.release_tasks([task.ref], [task.claim], using=using)
+                engine.release_tasks([task.ref], using=using)
                 return False, count
             outcome = _run_limited(task, resolve, using, deadline)
             count += 1
@@ -52,12 +54,12 @@ def work_inline(
 
 
 def _settle(outcome: Outcome, worker: int, run: UUID | None, using: str) -> Settled:
-    finished = [outcome.task.claim]
     if outcome.failure is not None:
-        engine.fail_tasks([outcome.failure], finished, using=using)
+        engine.fail_tasks([outcome.failure], using=using)
         return Settled()
     results = None if outcome.settled else f"[{outcome.result}]"
-    return engine.settle_and_claim(worker, results, finished, 1, using=using, run=run)
+    claim = outcome.task.claim
+    return engine.settle_and_claim(worker, results, claim, 1, using=using, run=run)
 
 
 def _wait(using: str, worker: int, run: UUID | None, deadline: float | None) -> bool:

@@ -76,7 +76,7 @@ def _invoke_atomic(task: ClaimedTask, function: RegisteredFunction, using: str) 
     try:
         with transaction.atomic(using):
             outcome = Outcome(task, output=_call(task, function, using), settled=True)
-            answer = engine.settle_and_claim(None, f"[{outcome.result}]", [], 0, using=using)
+            answer = engine.settle_and_claim(None, f"[{outcome.result}]", None, 0, using=using)
             if not answer.accepted:
                 raise _Refused
             return outcome

@@ -7,9 +7,11 @@ would otherwise wait behind a long step.
 from __future__ import annotations
 
 import ctypes
+import secrets
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections
@@ -37,8 +39,9 @@ class Lane:
         self.pending: deque[ClaimedTask] = deque()
         self.results: list[str] = []
         self.failures: list[dict[str, Any]] = []
-        self.claim: int | None = None
-        self.left = 0  # tasks of the claim that are not yet on their way to being settled
+        # Chosen here, not by the database: it is known even if the answer to a claim is lost.
+        self.claim = secrets.randbits(62)
+        self._is_unsure = False
         self.current: ClaimedTask | None = None
         self.current_since = 0.0
         self.is_interrupted = False
@@ -50,6 +53,7 @@ class Lane:
     def _run(self) -> None:
         try:
             self._loop()
+            self.pool.patiently(partial(engine.release_claims, [self.claim], using=self.pool.using))
         except BaseException as error:
             self.pool.lane_broke(error)
         finally:
@@ -59,7 +63,7 @@ class Lane:
     def _loop(self) -> None:
         while True:
             settled = self.pool.patiently(self._exchange)
-            if settled.claim is None:
+            if not settled.groups:
                 if not self.pool.wait_for_work(self):
                     return
             else:
@@ -67,48 +71,55 @@ class Lane:
 
     def _exchange(self) -> Settled:
         """Settle what is done and claim the next batch, in one round trip."""
-        using = self.pool.using
-        if self.failures:
-            with self.lock:
-                failures, self.failures = self.failures, []
-            try:
-                engine.fail_tasks(failures, [], using=using)
-            except BaseException:
-                self.failures = failures + self.failures
-                raise
         with self.lock:
             results, self.results = self.results, []
-            finished = [self.claim] if self.claim is not None and self.left == 0 else []
+            failures, self.failures = self.failures, []
         wanted = 0 if self.pool.is_stopping else self._wanted
-        if not results and not finished and not wanted:
-            return Settled()
         try:
-            settled = engine.settle_and_claim(
-                self.pool.worker,
-                f"[{','.join(results)}]" if results else None,
-                finished,
-                wanted,
-                using=using,
-                run=self.pool.run,
-                poll=self._should_poll(),
-            )
+            if self._is_unsure:
+                self._clear_up(results)
+            if failures:
+                engine.fail_tasks(failures, using=self.pool.using)
+                failures = []
+            if not results and not wanted:
+                return Settled()
+            settled = self._settle_and_claim(results, wanted)
         except BaseException:
             with self.lock:
                 self.results = results + self.results
+                self.failures = failures + self.failures
+            self._is_unsure = True
             raise
-        self._take(settled, wanted)
-        return settled
-
-    def _take(self, settled: Settled, wanted: int) -> None:
         tasks = list(iterate(settled))
         with self.lock:
-            self.claim = settled.claim
             self.pending.extend(tasks)
-            self.left = len(tasks)
         if len(tasks) < wanted:
             self._saw_empty_queue_at = time.monotonic()
         else:
             self.pool.announce_work()
+        return settled
+
+    def _settle_and_claim(self, results: list[str], wanted: int) -> Settled:
+        return engine.settle_and_claim(
+            self.pool.worker,
+            f"[{','.join(results)}]" if results else None,
+            self.claim,
+            wanted,
+            using=self.pool.using,
+            run=self.pool.run,
+            poll=self._should_poll(),
+        )
+
+    def _clear_up(self, results: list[str]) -> None:
+        """After a lost connection: settle again, which does no harm, and hand back the rest.
+
+        A claim may have been made whose answer never came; nobody else would ever run its tasks,
+        since the lease covers them as long as this process lives.
+        """
+        if results:
+            self._settle_and_claim(results, 0)
+        engine.release_claims([self.claim], using=self.pool.using)
+        self._is_unsure = False
 
     def _should_poll(self) -> bool:
         """Whether to look into the queues even where completed steps gave work already.
@@ -123,7 +134,7 @@ class Lane:
         while (task := self._next_task()) is not None:
             outcome = self._attempt(task)
             count += 1
-            self._keep(task, outcome)
+            self._keep(outcome)
         self._adapt(count, time.monotonic() - started)
 
     def _next_task(self) -> ClaimedTask | None:
@@ -147,21 +158,20 @@ class Lane:
                 is_interrupted = self.is_interrupted
             if is_interrupted:
                 # The exception is on its way into this thread: let it arrive here, not later.
-                while True:
+                # (Unless the function has swallowed it.)
+                for _ in range(100):
                     time.sleep(0.001)
+                return None
         except StepInterrupted:
             # It may have been in the middle of a query.
             connections[self.pool.using].close()
             return None
         return outcome
 
-    def _keep(self, task: ClaimedTask, outcome: Outcome | None) -> None:
+    def _keep(self, outcome: Outcome | None) -> None:
         with self.lock:
             self.current = None
-            if outcome is None or task.claim != self.claim:
-                return
-            self.left -= 1
-            if outcome.settled:
+            if outcome is None or outcome.settled:
                 return
             if outcome.failure is not None:
                 self.failures.append(outcome.failure)
@@ -190,7 +200,6 @@ class Lane:
             if self.current is not task or self.is_interrupted:
                 return None
             self.is_interrupted = True
-            self.left -= 1
             raise_in_thread(self.thread)
         timeout = task.group.timeout
         return describe_failure(
@@ -222,7 +231,6 @@ class Lane:
         failures, self.failures = self.failures, []
         released = [task.ref for task in self.pending]
         self.pending.clear()
-        self.left -= len(released)
         return results, failures, released
 
 

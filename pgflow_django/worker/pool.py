@@ -141,7 +141,7 @@ class Pool:
             failure = lane.interrupt(task) if task is not None else None
             if failure is not None:
                 self.patiently(
-                    lambda failure=failure: engine.fail_tasks([failure], [], using=self.using)
+                    lambda failure=failure: engine.fail_tasks([failure], using=self.using)
                 )
             self._settle(*lane.take_waiting(now))
         self._renew_lease(now)
@@ -161,11 +161,11 @@ class Pool:
         using = self.using
         if results:
             text = f"[{','.join(results)}]"
-            self.patiently(lambda: engine.settle_and_claim(None, text, [], 0, using=using))
+            self.patiently(lambda: engine.settle_and_claim(None, text, None, 0, using=using))
         if failures:
-            self.patiently(lambda: engine.fail_tasks(failures, [], using=using))
+            self.patiently(lambda: engine.fail_tasks(failures, using=using))
         if released:
-            self.patiently(lambda: engine.release_tasks(released, [], using=using))
+            self.patiently(lambda: engine.release_tasks(released, using=using))
         if results or released:
             self.announce_work()
 
@@ -228,17 +228,13 @@ class Pool:
     def patiently(self, call: Callable[[], T]) -> T:
         """Call the engine; where the connection is lost, come back until the lease is over.
 
-        Settling twice is harmless. A claim whose answer was lost is handed back at once, since
-        nobody else would: the lease covers it as long as this process lives.
+        Everything that the engine offers may be called twice.
         """
         give_up_at = time.monotonic() + settings.LEASE_SECONDS
         pause = 0.05
         was_lost = False
         while True:
             try:
-                if was_lost:
-                    known = [lane.claim for lane in list(self._lanes) if lane.claim is not None]
-                    engine.release_claims(self.worker, known, using=self.using)
                 return call()
             except (OperationalError, InterfaceError, DatabaseNotReady) as error:
                 connection = connections[self.using]

@@ -10,6 +10,11 @@ declare
 begin
     if to_regclass(format('pgmq.%I', 'q_' || v_queue)) is null then
         perform pgmq.create(v_queue);
+        -- Most of its rows are dead at any time, however many there are.
+        execute format(
+            'alter table pgmq.%I set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)',
+            'q_' || v_queue
+        );
     end if;
     execute format(
         'create index if not exists %I on pgmq.%I ((message->>''run_id''))',

@@ -2,8 +2,7 @@
 --
 -- results   [{"r": run id, "s": step slug, "i": task index, "c": claim id, "o": output}], or null;
 --           whatever its claim no longer covers (lost lease, ended run) changes nothing
--- claim     the caller's claim, of which nothing is left to run: it is used again for what is
---           claimed now. Null makes one.
+-- claim     the id under which the calling thread claims; of its last tasks nothing is left to run
 -- wanted    how many tasks the worker can take now; 0 to settle only
 -- run       null, or the one run whose tasks are wanted: then from the queue `in_process`
 -- poll      whether to look into the queues even where completed steps gave tasks already
@@ -34,7 +33,6 @@ declare
     v_caller workflow_workers;
     v_completed pgflow.step_ref[];
     v_accepted integer := 0;
-    v_claim bigint := settle_and_claim.claim;
     v_ranges pgflow.task_range[];
     v_now timestamptz := clock_timestamp();
 begin
@@ -43,7 +41,6 @@ begin
         if not found then  -- its lease has ended, and others have its work
             raise exception using errcode = 'PF006', message = 'lease_lost';
         end if;
-        v_claim := coalesce(v_claim, nextval('workflow_claims_id_seq'));
     end if;
 
     if jsonb_array_length(settle_and_claim.results) = 1 then
@@ -91,24 +88,25 @@ begin
     end if;
 
     if v_completed is not null then
-        v_ranges := pgflow._advance(v_completed, settle_and_claim.wanted, v_claim, v_caller);
+        v_ranges := pgflow._advance(v_completed, settle_and_claim.wanted, settle_and_claim.claim, v_caller);
     end if;
     if settle_and_claim.wanted > 0 and (
         v_ranges is null or (settle_and_claim.poll and cardinality(v_ranges) < settle_and_claim.wanted)
     ) then
         v_ranges := v_ranges || pgflow._claim_messages(
-            v_caller, v_claim, settle_and_claim.wanted - coalesce(cardinality(v_ranges), 0), settle_and_claim.run
+            v_caller, settle_and_claim.claim,
+            settle_and_claim.wanted - coalesce(cardinality(v_ranges), 0), settle_and_claim.run
         );
     end if;
     if v_ranges is null then
         return case when v_accepted > 0 then format('{"accepted": %s}', v_accepted) end;
     end if;
 
-    update workflow_claims c set tasks = to_jsonb(v_ranges), claimed_at = v_now where c.id = v_claim;
+    update workflow_claims c set tasks = to_jsonb(v_ranges), claimed_at = v_now where c.id = settle_and_claim.claim;
     if not found then
         insert into workflow_claims (id, worker_id, tasks, claimed_at)
-        values (v_claim, v_caller.id, to_jsonb(v_ranges), v_now);
+        values (settle_and_claim.claim, v_caller.id, to_jsonb(v_ranges), v_now);
     end if;
-    return pgflow._describe(v_claim, v_ranges, v_accepted);
+    return pgflow._describe(settle_and_claim.claim, v_ranges, v_accepted);
 end
 $$;

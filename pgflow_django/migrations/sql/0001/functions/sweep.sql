@@ -1,0 +1,64 @@
+-- Takes back what lost workers held: processes whose lease has ended. Runs that one of them ran by
+-- itself fail (caller_lost). Tasks that it had claimed return to their queues: one that it had
+-- claimed singly has begun and loses an attempt, the last one fails the task (worker_lost); tasks
+-- of a batch lose none, and come back one by one, so that the one that kills its process spends
+-- nobody else's attempts. Returns the number of lost workers; one sweep at a time.
+create or replace function pgflow.sweep()
+returns integer
+language plpgsql volatile
+set search_path from current
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+    v_lost workflow_workers[];
+    v_worker workflow_workers;
+    v_claims workflow_claims[];
+    v_runs uuid[];
+begin
+    if not exists (select from workflow_workers w where w.lease_until < clock_timestamp()) then
+        return 0;
+    end if;
+    if not pg_try_advisory_xact_lock(hashtext('pgflow.sweep')) then
+        return 0;
+    end if;
+
+    with lost as (
+        delete from workflow_workers w
+        where w.id = any(array(
+            select l.id from workflow_workers l
+            where l.lease_until < clock_timestamp() order by l.id for update skip locked
+        ))
+        returning w as worker
+    )
+    select array_agg(lost.worker) into v_lost from lost;
+
+    with taken as (
+        delete from workflow_claims c
+        where c.worker_id = any(array(select w.id from unnest(v_lost) as w))
+        returning c as claim
+    )
+    select array_agg(taken.claim) into v_claims from taken;
+
+    v_runs := array(
+        select (g->>'run_id')::uuid from unnest(v_claims) as c, jsonb_array_elements(c.tasks) as g
+        union
+        select r.id from workflow_runs r
+        where r.owner_id = any(array(select w.id from unnest(v_lost) as w)) and r.status in ('started', 'paused')
+    );
+    perform from workflow_runs r where r.id = any(v_runs) order by r.id for update;
+
+    foreach v_worker in array coalesce(v_lost, '{}') loop
+        perform pgflow._end_run(r.id, 'failed', null, jsonb_build_object(
+            'code', 'caller_lost', 'error_type', 'CallerLost',
+            'error_message', format(
+                'the process that ran it (%s, pid %s) is gone; retry_run(run_id, step_functions=...) takes it up again',
+                v_worker.hostname, v_worker.pid)
+        ))
+        from workflow_runs r where r.owner_id = v_worker.id and r.status in ('started', 'paused');
+    end loop;
+    perform pgflow._return_claim(c.id, c.tasks) from unnest(v_claims) as c;
+    return coalesce(cardinality(v_lost), 0);
+end
+$$;
