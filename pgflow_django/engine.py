@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from django.db import DatabaseError, OperationalError, connections, transaction
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django.conf import settings
 from pgflow_django.database import database_errors
@@ -206,14 +209,29 @@ def _call(sql: str, params: list[Any], using: str) -> Any:
     connection = connections[using]
     for tries in range(1, _MAX_TRIES + 1):
         try:
-            with database_errors(using), connection.cursor() as cursor:
-                cursor.execute(sql, params)
-                return cursor.fetchone()[0]
+            with database_errors(using):
+                return _fetch_value(connection, sql, params)
         except OperationalError as error:
             state = getattr(error.__cause__, "sqlstate", None)
             if state not in _TRY_AGAIN or connection.in_atomic_block or tries == _MAX_TRIES:
                 raise
     raise AssertionError("unreachable")
+
+
+def _fetch_value(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> Any:
+    """Run a query of one value, prepared on the server, which saves a fifth of a round trip.
+
+    Through Django's own cursor where somebody watches the queries, and unprepared where the site
+    says, as Django asks for behind a transaction pooler, DISABLE_SERVER_SIDE_CURSORS.
+    """
+    if connection.execute_wrappers or connection.queries_logged:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, params)
+            return cursor.fetchone()[0]
+    connection.ensure_connection()
+    prepare = not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(sql, params, prepare=prepare).fetchone()[0]
 
 
 def _start_error(error: DatabaseError, slug: str) -> Exception:

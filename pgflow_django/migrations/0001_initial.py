@@ -336,6 +336,11 @@ class Migration(migrations.Migration):
                         size=None,
                     ),
                 ),
+                ("steps_count", models.IntegerField()),
+                (
+                    "has_root_map",
+                    models.BooleanField(help_text="whether starting a run must look at its input"),
+                ),
                 (
                     "created_at",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),

@@ -216,6 +216,8 @@ class WorkflowVersion(models.Model):
     workflow_slug = SlugField()
     version = models.IntegerField()
     queues = ArrayField(models.TextField(), help_text="every queue that a run of it may use")
+    steps_count = models.IntegerField()
+    has_root_map = models.BooleanField(help_text="whether starting a run must look at its input")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

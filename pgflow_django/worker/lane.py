@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds of work that one batch should hold.
 _BATCH_SECONDS = 0.02
+#: Tasks that a lane claims at first, not knowing yet how long they take.
+_FIRST_BATCH = 10
 
 
 class Lane:
@@ -46,7 +48,7 @@ class Lane:
         self.current_since = 0.0
         self.is_interrupted = False
         self.is_idle = False
-        self._wanted = 1
+        self._wanted = _FIRST_BATCH
         self._saw_empty_queue_at = 0.0
         self.thread = threading.Thread(target=self._run, name=f"pgflow-lane-{number}", daemon=True)
 

@@ -81,8 +81,8 @@ def test_keys_become_text_as_json_dumps_does_it() -> None:
         (
             [decimal.Decimal(1)],
             (
-                "$[0] is of type decimal.Decimal, which is not JSON; use str(…), or float(…) if it may "
-                "be rounded."
+                "$[0] is of type decimal.Decimal, which is not JSON; use str(…), or float(…) if it "
+                "may be rounded."
             ),
         ),
         ({"id": uuid.uuid4()}, "$.id is of type uuid.UUID, which is not JSON; use str(…)."),

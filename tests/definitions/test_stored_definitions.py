@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from pgflow_django import options
+from pgflow_django import executor, options
 from pgflow_django.models import Workflow, WorkflowStep
 
 pytestmark = pytest.mark.django_db
@@ -369,27 +369,24 @@ def test_edges_behind_a_run_that_took_the_version_make_a_new_one() -> None:
         "insert into workflow_steps (workflow_slug, step_slug, step_index, deps_count)"
         " values ('flow', 'b', 1, 1)"
     )
-    taken = version()
-    sql(
-        "insert into workflow_versions (workflow_slug, version, queues) values ('flow', %s, '{}')",
-        taken,
-    )
+    taken = executor.start_flow("flow").version
     add_edges("a>b")
     assert version() == taken + 1
+    check_now()
 
 
 def test_a_number_that_runs_know_is_not_given_again() -> None:
     add_flow()
-    sql(
-        "insert into workflow_versions (workflow_slug, version, queues) values"
-        " ('flow', 4, '{}'), ('other', 9, '{}')"
-    )
+    add_steps("a")
+    sql("update workflows set version = 4")
+    executor.cancel_run(executor.start_flow("flow").id)
     sql("delete from workflows")
     add_flow()
     assert version() == 5
     sql("update workflows set version = 7")
     sql("update workflows set version = 5")
-    refuses("version_is_not_used_again", "update workflows set version = 4")
+    message = refuses("version_is_not_used_again", "update workflows set version = 4")
+    assert 'Flow "flow" has had runs of version 4 already.' in message
     sql("update workflows set timeout = 9")
     assert version() == 6
 
@@ -397,28 +394,12 @@ def test_a_number_that_runs_know_is_not_given_again() -> None:
 # Deletion and snapshots
 
 
-def add_run(status: str) -> None:
-    sql("insert into workflow_versions (workflow_slug, version, queues) values ('flow', 1, '{}')")
-    sql(
-        "insert into workflow_version_steps (version_id, step_slug, step_index, step_type,"
-        " depends_on, dependents, max_attempts, timeout, base_delay, start_delay, function, queue)"
-        " select id, 'a', 0, 'single', '{}', '{}', 3, 30, 1, 0, 'a', 'default'"
-        " from workflow_versions"
-    )
-    sql(
-        "insert into workflow_runs (id, workflow_slug, version, version_id, status, input,"
-        " remaining_steps, output, ended_at)"
-        " select gen_random_uuid(), 'flow', 1, id, %s, '{}', 0,"
-        " case when %s = 'completed' then '{}'::jsonb end,"
-        " case when %s = 'completed' then now() end from workflow_versions",
-        *[status] * 3,
-    )
-
-
 @pytest.mark.parametrize("status", ["started", "paused"])
 def test_a_flow_with_an_active_run_is_not_deleted(status: str) -> None:
     add_flow()
-    add_run(status)
+    add_steps("a")
+    executor.start_flow("flow")
+    sql("update workflow_runs set status = %s where status <> %s", status, status)
     message = refuses("active_flow_cannot_be_deleted", "delete from workflows")
     assert 'Flow "flow" has active runs. Cancel them before you delete it.' in message
 
@@ -427,20 +408,22 @@ def test_a_deleted_flow_takes_steps_and_edges_along_and_leaves_versions_and_runs
     add_flow()
     add_steps("a", "b")
     add_edges("a>b")
-    add_run("completed")
+    executor.cancel_run(executor.start_flow("flow").id)
     sql("delete from workflows")
     check_now()
     counts = sql(
         "select (select count(*) from workflow_steps),"
         " (select count(*) from workflow_step_dependencies_def),"
-        " (select count(*) from workflow_versions), (select count(*) from workflow_runs)"
+        " (select count(*) from workflow_versions), (select count(*) from workflow_version_steps),"
+        " (select count(*) from workflow_runs)"
     )
-    assert counts == [(0, 0, 1, 1)]
+    assert counts == [(0, 0, 1, 2, 1)]
 
 
 def test_versions_and_their_steps_never_change() -> None:
     add_flow()
-    add_run("completed")
+    add_steps("a")
+    executor.start_flow("flow")
     for table in ("workflow_versions", "workflow_version_steps"):
         column = "version" if table == "workflow_versions" else "timeout"
         with pytest.raises(DatabaseError, match="Cannot update"), transaction.atomic():
@@ -451,7 +434,7 @@ def test_versions_and_their_steps_never_change() -> None:
 
 def test_a_version_without_runs_goes_with_its_steps() -> None:
     add_flow()
-    add_run("completed")
-    sql("delete from workflow_runs")
+    add_steps("a")
+    sql("select pgflow.pin_version('flow')")
     sql("delete from workflow_versions")
     assert sql("select count(*) from workflow_version_steps") == [(0,)]

@@ -11,7 +11,6 @@ create or replace function pgflow._advance(
 )
 returns pgflow.task_range[]
 language plpgsql volatile
-set search_path from current
 as $$
 declare
     v_completed pgflow.step_ref[] := _advance.completed;
@@ -24,13 +23,6 @@ declare
     v_fed pgflow.task_range[];
     v_now timestamptz := clock_timestamp();
 begin
-    if cardinality(v_completed) = 1 then
-        select * into v_ready, v_completed
-        from pgflow._advance_one(_advance.completed[1].run_id, _advance.completed[1].step_slug);
-        if v_ready is not null then
-            v_fed := pgflow._create_tasks(v_ready, _advance.feed, _advance.claim_id, _advance.caller);
-        end if;
-    end if;
     while v_completed is not null loop
         with edge as (
             select r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, child.slug, count(*)::integer as deps
@@ -96,15 +88,11 @@ begin
         end loop;
     end loop;
 
-    if cardinality(v_all) = 1 then
-        perform pgflow._count_down(v_all[1].run_id, 1);
-    else
-        perform pgflow._count_down(d.run_id, d.steps)
-        from (
-            select c.run_id, count(*)::integer as steps
-            from unnest(v_all) as c group by c.run_id order by c.run_id
-        ) as d;
-    end if;
+    perform pgflow._count_down(d.run_id, d.steps)
+    from (
+        select c.run_id, count(*)::integer as steps
+        from unnest(v_all) as c group by c.run_id order by c.run_id
+    ) as d;
     return v_fed;
 end
 $$;

@@ -2,7 +2,6 @@
 create or replace function pgflow._count_down(run uuid, steps integer)
 returns void
 language plpgsql volatile
-set search_path from current
 as $$
 begin
     update workflow_runs r

@@ -5,7 +5,6 @@
 create or replace function pgflow._describe(claim bigint, ranges pgflow.task_range[], accepted integer)
 returns text
 language plpgsql stable
-set search_path from current
 as $$
 begin
     return (

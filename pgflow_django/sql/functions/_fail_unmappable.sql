@@ -3,7 +3,6 @@
 create or replace function pgflow._fail_unmappable(run uuid, slug text)
 returns void
 language plpgsql volatile
-set search_path from current
 as $$
 declare
     v_dep text;

@@ -5,7 +5,6 @@ create or replace function pgflow._map_items(
 )
 returns table (index integer, value jsonb)
 language plpgsql stable
-set search_path from current
 as $$
 declare
     v_source jsonb;

@@ -2,7 +2,6 @@
 create or replace function pgflow._map_source(run uuid, dep_slug text)
 returns jsonb
 language plpgsql stable
-set search_path from current
 as $$
 begin
     if _map_source.dep_slug is null then

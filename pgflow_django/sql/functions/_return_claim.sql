@@ -2,7 +2,6 @@
 create or replace function pgflow._return_claim(claim bigint, ranges jsonb)
 returns void
 language plpgsql volatile
-set search_path from current
 as $$
 declare
     v_found record;

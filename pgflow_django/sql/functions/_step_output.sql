@@ -5,7 +5,6 @@
 create or replace function pgflow._step_output(run uuid, slug text, step_type text)
 returns jsonb
 language plpgsql volatile
-set search_path from current
 as $$
 begin
     if _step_output.step_type = 'single' then

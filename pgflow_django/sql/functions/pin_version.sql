@@ -1,4 +1,4 @@
--- The version that a run starting now is pinned to, written on the first start after a change.
+-- Writes the version that runs starting now are pinned to: on the first start after a change.
 --
 -- One statement, so that one snapshot sees flow, steps and edges; no lock, so that an editor's
 -- open transaction never holds up a start. Two starts at once may write the version twice, which
@@ -12,15 +12,6 @@ declare
     v_version workflow_versions;
     v_queue text;
 begin
-    select v.* into v_version
-    from workflows w
-    join workflow_versions v on v.workflow_slug = w.workflow_slug and v.version = w.version
-    where w.workflow_slug = pin_version.slug
-    limit 1;
-    if found then
-        return v_version;
-    end if;
-
     with flow as (
         select * from workflows w where w.workflow_slug = pin_version.slug
     ),
@@ -44,8 +35,14 @@ begin
         from edge e group by e.dep_slug
     ),
     version as (
-        insert into workflow_versions (workflow_slug, version, queues)
-        select flow.workflow_slug, flow.version, array(select distinct used_queue from step)
+        insert into workflow_versions (workflow_slug, version, queues, steps_count, has_root_map)
+        select
+            flow.workflow_slug, flow.version, array(select distinct used_queue from step),
+            (select count(*) from step),
+            exists (
+                select from step
+                where step.step_type = 'map' and step.step_slug not in (select edge.step_slug from edge)
+            )
         from flow where exists (select from step)
         returning *
     ),

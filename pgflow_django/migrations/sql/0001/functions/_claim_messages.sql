@@ -9,7 +9,6 @@ create or replace function pgflow._claim_messages(
 )
 returns pgflow.task_range[]
 language plpgsql volatile
-set search_path from current
 as $$
 declare
     c_look constant text :=

@@ -4,7 +4,6 @@
 create or replace function pgflow._create_map_tasks(ready pgflow.ready_step[])
 returns void
 language plpgsql volatile
-set search_path from current
 as $$
 begin
     insert into workflow_step_tasks (run_id, step_slug, task_index, status, item, queued_at)

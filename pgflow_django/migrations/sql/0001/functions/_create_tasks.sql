@@ -9,35 +9,47 @@ create or replace function pgflow._create_tasks(
 )
 returns pgflow.task_range[]
 language plpgsql volatile
-set search_path from current
 as $$
 declare
+    v_step pgflow.ready_step;
     v_fed pgflow.task_range[];
     v_queued pgflow.ready_step[];
+    v_has_map boolean := false;
+    v_left integer := _create_tasks.feed;
+    v_now timestamptz := clock_timestamp();
 begin
-    if _create_tasks.feed > 0 then
-        v_fed := pgflow._feed_tasks(
-            _create_tasks.ready, _create_tasks.feed, _create_tasks.claim_id, _create_tasks.caller
-        );
-        if cardinality(v_fed) = cardinality(_create_tasks.ready) then
-            return v_fed;
+    foreach v_step in array _create_tasks.ready loop
+        if
+            v_left > 0 and v_step.step_type = 'single' and v_step.start_delay = 0
+            and (v_step.queue = 'in_process' or v_step.queue = any(_create_tasks.caller.queues))
+            and (_create_tasks.caller.functions is null or v_step.function = any(_create_tasks.caller.functions))
+        then
+            v_fed := v_fed || row(v_step.run_id, v_step.step_slug, 0, 1)::pgflow.task_range;
+            v_left := v_left - 1;
+        else
+            v_queued := v_queued || v_step;
+            v_has_map := v_has_map or v_step.step_type = 'map';
         end if;
-    end if;
+    end loop;
 
-    v_queued := array(
-        select r from unnest(_create_tasks.ready) as r
-        where not exists (
-            select from unnest(v_fed) f where f.run_id = r.run_id and f.step_slug = r.step_slug
+    if v_fed is not null then
+        insert into workflow_step_tasks (
+            run_id, step_slug, task_index, status, attempts_count, claim_id, worker, queued_at, started_at
         )
-    );
-    insert into workflow_step_tasks (run_id, step_slug, task_index, status, queued_at)
-    select r.run_id, r.step_slug, 0, 'queued', clock_timestamp()
-    from unnest(v_queued) as r where r.step_type = 'single';
-
-    if exists (select from unnest(v_queued) as r where r.step_type = 'map') then
-        perform pgflow._create_map_tasks(v_queued);
+        select
+            f.run_id, f.step_slug, 0, 'started', 1, _create_tasks.claim_id,
+            _create_tasks.caller.hostname || ':' || _create_tasks.caller.pid, v_now, v_now
+        from unnest(v_fed) as f;
     end if;
-    perform pgflow._send_tasks(v_queued);
+    if v_queued is not null then
+        insert into workflow_step_tasks (run_id, step_slug, task_index, status, queued_at)
+        select r.run_id, r.step_slug, 0, 'queued', v_now
+        from unnest(v_queued) as r where r.step_type = 'single';
+        if v_has_map then
+            perform pgflow._create_map_tasks(v_queued);
+        end if;
+        perform pgflow._send_tasks(v_queued);
+    end if;
     return v_fed;
 end
 $$;

@@ -2,7 +2,6 @@
 create or replace function pgflow._dep_outputs(run uuid, version_id bigint, deps text[])
 returns json
 language plpgsql stable
-set search_path from current
 as $$
 begin
     if _dep_outputs.deps = '{}' then

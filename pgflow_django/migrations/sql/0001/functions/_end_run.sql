@@ -7,7 +7,6 @@
 create or replace function pgflow._end_run(run uuid, end_status text, failed_step text, run_error jsonb)
 returns void
 language plpgsql volatile
-set search_path from current
 as $$
 declare
     v_run workflow_runs;

@@ -6,7 +6,6 @@ create or replace function pgflow._fail_task(
 )
 returns integer
 language plpgsql volatile
-set search_path from current
 as $$
 declare
     v_task workflow_step_tasks;

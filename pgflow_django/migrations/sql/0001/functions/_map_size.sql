@@ -5,7 +5,6 @@ create or replace function pgflow._map_size(
 )
 returns integer
 language plpgsql stable
-set search_path from current
 as $$
 declare
     v_source jsonb;

@@ -3,7 +3,6 @@
 create or replace function pgflow._note_map_sizes(steps pgflow.step_ref[])
 returns void
 language plpgsql volatile
-set search_path from current
 as $$
 begin
     insert into workflow_run_events (run_id, at, level, kind, step_slug, message, data)

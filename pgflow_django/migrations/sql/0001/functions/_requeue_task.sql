@@ -6,7 +6,6 @@ create or replace function pgflow._requeue_task(
 )
 returns void
 language plpgsql volatile
-set search_path from current
 as $$
 declare
     v_run workflow_runs;

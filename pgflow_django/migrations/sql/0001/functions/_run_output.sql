@@ -2,7 +2,6 @@
 create or replace function pgflow._run_output(run uuid, version_id bigint)
 returns jsonb
 language plpgsql volatile
-set search_path from current
 as $$
 begin
     return (

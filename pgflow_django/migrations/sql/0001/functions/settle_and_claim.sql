@@ -44,9 +44,9 @@ begin
     end if;
 
     if jsonb_array_length(settle_and_claim.results) = 1 then
-        v_completed := pgflow._settle_one(settle_and_claim.results->0);
-        v_accepted := case when v_completed is null then 0 else 1 end;
-        v_completed := nullif(v_completed, '{}');
+        select * into v_accepted, v_ranges from pgflow._settle_one(
+            settle_and_claim.results->0, settle_and_claim.wanted, settle_and_claim.claim, v_caller
+        );
     elsif settle_and_claim.results is not null then
         with result as materialized (
             select * from jsonb_to_recordset(settle_and_claim.results)

@@ -26,7 +26,6 @@ declare
     v_bad record;
     v_ready pgflow.ready_step[];
     v_empty pgflow.step_ref[];
-    v_has_map boolean;
     v_now timestamptz := clock_timestamp();
 begin
     select * into v_flow from workflows w where w.workflow_slug = start_flow.slug;
@@ -46,14 +45,17 @@ begin
     if start_flow.fingerprint <> v_flow.fingerprint then
         raise exception using errcode = 'PF003', message = 'workflow_outdated';
     end if;
-    v_version := pgflow.pin_version(start_flow.slug);
+    select * into v_version
+    from workflow_versions v where v.workflow_slug = start_flow.slug and v.version = v_flow.version
+    limit 1;
+    if not found then
+        v_version := pgflow.pin_version(start_flow.slug);
+    end if;
     if v_version.id is null then
         raise exception using errcode = 'PF004', message = 'workflow_has_no_steps';
     end if;
 
-    select bool_or(vs.step_type = 'map') into v_has_map
-    from workflow_version_steps vs where vs.version_id = v_version.id and vs.depends_on = '{}';
-    if v_has_map then
+    if v_version.has_root_map then
         select vs.step_slug, jsonb_typeof(i.input) as found into v_bad
         from workflow_version_steps vs, jsonb_array_elements(start_flow.inputs) as i (input)
         where
@@ -75,7 +77,7 @@ begin
     )
     select
         i.id, start_flow.slug, v_version.version, v_version.id, i.value,
-        (select count(*) from workflow_version_steps vs where vs.version_id = v_version.id),
+        v_version.steps_count,
         start_flow.run_key, start_flow.owner, start_flow.has_caller_functions, start_flow.parent, v_now
     from rows from (unnest(v_ids), jsonb_array_elements(start_flow.inputs)) as i (id, value)
     on conflict (workflow_slug, key) where key is not null do nothing;
@@ -124,7 +126,7 @@ begin
     if v_empty is not null then
         perform pgflow._advance(v_empty, 0, null, null);
     end if;
-    if v_has_map then
+    if v_version.has_root_map then
         perform pgflow._note_map_sizes(array(
             select row(run_id, vs.step_slug)::pgflow.step_ref
             from unnest(v_ids) as run_id, workflow_version_steps vs

@@ -1,0 +1,98 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+#: What ``--only`` may name; ``W2:1000`` picks one size.
+PARTS = ("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5", "load", "memory")
+
+DESCRIPTION = """\
+Measures how fast flows run, in multiples of C: the rate at which one client of the same server
+commits single rows durably, measured before and after everything else. docs/performance.md says
+what is measured. JSON lines go to standard output; progress and a table to standard error.
+
+Works on the demo site's server (DATABASE_URL, or the embedded one), in databases of its own called
+<name>_bench and <name>_bench_<level>, made at the start and dropped at the end."""
+
+EXAMPLES = """\
+examples:
+  python -m bench                               everything, in a few minutes
+  python -m bench --only W1,W2:1000 --rounds 3  some workloads, roughly
+  python -m bench --full --write-docs           all sizes, figures into docs/performance.md
+
+exit status: 0 done, 1 a workload gave a wrong result, 2 bad usage or an unfit database"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asks for."""
+
+    only: tuple[str, ...]
+    rounds: int
+    scale: float
+    database: str
+    is_full: bool
+    is_quiet: bool
+    writes_docs: bool
+
+    def wants(self, workload: str, size: int | None = None) -> bool:
+        """Whether ``--only`` names this workload, or the workload with this size."""
+        names = {workload.lower(), f"{workload}:{size}".lower()}
+        return not self.only or not names.isdisjoint(self.only)
+
+    def scaled(self, size: int) -> int:
+        """The size under ``--scale``, at least 1."""
+        return max(1, round(size * self.scale))
+
+
+def parse_options(arguments: list[str] | None = None) -> Options:
+    """Read the command line; exits with status 2 where it makes no sense."""
+    parser = _parser()
+    found = parser.parse_args(arguments)
+    if found.write_docs and (found.only or found.scale != 1):
+        parser.error("--write-docs wants all figures at their full size: no --only, no --scale")
+    return Options(
+        only=found.only,
+        rounds=found.rounds,
+        scale=found.scale,
+        database=found.database,
+        is_full=found.full,
+        is_quiet=found.json_only,
+        writes_docs=found.write_docs,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--full", action="store_true", help="add the large sizes and a million finished tasks")
+    add("--only", type=_read_parts, default=(), metavar="W1,W2:1000", help=", ".join(PARTS))
+    add("--rounds", type=_at_least_one, default=5, metavar="N", help="rounds (default: 5)")
+    add("--scale", type=float, default=1, metavar="X", help="multiply all sizes, to try things out")
+    add("--database", default="", metavar="NAME", help="instead of <name>_bench")
+    add("--json-only", action="store_true", help="no progress, no table")
+    add("--write-docs", action="store_true", help="put the table into docs/performance.md")
+    return parser
+
+
+def _read_parts(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    known = {part.lower() for part in PARTS}
+    for part in parts:
+        if part.partition(":")[0] not in known:
+            raise argparse.ArgumentTypeError(f"there is no {part!r}, but: {', '.join(PARTS)}")
+    return parts
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

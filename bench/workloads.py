@@ -1,0 +1,87 @@
+"""W1 to W4: many runs or one large one for speed, single chains for latency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from time import monotonic, perf_counter
+from uuid import UUID
+
+from bench.checks import WrongResult, check_nothing_is_left
+from bench.checks import check as check_runs
+from bench.engines import Engine
+from bench.figures import Sample, percentile
+from bench.flows import LINE, LINE_STEPS, PADDING, Shape
+from pgflow_django import executor
+from pgflow_django.models import WorkflowRun, WorkflowStepTask
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Tasks per second, from the first start call to the last run's end."""
+
+    engine: Engine
+    shape: Shape
+    size: int
+    is_bulk: bool = False
+    using: str = "default"
+
+    def measure(self) -> Sample:
+        """Start the runs, have them worked off, check them."""
+        inputs = self.shape.inputs(self.size)
+        tasks = sum(self.shape.tasks(input) for input in inputs)
+        with self.engine.running(self.using):
+            began = perf_counter()
+            if self.is_bulk:
+                runs = executor.start_flows(self.shape.flow, inputs, using=self.using)
+            else:
+                runs = [
+                    executor.start_flow(self.shape.flow, input, using=self.using)
+                    for input in inputs
+                ]
+            ids = [run.id for run in runs]
+            self.engine.finish(ids, self.using)
+            seconds = perf_counter() - began
+        outputs = map(self.shape.output, inputs)
+        check_runs(dict(zip(ids, outputs, strict=True)), tasks, self.using)
+        return {"tasks": tasks, "wall_s": seconds, "tasks_per_s": tasks / seconds}
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds to the first step and from step to step, of single runs one after another."""
+
+    engine: Engine
+    size: int
+
+    def measure(self) -> Sample:
+        """Run the chain of ten steps ``size`` times."""
+        first, steps, runs = [], [], []
+        with self.engine.running("default"):
+            for _ in range(self.size):
+                began = monotonic()
+                run = executor.start_flow(LINE, {"padding": PADDING})
+                self.engine.finish([run.id], "default")
+                runs.append(monotonic() - began)
+                stamps = _stamps(run.id)
+                first.append(stamps[0] - began)
+                steps += [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
+        check_nothing_is_left("default")
+        return {
+            "first_p50_ms": median(first) * 1000,
+            "first_p95_ms": percentile(first, 95) * 1000,
+            "step_p50_ms": median(steps) * 1000,
+            "step_p95_ms": percentile(steps, 95) * 1000,
+            "run_p50_ms": median(runs) * 1000,
+        }
+
+
+def _stamps(run_id: UUID) -> list[float]:
+    """When each step of the chain ran. Raises ``WrongResult`` unless it was in their order."""
+    status = WorkflowRun.objects.values_list("status", flat=True).get(id=run_id)
+    tasks = WorkflowStepTask.objects.filter(run_id=run_id, status="completed")
+    by_step = {task.step_slug: task.output["at"] for task in tasks}
+    stamps = [by_step[f"step_{number}"] for number in range(LINE_STEPS) if status == "completed"]
+    if len(stamps) != LINE_STEPS or stamps != sorted(stamps):
+        raise WrongResult(f"run {run_id}: {status}, steps ran at {by_step}")
+    return stamps
