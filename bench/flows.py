@@ -80,7 +80,7 @@ def join(input: JSON) -> JSON:
 
 
 @step_function("bench.stamp")
-def stamp(input: JSON) -> JSON:
+def stamp(input: JSON) -> JSON:  # noqa: ARG001 - a step function takes its input, read or not
     """Tell when it ran, on the clock that all processes of a machine share."""
     return {"at": time.monotonic(), "padding": PADDING}
 
@@ -121,7 +121,7 @@ FAN = Shape("bench_fan", _inputs, lambda _: BRANCHES + 2, _fan_output)
 MAP = Shape(
     "bench_map",
     lambda items: [{"items": items, "padding": PADDING}],
-    lambda input: input["items"] + 2,
+    lambda run_input: run_input["items"] + 2,
     _map_output,
 )
 LINE = "bench_line"

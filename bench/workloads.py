@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 from time import monotonic, perf_counter
 from uuid import UUID
@@ -29,15 +30,15 @@ class Throughput:
     def measure(self) -> Sample:
         """Start the runs, have them worked off, check them."""
         inputs = self.shape.inputs(self.size)
-        tasks = sum(self.shape.tasks(input) for input in inputs)
+        tasks = sum(self.shape.tasks(value) for value in inputs)
         with self.engine.running(self.using):
             began = perf_counter()
             if self.is_bulk:
                 runs = executor.start_flows(self.shape.flow, inputs, using=self.using)
             else:
                 runs = [
-                    executor.start_flow(self.shape.flow, input, using=self.using)
-                    for input in inputs
+                    executor.start_flow(self.shape.flow, value, using=self.using)
+                    for value in inputs
                 ]
             ids = [run.id for run in runs]
             self.engine.finish(ids, self.using)
@@ -65,7 +66,7 @@ class Latency:
                 runs.append(monotonic() - began)
                 stamps = _stamps(run.id)
                 first.append(stamps[0] - began)
-                steps += [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
+                steps += [after - before for before, after in pairwise(stamps)]
         check_nothing_is_left("default")
         return {
             "first_p50_ms": median(first) * 1000,
@@ -80,7 +81,7 @@ def _stamps(run_id: UUID) -> list[float]:
     """When each step of the chain ran. Raises ``WrongResult`` unless it was in their order."""
     status = WorkflowRun.objects.values_list("status", flat=True).get(id=run_id)
     tasks = WorkflowStepTask.objects.filter(run_id=run_id, status="completed")
-    by_step = {task.step_slug: task.output["at"] for task in tasks}
+    by_step = dict(tasks.values_list("step_slug", "output__at"))
     stamps = [by_step[f"step_{number}"] for number in range(LINE_STEPS) if status == "completed"]
     if len(stamps) != LINE_STEPS or stamps != sorted(stamps):
         raise WrongResult(f"run {run_id}: {status}, steps ran at {by_step}")

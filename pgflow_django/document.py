@@ -9,7 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.graph import did_you_mean, find_cycle, is_valid_slug, nearest_names
-from pgflow_django.options import FLOW_OPTIONS, MAX_DEPENDENCIES, MAX_STEPS, STEP_OPTIONS, show
+from pgflow_django.options import (
+    FLOW_OPTIONS,
+    FUNCTION_NAME,
+    MAX_DEPENDENCIES,
+    MAX_STEPS,
+    STEP_OPTIONS,
+    show,
+)
 from pgflow_django.problems import (
     NearestNames,
     Patch,
@@ -44,7 +51,7 @@ _SYNONYMS = {
     "needs": "depends_on",
 }
 #: Keys of a step's input that win over the output of a dependency of the same name.
-_INPUT_KEYS = frozenset({"item", "index", "params"})
+_INPUT_KEYS = ("item", "index", "params")
 _MAX_CYCLES = 10
 
 
@@ -169,7 +176,7 @@ class _Steps:
             message = say(owner, "initial_tasks counts for map steps only")
             yield Problem("unused_initial_tasks", path, message, fix=fix, severity="warning")
         name = row.get("uses")
-        if isinstance(name, str) and name and name not in registry:
+        if name and not FUNCTION_NAME.fault(name) and name not in registry:
             path, names = f"{pointer}/uses", self.nearest_function(name)
             fix = [{"op": "replace", "path": path, "value": names[0]}] if len(names) == 1 else None
             text = f"no function {show(name)} is registered in this process"

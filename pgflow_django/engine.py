@@ -9,12 +9,12 @@ import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from django.db import DatabaseError, OperationalError, connections, transaction
-
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django.conf import settings
@@ -204,6 +204,11 @@ def next_visible(worker: int, *, using: str, run: UUID | None = None) -> float |
     return _call("select pgflow.next_visible(%s, %s)", [worker, run], using)
 
 
+def prune_runs(before: datetime, statuses: Sequence[str], batch: int, *, using: str) -> int:
+    """Delete up to ``batch`` runs that ended before then; a smaller number says: none is left."""
+    return _call("select pgflow.prune_runs(%s, %s, %s)", [before, list(statuses), batch], using)
+
+
 def _call(sql: str, params: list[Any], using: str) -> Any:
     """Run one function and give its value; deadlocks are tried again where nothing was lost."""
     connection = connections[using]
@@ -224,14 +229,18 @@ def _fetch_value(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -
     Through Django's own cursor where somebody watches the queries, and unprepared where the site
     says, as Django asks for behind a transaction pooler, DISABLE_SERVER_SIDE_CURSORS.
     """
-    if connection.execute_wrappers or connection.queries_logged:
+    if connection.execute_wrappers or connection.force_debug_cursor:
         with connection.cursor() as cursor:
             cursor.execute(sql, params)
-            return cursor.fetchone()[0]
+            row = cursor.fetchone()
+            assert row is not None  # noqa: S101 - a function call gives one row
+            return row[0]
     connection.ensure_connection()
     prepare = not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(sql, params, prepare=prepare).fetchone()[0]
+        row = cursor.execute(sql, params, prepare=prepare).fetchone()
+        assert row is not None  # noqa: S101 - a function call gives one row
+        return row[0]
 
 
 def _start_error(error: DatabaseError, slug: str) -> Exception:

@@ -48,11 +48,11 @@ from pgflow_django.worker.pool import Pool, register
 
 __all__ = [
     "RunStatus",
+    "acancel_run",
     "adrain",
     "aexecute",
     "aexecute_dynamic",
     "aget_run_status",
-    "acancel_run",
     "aretry_run",
     "astart_flow",
     "astart_flows",
@@ -268,7 +268,9 @@ def drain(
         engine.remove_worker(worker, using=alias)
 
 
-def _execute(start: Callable[..., list[UUID]], functions: Functions, options: Options) -> Any:
+def _execute(
+    start: Callable[..., list[UUID]], functions: Functions, options: Options
+) -> dict[str, Any]:
     with own_worker(options.using) as worker:
         run_id = start(owner=worker)[0]
         status = execute_run(run_id, worker, functions, options)

@@ -9,6 +9,8 @@ from typing import Any
 
 from pgflow_django.engine import Settled, TaskGroup
 
+_Parts = tuple[Any, dict[str, Any] | None, Any, list[Any] | None]
+
 #: Bytes up to which every task of a batch gets its own copy of what they share.
 _COPIED_UP_TO = 16 * 1024
 
@@ -57,18 +59,19 @@ class Shared:
     __slots__ = ("_frozen", "_parts")
 
     def __init__(self, group: TaskGroup) -> None:
-        self._parts = (group.run_input, group.deps, group.params, group.broadcast)
+        self._parts: _Parts = (group.run_input, group.deps, group.params, group.broadcast)
         self._frozen: bytes | None = None
         if len(group.tasks) > 1:
             frozen = marshal.dumps(self._parts)
             if len(frozen) <= _COPIED_UP_TO:
                 self._frozen = frozen
 
-    def parts(self) -> tuple[Any, dict[str, Any] | None, Any, list[Any] | None]:
+    def parts(self) -> _Parts:
         """Run input, outputs of dependencies, params and broadcast value, for one task."""
         if self._frozen is None:
             return self._parts
-        return marshal.loads(self._frozen)  # noqa: S302 - our own bytes, from a line above
+        parts: _Parts = marshal.loads(self._frozen)  # noqa: S302 - our own bytes, from above
+        return parts
 
 
 def iterate(settled: Settled) -> Iterator[ClaimedTask]:

@@ -97,11 +97,12 @@ def _run_limited(
         outcome = invoke(task, resolve(task.group), using=using)
         with gate:
             is_over = True
-        return outcome
     except StepInterrupted:
         error = StepTimeout(
             f'step "{task.group.step_slug}" ran longer than the {limit:g} s that it had'
         )
         return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
+    else:
+        return outcome
     finally:
         timer.cancel()

@@ -61,7 +61,7 @@ def invoke(task: ClaimedTask, function: RegisteredFunction, *, using: str) -> Ou
         return Outcome(task, output=_call(task, function, using))
     except (StepInterrupted, KeyboardInterrupt):
         raise
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - SystemExit of a step must not end a worker
         return Outcome(task, failure=describe_failure(task, error))
     finally:
         _mend_connection(using)
@@ -76,12 +76,16 @@ def _invoke_atomic(task: ClaimedTask, function: RegisteredFunction, using: str) 
     try:
         with transaction.atomic(using):
             outcome = Outcome(task, output=_call(task, function, using), settled=True)
-            answer = engine.settle_and_claim(None, f"[{outcome.result}]", None, 0, using=using)
-            if not answer.accepted:
-                raise _Refused
-            return outcome
+            _settle_or_refuse(outcome, using)
     except _Refused:
         return Outcome(task, settled=True)
+    return outcome
+
+
+def _settle_or_refuse(outcome: Outcome, using: str) -> None:
+    results = f"[{outcome.result}]"
+    if not engine.settle_and_claim(None, results, None, 0, using=using).accepted:
+        raise _Refused
 
 
 def _call(task: ClaimedTask, function: RegisteredFunction, using: str) -> str:

@@ -56,7 +56,7 @@ class Lane:
         try:
             self._loop()
             self.pool.patiently(partial(engine.release_claims, [self.claim], using=self.pool.using))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the calling thread raises it
             self.pool.lane_broke(error)
         finally:
             connections.close_all()
@@ -69,7 +69,7 @@ class Lane:
                 if not self.pool.wait_for_work(self):
                     return
             else:
-                self._work_off(settled)
+                self._work_off()
 
     def _exchange(self) -> Settled:
         """Settle what is done and claim the next batch, in one round trip."""
@@ -130,7 +130,7 @@ class Lane:
         """
         return time.monotonic() - self._saw_empty_queue_at > _BATCH_SECONDS
 
-    def _work_off(self, settled: Settled) -> None:
+    def _work_off(self) -> None:
         started = time.monotonic()
         count = 0
         while (task := self._next_task()) is not None:
@@ -189,17 +189,15 @@ class Lane:
 
     # From here on: called by the supervisor, from its own thread.
 
-    def overdue(self, now: float) -> ClaimedTask | None:
-        """The task that runs for longer than its step's timeout."""
-        task = self.current
-        if task is None or self.is_interrupted or now - self.current_since < task.group.timeout:
-            return None
-        return task
-
-    def interrupt(self, task: ClaimedTask) -> dict[str, Any] | None:
-        """Stop the task's function, as far as a thread can be; its failure for the engine."""
+    def interrupt_overdue(self, now: float) -> dict[str, Any] | None:
+        """Stop a function that runs for longer than its step's timeout, as far as a thread can
+        be stopped; its failure for the engine.
+        """
         with self.lock:
-            if self.current is not task or self.is_interrupted:
+            task = self.current
+            if task is None or self.is_interrupted:
+                return None
+            if now - self.current_since < task.group.timeout:
                 return None
             self.is_interrupted = True
             raise_in_thread(self.thread)

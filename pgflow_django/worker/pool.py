@@ -13,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -137,12 +138,9 @@ class Pool:
     def _supervise(self, now: float) -> None:
         lanes = list(self._lanes)
         for lane in lanes:
-            task = lane.overdue(now)
-            failure = lane.interrupt(task) if task is not None else None
+            failure = lane.interrupt_overdue(now)
             if failure is not None:
-                self.patiently(
-                    lambda failure=failure: engine.fail_tasks([failure], using=self.using)
-                )
+                self.patiently(partial(engine.fail_tasks, [failure], using=self.using))
             self._settle(*lane.take_waiting(now))
         self._renew_lease(now)
         busy = [lane for lane in lanes if not lane.is_idle]

@@ -16,10 +16,13 @@ Register = Callable[[Mapping[str, StepFunction]], None]
 
 
 @pytest.fixture(autouse=True)
-def committed(
+def transactional_db(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: Any
 ) -> Iterator[None]:
-    """Let the test commit, since other threads and processes must see what it does."""
+    """Let the test commit, since other threads and processes must see what it does.
+
+    In place of pytest-django's fixture of this name, which spends 0.2 s on a TRUNCATE.
+    """
     if request.node.get_closest_marker("django_db"):
         yield
         return

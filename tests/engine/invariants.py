@@ -7,10 +7,9 @@ from uuid import UUID
 from tests.engine.database import messages, query
 
 _LIVE_STEPS = """
-    select run_id, step_slug, status from workflow_step_states
-    join workflow_runs r on r.id = run_id
-    where r.status in ('completed', 'failed', 'cancelled')
-    and workflow_step_states.status in ('created', 'started')
+    select s.run_id, s.step_slug, s.status
+    from workflow_step_states s join workflow_runs r on r.id = s.run_id
+    where r.status in ('completed', 'failed', 'cancelled') and s.status in ('created', 'started')
 """
 _LIVE_TASKS = """
     select t.run_id, t.step_slug, t.task_index, t.status

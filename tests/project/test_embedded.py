@@ -63,9 +63,10 @@ class User:
             start_new_session=True,
         )
 
-    def is_ready(self) -> bool:
+    def wait_ready(self) -> None:
         assert self.process.stdout is not None
-        return self.process.stdout.readline() == "ready\n"
+        if self.process.stdout.readline() != "ready\n":
+            pytest.fail(self.leave())
 
     def leave(self) -> str:
         """End in order; give what it wrote to stderr."""
@@ -115,7 +116,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a cluster that was made and stopped, to be copied."""
     folder = tmp_path_factory.mktemp("pg") / "template"
     user = User(folder)
-    assert user.is_ready()
+    user.wait_ready()
     assert user.leave() == ""
     return folder
 
@@ -132,7 +133,8 @@ def folder(template: Path, tmp_path: Path) -> Iterator[Path]:
 def test_processes_that_start_at_the_same_instant_share_one_new_server(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
     users = [User(folder) for _ in range(5)]
-    assert all(user.is_ready() for user in users)
+    for user in users:
+        user.wait_ready()
     server = server_of(folder)
     assert server is not None
     with connect(folder) as connection:
@@ -148,7 +150,8 @@ def test_processes_that_start_at_the_same_instant_share_one_new_server(tmp_path:
 
 def test_a_killed_user_does_not_count(folder: Path) -> None:
     users = [User(folder) for _ in range(2)]
-    assert all(user.is_ready() for user in users)
+    for user in users:
+        user.wait_ready()
     users[0].kill()
     server = server_of(folder)
     assert server is not None
@@ -158,7 +161,7 @@ def test_a_killed_user_does_not_count(folder: Path) -> None:
 
 def test_the_keeper_stops_the_server_when_the_last_user_is_killed(folder: Path) -> None:
     user = User(folder)
-    assert user.is_ready()
+    user.wait_ready()
     server = server_of(folder)
     assert server is not None
     user.kill()
@@ -168,7 +171,7 @@ def test_the_keeper_stops_the_server_when_the_last_user_is_killed(folder: Path) 
 def test_a_user_that_comes_while_the_keeper_stops_the_server_gets_a_server(folder: Path) -> None:
     for _ in range(5):
         user = User(folder)
-        assert user.is_ready()
+        user.wait_ready()
         user.kill()
         follower = User(folder, QUERY)
         assert follower.leave() == ""
@@ -176,7 +179,7 @@ def test_a_user_that_comes_while_the_keeper_stops_the_server_gets_a_server(folde
 
 def test_a_forked_child_keeps_the_server_after_its_parent_has_left(folder: Path) -> None:
     parent = User(folder, FORK)
-    assert parent.is_ready()
+    parent.wait_ready()
     assert parent.process.wait(timeout=60) == 0
     server = server_of(folder)
     assert server is not None
@@ -186,7 +189,7 @@ def test_a_forked_child_keeps_the_server_after_its_parent_has_left(folder: Path)
 
 def test_ctrl_c_in_the_terminal_reaches_the_user_and_not_the_server(folder: Path) -> None:
     user = User(folder)
-    assert user.is_ready()
+    user.wait_ready()
     server = server_of(folder)
     assert server is not None
     assert os.getsid(server.pid) != os.getsid(user.process.pid)
@@ -326,7 +329,7 @@ def test_root_runs_the_server_as_the_owner_of_the_folder(folder: Path) -> None:
     nobody = pwd.getpwnam("nobody")
     accounts.give(folder, nobody)
     user = User(folder)
-    assert user.is_ready()
+    user.wait_ready()
     server = server_of(folder)
     assert server is not None
     assert server.username() == "nobody"
@@ -345,7 +348,7 @@ def test_an_ordinary_user_starts_and_stops_the_server(tmp_path: Path) -> None:
     if probe.returncode:
         pytest.skip("this Python lies where only root can reach it")
     user = User(home / "pg", command=as_nobody)
-    assert user.is_ready()
+    user.wait_ready()
     server = server_of(home / "pg")
     assert server is not None
     assert server.username() == "nobody"

@@ -29,7 +29,10 @@ def alias(name: str, **settings: Any) -> Iterator[BaseDatabaseWrapper]:
     try:
         yield connections[name]
     finally:
+        driver = connections[name].connection
         connections[name].close()
+        if driver is not None:
+            driver.close()  # Django leaves that of an SQLite in memory open
         del connections[name]
         del connections.settings[name]
 

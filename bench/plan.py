@@ -1,0 +1,92 @@
+"""What is measured, in the order of a round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from bench.engines import ENGINES, Engine
+from bench.figures import Figure, Item, Subject, ratio
+from bench.flows import CHAIN, CODE_CHAIN, FAN, MAP, Shape
+from bench.growth import Growth
+from bench.loading import Loading
+from bench.memory import measure_memory
+from bench.options import Options
+from bench.raw import RawLimits
+from bench.settings import LEVELS
+from bench.workloads import Latency, Throughput
+
+#: Workload, shape, whether one call starts all runs, sizes, and those of ``--full``.
+THROUGHPUT: tuple[tuple[str, Shape, bool, tuple[int, ...], tuple[int, ...]], ...] = (
+    ("W1", CHAIN, False, (500,), (5000,)),
+    ("W1code", CODE_CHAIN, False, (500,), ()),
+    ("W1bulk", CHAIN, True, (5000,), ()),
+    ("W2", MAP, False, (100, 1000, 10_000), (30_000,)),
+    ("W4", FAN, False, (10,), (100,)),
+)
+W3_SIZE = 20
+W5_RUNS = 500
+MEMORY_ITEMS = 10_000
+LOADED_STEPS = (3, 50)
+
+
+def levels(options: Options) -> tuple[int, ...]:
+    """The numbers of finished tasks that W5 wants in the tables."""
+    largest = LEVELS[-1] if options.is_full else LEVELS[-2]
+    return tuple(level for level in LEVELS if level <= largest and options.wants("W5"))
+
+
+def items(options: Options, limits: RawLimits) -> list[Item]:
+    """Everything to measure."""
+    found = limits.items() if options.wants("raw") else []
+    for engine in ENGINES:
+        found += _throughput(options, engine)
+        found += _others(options, engine)
+    return found
+
+
+def _throughput(options: Options, engine: Engine) -> Iterator[Item]:
+    for name, shape, is_bulk, sizes, large in THROUGHPUT:
+        for size in sizes + large * options.is_full:
+            if options.wants(name, size):
+                scaled = options.scaled(size)
+                workload = Throughput(engine, shape, scaled, is_bulk)
+                yield Item(_subject(engine, name, scaled), workload.measure)
+
+
+def _others(options: Options, engine: Engine) -> Iterator[Item]:
+    if options.wants("W3", W3_SIZE):
+        size = options.scaled(W3_SIZE)
+        yield Item(_subject(engine, "W3", size), Latency(engine, size).measure)
+    for level in levels(options):
+        growth = Growth(engine, options.scaled(W5_RUNS), level)
+        yield Item(_subject(engine, "W5", level), growth.measure)
+    if engine.name != "inprocess":
+        return
+    for size in LOADED_STEPS:
+        if options.wants("load", size):
+            yield Item(_subject(engine, "load", size), Loading(size).measure)
+    if options.wants("memory", MEMORY_ITEMS):
+        size = options.scaled(MEMORY_ITEMS)
+        yield Item(_subject(engine, "memory", size), partial(measure_memory, size), rounds=2)
+
+
+def _subject(engine: Engine, workload: str, size: int) -> Subject:
+    return Subject(engine.name, workload, size, engine.procs)
+
+
+def ratios(figures: list[Figure]) -> Iterator[Figure]:
+    """What two workloads tell together: growth, and code against stored flows."""
+    by_subject = {(f.subject.engine, f.subject.workload, f.subject.size): f for f in figures}
+    pairs = [
+        # The cost of a task is the inverse of the tasks per second.
+        ("W2 growth", 10_000, ("W2", 1000), ("W2", 10_000)),
+        *(("W5 growth", level, ("W5", level), ("W5", 0)) for level in LEVELS[1:]),
+        ("code to stored", 500, ("W1code", 500), ("W1", 500)),
+    ]
+    for engine in ENGINES:
+        for name, size, over, under in pairs:
+            first = by_subject.get((engine.name, *over))
+            second = by_subject.get((engine.name, *under))
+            if first and second:
+                yield ratio(_subject(engine, name, size), "tasks_per_s", first, second)

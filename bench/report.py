@@ -1,0 +1,156 @@
+"""The figures as a table: on a terminal, and in ``docs/performance.md``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple, Self
+
+from django.db import connection
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.figures import Figure
+from bench.targets import target_of
+
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+BEGIN = "<!-- figures: everything down to the end mark is written by make bench-full -->"
+END = "<!-- end of figures -->"
+
+
+class Quantity(NamedTuple):
+    """How a figure reads: what it is, its unit, and the unit of its relation to C."""
+
+    what: str
+    unit: str
+    relation: str
+
+
+QUANTITIES = {
+    "per_s": Quantity("", "/s", "C"),
+    "tasks_per_s": Quantity("", "tasks/s", "C"),
+    "first_p50_ms": Quantity("start to first step, p50", "ms", "commits"),
+    "first_p95_ms": Quantity("start to first step, p95", "ms", "commits"),
+    "step_p50_ms": Quantity("step to step, p50", "ms", "commits"),
+    "step_p95_ms": Quantity("step to step, p95", "ms", "commits"),
+    "run_p50_ms": Quantity("whole run, p50", "ms", "commits"),
+    "stored_cached_ms": Quantity("stored flow, unchanged", "ms", "commits"),
+    "stored_changed_ms": Quantity("stored flow, first start after a change", "ms", "commits"),
+    "code_cached_ms": Quantity("code flow, unchanged", "ms", "commits"),
+    "code_new_ms": Quantity("code flow, first start in a process", "ms", "commits"),
+    "code_changed_ms": Quantity("code flow, first start after a change", "ms", "commits"),
+    "peak_mb": Quantity("peak of the process", "MB", ""),
+    "ratio": Quantity("", "", ""),
+}
+NAMES = {
+    "commit 1 client": "commit 1 client = C",
+    "W1": "W1 chains",
+    "W1code": "W1 chains, flow in code",
+    "W1bulk": "W1 chains, started by one call",
+    "W2": "W2 map",
+    "W3": "W3 line of 10 steps",
+    "W4": "W4 fan of 50",
+    "W5": "W5: W1 beside finished tasks",
+    "load": "Definition of so many steps",
+    "memory": "Memory for W2",
+    "W2 growth": "W2, cost of a task against W2:1000",
+    "W5 growth": "W5, speed against empty tables",
+    "code to stored": "W1, speed of code against stored",
+}
+HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Target", "")
+"""A rate is given in C, a duration in the time of one commit."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Where the figures were measured."""
+
+    server: str
+    processors: int
+
+    @classmethod
+    def found(cls) -> Self:
+        """Those of now."""
+        with connection.cursor() as cursor:
+            cursor.execute("show server_version")
+            version = cursor.fetchone()[0]
+        return cls(f"PostgreSQL {version.split()[0]}", os.cpu_count() or 1)
+
+    def __str__(self) -> str:
+        python = f"Python {platform.python_version()}"
+        return f"{self.processors} cores, {self.server} on the same machine, {python}"
+
+
+def rows(figures: Sequence[Figure]) -> Iterator[tuple[str, ...]]:
+    """The cells of each row, as text."""
+    for figure in figures:
+        for name, value in figure.medians().items():
+            if name not in QUANTITIES:
+                continue
+            quantity = QUANTITIES[name]
+            related = figure.in_commits(name)
+            target = target_of(figure.subject, name)
+            yield (
+                _label(figure, quantity),
+                f"{_short(value)} {quantity.unit}".strip(),
+                f"{_short(median(related))} {quantity.relation}" if quantity.relation else "",
+                f"{_short(min(related))} to {_short(max(related))}",
+                str(target or ""),
+                target.verdict(value, median(related)) if target else "",
+            )
+
+
+def _label(figure: Figure, quantity: Quantity) -> str:
+    subject = figure.subject
+    name = NAMES.get(subject.workload, subject.workload)
+    size = "" if subject.size is None else f": {subject.size:,}"
+    return f"{name}{size}{', ' if quantity.what else ''}{quantity.what}"
+
+
+def _short(value: float) -> str:
+    """Three digits that mean something."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def print_table(figures: Sequence[Figure], conditions: Conditions) -> None:
+    """Print the figures of each engine on standard error."""
+    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140)
+    for engine in dict.fromkeys(figure.subject.engine for figure in figures):
+        table = Table(title=f"{engine}: {conditions}", box=box.SIMPLE_HEAD, title_justify="left")
+        for heading in HEADINGS:
+            is_number = heading in HEADINGS[1:4]
+            table.add_column(heading, justify="right" if is_number else "left")
+        for row in rows([figure for figure in figures if figure.subject.engine == engine]):
+            table.add_row(*row)
+        console.print(table)
+
+
+def write_docs(
+    figures: Sequence[Figure], conditions: Conditions, *, is_full: bool, rounds: int
+) -> None:
+    """Put the figures between the marks in ``docs/performance.md``."""
+    text = DOCS.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    command = "make bench-full" if is_full else "make bench"
+    day = datetime.now(tz=UTC).date()
+    intro = f"`{command}` on {day}: {conditions}; medians of {rounds} rounds."
+    lines = [intro, "", *_markdown(figures)]
+    body = "\n".join([BEGIN, "", *lines, "", END])
+    DOCS.write_text(f"{before}{body}{after}", encoding="utf-8")
+
+
+def _markdown(figures: Sequence[Figure]) -> Iterator[str]:
+    yield f"| {' | '.join(HEADINGS)} |"
+    yield "|---|---:|---:|---:|---|---|"
+    for row in rows(figures):
+        yield f"| {' | '.join(row)} |"

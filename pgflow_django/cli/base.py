@@ -1,0 +1,196 @@
+"""The base of all commands: database alias, JSON, and errors as one message with a status.
+
+Exit statuses: 0 it worked, 1 it was tried and failed (a run, the database), 2 bad usage or input,
+124 timed out, 128 + n interrupted by signal n.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from argparse import RawDescriptionHelpFormatter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from django.core.management.base import BaseCommand, CommandError, DjangoHelpFormatter
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connections, router
+
+from pgflow_django.cli.terminal import Terminal
+from pgflow_django.database import database_errors
+from pgflow_django.exceptions import (
+    DatabaseNotReady,
+    PgflowError,
+    RunCancelled,
+    RunFailed,
+    RunTimedOut,
+)
+from pgflow_django.models import Workflow
+
+if TYPE_CHECKING:
+    from django.core.management.base import CommandParser
+    from rich.console import RenderableType
+
+FAILED, BAD_USAGE, TIMED_OUT = 1, 2, 124
+
+_STATUSES: dict[type[PgflowError], int] = {
+    RunTimedOut: TIMED_OUT,
+    RunFailed: FAILED,
+    RunCancelled: FAILED,
+    DatabaseNotReady: FAILED,
+}
+#: What errors know beside code and message.
+_FACTS = ("run_id", "step_slug", "task_index", "attempt", "error_type", "error_message")
+
+
+class BadUsage(PgflowError):
+    """An option or argument that makes no sense."""
+
+    default_code = "bad_usage"
+
+
+class Interrupted(PgflowError):
+    """A signal ended the command; the message says what became of its work."""
+
+    default_code = "interrupted"
+
+    def __init__(self, message: str, signum: int = signal.SIGINT, **facts: Any) -> None:
+        """``facts`` become attributes: ``run_id``."""
+        super().__init__(message)
+        self.signum = signum
+        self.__dict__.update(facts)
+
+
+class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
+    """Django's order of options, and our texts as they were written."""
+
+
+class PgflowCommand(BaseCommand):
+    """A command about flows. Users' errors end it with one message, never with a traceback."""
+
+    #: Shown below the options: examples.
+    epilog: ClassVar[str] = ""
+    has_json: ClassVar[bool] = True
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Make the parser, with examples at the end of the help."""
+        kwargs.setdefault("formatter_class", HelpFormatter)
+        kwargs.setdefault("epilog", self.epilog)
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Define the options that all commands have; subclasses add theirs before."""
+        if self.has_json:
+            parser.add_argument(
+                "--json", action="store_true", help="print JSON on stdout, errors too, and no more"
+            )
+        parser.add_argument(
+            "--database",
+            metavar="ALIAS",
+            choices=tuple(connections),
+            help="the database to use (default: the one that holds the flows)",
+        )
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; see the module for exit statuses."""
+        self.options = options
+        self.using = options.get("database") or router.db_for_write(Workflow)
+        try:
+            with database_errors(self.using):
+                return super().execute(*args, **options)
+        except (CommandError, PgflowError) as error:
+            self._fail(error)
+        except KeyboardInterrupt:
+            self._fail(Interrupted("Interrupted."))
+        except BrokenPipeError:
+            # Whoever read our output has gone: there is nobody to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(128 + signal.SIGPIPE) from None
+
+    @cached_property
+    def out(self) -> Terminal:
+        """Standard output, for what was asked for."""
+        return Terminal(self.stdout, self.options)
+
+    @cached_property
+    def err(self) -> Terminal:
+        """Standard error, for everything else."""
+        return Terminal(self.stderr, self.options)
+
+    @property
+    def is_json(self) -> bool:
+        """Whether only JSON may be printed."""
+        return bool(self.options.get("json"))
+
+    def show(self, *renderables: RenderableType) -> None:
+        """Print tables and texts on stdout."""
+        console = self.out.console
+        with console.capture() as captured:
+            for renderable in renderables:
+                console.print(renderable)
+        text = captured.get()
+        if not console.is_terminal:
+            # Columns are filled up with spaces, which nobody who reads a pipe wants.
+            text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+        self.out.stream.write(text)
+
+    def show_json(self, value: Any) -> None:
+        """Print a value as JSON on stdout."""
+        self.stdout.write(self.to_json(value))
+
+    def to_json(self, value: Any) -> str:
+        """JSON text for stdout, with letters of all languages as far as it can show them."""
+        text = json.dumps(value, indent=2, ensure_ascii=False, cls=DjangoJSONEncoder)
+        if self.out.can_show(text):
+            return text
+        return json.dumps(value, indent=2, cls=DjangoJSONEncoder)
+
+    def say(self, text: str) -> None:
+        """Tell a person something, on stderr; silent with ``--json`` and ``--verbosity 0``."""
+        if not self.is_json and self.options.get("verbosity", 1) > 0:
+            self.stderr.write(text, str)
+
+    def command(self, name: str, *arguments: object) -> str:
+        """The command line of another command, on the same database."""
+        words = ["python manage.py", name, *map(str, arguments)]
+        if self.options.get("database"):
+            words += ["--database", self.using]
+        return " ".join(words)
+
+    def _fail(self, error: CommandError | PgflowError) -> NoReturn:
+        status = exit_status(error)
+        if self.is_json:
+            self.show_json({"error": describe(error)})
+            if not self.options.get("traceback"):
+                raise SystemExit(status) from error
+        if isinstance(error, CommandError):
+            raise error
+        raise CommandError(error.message, returncode=status) from error
+
+
+def exit_status(error: CommandError | PgflowError) -> int:
+    """The exit status of a command that ends with this error."""
+    if isinstance(error, CommandError):
+        return error.returncode
+    if isinstance(error, Interrupted):
+        return 128 + error.signum
+    return next(
+        (status for kind, status in _STATUSES.items() if isinstance(error, kind)), BAD_USAGE
+    )
+
+
+def describe(error: CommandError | PgflowError) -> dict[str, Any]:
+    """An error as a JSON object: ``code``, ``message``, and whatever else it knows."""
+    if isinstance(error, CommandError):
+        return {"code": "command_error", "message": str(error)}
+    facts = {name: getattr(error, name, None) for name in _FACTS}
+    known = {name: value for name, value in facts.items() if value is not None}
+    if missing := getattr(error, "missing", None):
+        known["missing"] = [{"step_slug": step, "function": name} for step, name in missing]
+    if problems := getattr(error, "problems", None):
+        known["problems"] = [problem.to_dict() for problem in problems]
+    if text := getattr(error, "traceback", None):
+        known["traceback"] = text
+    return {"code": error.code, "message": error.message, **known}

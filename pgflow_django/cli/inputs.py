@@ -1,0 +1,129 @@
+"""JSON that a person passes to a command: as text, as ``@file``, or on standard input."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django.exceptions import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Characters of a line that are shown around an error.
+_SHOWN = 72
+_PROMPT = "Reading JSON from the terminal; end it with Ctrl-D on a line of its own."
+
+
+def read_argument(value: Any, option: str, tell: Callable[[str], None]) -> Any:
+    """The value of an option that takes JSON, ``@file`` or ``-`` (standard input).
+
+    Raises ``InvalidInput`` that shows the place of the error. Anything but text is given back as
+    it is: ``call_command(..., input={"n": 1})``.
+    """
+    if not isinstance(value, str):
+        return value
+    if value == "-":
+        return parse(read_stdin(tell), f"{option} (standard input)")
+    if value.startswith("@"):
+        return parse(read_file(value[1:], option), f"{option} {value}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"{option} is not UTF-8.") from None
+    return parse(value, option, hint=_hint(value, option))
+
+
+def read_stdin(tell: Callable[[str], None]) -> str:
+    """All of standard input, which must be UTF-8; ``tell`` is how to prompt a person for it."""
+    if sys.stdin.isatty():
+        tell(_PROMPT)
+    buffer = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read() if buffer is None else decode(buffer.read(), "Standard input")
+
+
+def read_file(name: str, option: str) -> str:
+    """The text of a file; raises ``InvalidInput`` that says why it can't be read."""
+    if not name:
+        raise InvalidInput(f"{option} @ needs the name of a file: {option} @input.json")
+    try:
+        return decode(Path(name).expanduser().read_bytes(), f'The file "{name}"')
+    except FileNotFoundError:
+        raise InvalidInput(f'{option}: there is no file "{name}".') from None
+    except IsADirectoryError:
+        raise InvalidInput(f'{option}: "{name}" is a folder.') from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInput(f'{option}: can\'t read "{name}": {reason}.') from None
+
+
+def decode(data: bytes, subject: str) -> str:
+    """Text of UTF-8, with or without the mark that Windows puts before it."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise InvalidInput(
+            f"{subject} is not UTF-8: byte 0x{data[error.start]:02x} at line {line:,}, "
+            f"column {column:,}."
+        ) from None
+
+
+def parse(text: str, subject: str, hint: str = "") -> Any:
+    """The value of JSON text; raises ``InvalidInput`` with line, column, and the line itself."""
+    if not text.strip():
+        raise InvalidInput(f"{subject} is empty. Without an input, the run gets {{}}.")
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno:,}, column {error.colno:,}: {error.msg}"
+        raise InvalidInput(
+            f"{subject} is not valid JSON: {place}\n{point_at(error.doc, error.pos)}{hint}"
+        ) from None
+    except RecursionError:
+        raise InvalidInput(f"{subject} is nested too deeply.") from None
+    except ValueError as error:  # an integer of more digits than Python reads
+        raise InvalidInput(f"{subject} can't be read: {error}.") from None
+
+
+def point_at(text: str, position: int) -> str:
+    """The line around a position, indented, with a caret below the place."""
+    start = text.rfind("\n", 0, position) + 1
+    end = text.find("\n", position)
+    line = text[start : end if end >= 0 else len(text)].rstrip("\r")
+    column = position - start
+    first = max(0, min(column - _SHOWN // 2, len(line) - _SHOWN))
+    cut = _printable(line[first : first + _SHOWN])
+    before = _printable(line[first:column])
+    left, right = "…" * (first > 0), "…" * (first + _SHOWN < len(line))
+    indent = " " * (len(left) + sum(map(_columns, before)))
+    return f"    {left}{cut}{right}\n    {indent}^"
+
+
+def _printable(text: str) -> str:
+    """Text of one line, without what would move the caret away or steer the terminal."""
+    return "".join(
+        " " if character == "\t" else character if character.isprintable() else "�"
+        for character in text
+    )
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _hint(text: str, option: str) -> str:
+    """What was probably meant, where somebody typed what looks like JSON."""
+    if len(text) < 1000 and text.endswith(".json"):
+        return f"\nTo read a file, put @ before its name: {option} @{text}"
+    if "'" in text and '"' not in text:
+        return "\nJSON has double quotes around its texts, so the shell's quotes are single ones."
+    if text.lstrip().startswith("{") and '"' not in text:
+        return f"""\nDid the shell take the quotes? Write {option} '{{"key": "value"}}'"""
+    return ""

@@ -1,0 +1,59 @@
+"""A JSON document that was read from text, and where in the text each part of it stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from json.decoder import scanstring  # type: ignore[attr-defined]
+from typing import Any
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_decode = json.JSONDecoder().raw_decode
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The text of a JSON document and its value."""
+
+    text: str
+    value: Any
+
+    def find_line(self, pointer: str) -> int:
+        """The line, from 1, of what a JSON Pointer names, or of as much of it as there is."""
+        position = _skip(self.text, 0)
+        for token in pointer.split("/")[1:]:
+            found = _find_child(self.text, position, token.replace("~1", "/").replace("~0", "~"))
+            if found is None:
+                break
+            position = found
+        return self.text.count("\n", 0, position) + 1
+
+
+def _skip(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match else position
+
+
+def _find_child(text: str, position: int, token: str) -> int | None:
+    """Where the member or element ``token`` of the object or array at ``position`` begins."""
+    opening = text[position : position + 1]
+    if opening not in {"{", "["}:
+        return None
+    found, index = None, 0
+    position = _skip(text, position + 1)
+    while text[position] not in "}]":
+        key = str(index)
+        place = position
+        if opening == "{":
+            key, position = scanstring(text, position + 1)
+            position = _skip(text, _skip(text, position) + 1)
+        if key == token:
+            found = place  # the last one, which is the one that counts
+            value_at = position
+        _, position = _decode(text, position)
+        position = _skip(text, position)
+        if text[position] == ",":
+            position = _skip(text, position + 1)
+        index += 1
+    return None if found is None else value_at

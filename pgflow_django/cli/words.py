@@ -1,0 +1,63 @@
+"""Numbers, times and durations as people read them. Pure but for the site's time zone."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+_UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
+_AGE: Final = re.compile(r"(?:\d{1,9}(?:\.\d{1,6})?(?:w|d|h|min|m|s))+", re.ASCII)
+_PART: Final = re.compile(r"([\d.]+)(w|d|h|min|m|s)", re.ASCII)
+
+
+def plural(count: int, word: str, words: str = "") -> str:
+    """A number with its noun: ``1 step``, ``1,200 steps``."""
+    return f"{count:,} {word if count == 1 else words or f'{word}s'}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time, in as few characters as tell it: ``42 ms``, ``3.2 s``, ``1 min 12 s``."""
+    seconds = max(0.0, seconds)
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    for unit, size, smaller, part in (
+        ("min", 60, "s", 1),
+        ("h", 3_600, "min", 60),
+        ("d", 86_400, "h", 3_600),
+    ):
+        if whole < size * (24 if unit == "h" else 60) or unit == "d":
+            rest = whole % size // part
+            return f"{whole // size:,} {unit}" + (f" {rest} {smaller}" if rest else "")
+    raise AssertionError("unreachable")
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago something was: ``just now``, ``3 min ago``; a date after a month."""
+    seconds = (now - moment).total_seconds()
+    if seconds >= 30 * 86_400:
+        return timezone.localtime(moment).strftime("%Y-%m-%d")
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return f"{int(seconds)} s ago" if seconds >= 10 else "just now"
+
+
+def clock(moment: datetime) -> str:
+    """Date and time in the site's time zone."""
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def parse_age(text: str) -> timedelta:
+    """``30d``, ``12h``, ``1d12h``, ``0s`` as a length of time; raises ``ValueError``."""
+    if not _AGE.fullmatch(text):
+        raise ValueError(text)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    return timedelta(seconds=seconds)

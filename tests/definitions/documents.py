@@ -1,0 +1,145 @@
+"""Flow documents made by Hypothesis, and the JSON Patch that a fix is."""
+
+from __future__ import annotations
+
+import copy
+import string
+from typing import Any
+
+from hypothesis import strategies as st
+
+Document = dict[str, Any]
+
+SLUGS = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True).filter(lambda s: s != "run")
+QUEUES = st.text(string.ascii_lowercase, min_size=1, max_size=40)
+FUNCTIONS = st.sampled_from(["fetch", "orders.fetch", "A.b_c.D1"])
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+# Beyond 2**53 PostgreSQL writes out the digits of a float, and Python reads an integer.
+NUMBERS = st.integers() | st.floats(-(2**53), 2**53)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+FLOW_OPTIONS: Any = {
+    "max_attempts": st.integers(0, 1_000),
+    "timeout": st.integers(1, 604_800),
+    "base_delay": st.integers(0, 604_800),
+    "queue": QUEUES,
+    "description": TEXT,
+    "input_schema": st.none() | st.dictionaries(TEXT, JSON, max_size=3),
+}
+STEP_OPTIONS: Any = {
+    "initial_tasks": st.none() | st.integers(1, 1_000_000),
+    "max_attempts": st.none() | st.integers(0, 1_000),
+    "timeout": st.none() | st.integers(1, 604_800),
+    "base_delay": st.none() | st.integers(0, 604_800),
+    "start_delay": st.integers(0, 604_800),
+    "uses": st.none() | st.just("") | FUNCTIONS,
+    "params": JSON,
+    "queue": st.none() | QUEUES,
+}
+
+
+@st.composite
+def valid_documents(draw: st.DrawFn, slug: str | None = None) -> Document:
+    """Any valid document: steps in any order, options there, absent or at their default."""
+    slugs = draw(st.lists(SLUGS, unique=True, max_size=8))
+    steps = []
+    for index, step_slug in enumerate(slugs):
+        kind = draw(st.sampled_from([None, "single", "map"]))
+        most = 1 if kind == "map" else 4
+        step = {"slug": step_slug, **draw(st.fixed_dictionaries({}, optional=STEP_OPTIONS))}
+        if index:
+            before = st.sampled_from(slugs[:index])
+            step["depends_on"] = draw(st.lists(before, unique=True, max_size=most))
+        if kind:
+            step["type"] = kind
+        steps.append(step)
+    document = {
+        "workflow_slug": slug or draw(SLUGS),
+        **draw(st.fixed_dictionaries({}, optional=FLOW_OPTIONS)),
+    }
+    if steps or draw(st.booleans()):
+        document["steps"] = draw(st.permutations(steps))
+    return document
+
+
+ODD_VALUES = st.one_of(
+    JSON,
+    SLUGS,
+    st.sampled_from(
+        ["run", "map", "a b", "", 0, -1, 10**9, True, 1.5, [], {}, ["a"], [[]], [None]]
+    ),
+)
+
+
+@st.composite
+def mutated_documents(draw: st.DrawFn) -> Any:
+    """A valid document with a few things in it replaced, removed, added or repeated."""
+    document: Any = draw(valid_documents())
+    for _ in range(draw(st.integers(1, 4))):
+        document = draw(mutations(copy.deepcopy(document)))
+    return document
+
+
+@st.composite
+def mutations(draw: st.DrawFn, value: Any) -> Any:
+    if isinstance(value, dict) and value and draw(st.integers(0, 5)):
+        key = draw(st.sampled_from(sorted(value)))
+        how = draw(st.sampled_from(["inside", "remove", "rename", "replace"]))
+        old = value.pop(key)
+        if how == "inside":
+            value[key] = draw(mutations(old))
+        elif how == "replace":
+            value[key] = draw(ODD_VALUES)
+        elif how == "rename":
+            value[draw(TEXT) + key[1:]] = old
+        return value
+    if isinstance(value, list) and value and draw(st.integers(0, 5)):
+        index = draw(st.integers(0, len(value) - 1))
+        how = draw(st.sampled_from(["inside", "remove", "repeat", "replace"]))
+        old = value.pop(index)
+        new = {"inside": [draw(mutations(old))], "remove": [], "repeat": [old, old]}
+        return value[:index] + new.get(how, [draw(ODD_VALUES)]) + value[index:]
+    return draw(ODD_VALUES)
+
+
+def apply_patch(document: Any, patch: list[dict[str, Any]]) -> Any:
+    """Apply a JSON Patch of the operations that fixes use (RFC 6902)."""
+    document = copy.deepcopy(document)
+    for operation in patch:
+        match operation:
+            case {"op": "remove", "path": path}:
+                take(document, path)
+            case {"op": "move", "from": source, "path": path}:
+                put(document, path, take(document, source))
+            case {"op": "replace", "path": path, "value": value}:
+                take(document, path)
+                put(document, path, value)
+            case {"op": "add", "path": path, "value": value}:
+                put(document, path, value)
+            case _:
+                raise AssertionError(operation)
+    return document
+
+
+def take(document: Any, pointer: str) -> Any:
+    parent, key = resolve(document, pointer)
+    return parent.pop(key)
+
+
+def put(document: Any, pointer: str, value: Any) -> None:
+    parent, key = resolve(document, pointer)
+    if isinstance(parent, list):
+        parent.insert(key, value)
+    else:
+        parent[key] = value
+
+
+def resolve(document: Any, pointer: str) -> tuple[Any, Any]:
+    keys = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
+    for key in keys[:-1]:
+        document = document[int(key) if isinstance(document, list) else key]
+    return document, int(keys[-1]) if isinstance(document, list) else keys[-1]
