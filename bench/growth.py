@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from django.db import connections, transaction
+from django.db import ProgrammingError, connections, transaction
 
 from bench.engines import Engine
 from bench.figures import Sample
@@ -43,14 +43,9 @@ def fill(engine: Engine, tasks: int, using: str) -> None:
             for table, run_id in TABLES.items():
                 cursor.execute(COPY_ROWS.format(table=table, run_id=run_id))
     with connections[using].cursor() as cursor:
-        cursor.execute("vacuum analyze")
-        cursor.execute("checkpoint")
-
-
-def empty(using: str, tables: Sequence[str] = tuple(TABLES)) -> None:
-    """Remove every run."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(f"truncate {', '.join(tables)} cascade")
+        cursor.execute(f"vacuum analyze {', '.join(TABLES)}")
+        with suppress(ProgrammingError):  # a role that may not leaves it to the server
+            cursor.execute("checkpoint")
 
 
 @dataclass(frozen=True)
@@ -65,5 +60,6 @@ class Growth:
         """Run W1 in the database of this level."""
         using = f"level_{self.level}"
         if not self.level:
-            empty(using)
+            with connections[using].cursor() as cursor:
+                cursor.execute(f"truncate {', '.join(TABLES)} cascade")
         return Throughput(self.engine, CHAIN, self.size, using=using).measure()

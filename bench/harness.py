@@ -11,7 +11,7 @@ from time import perf_counter
 from bench import flows, plan
 from bench.database import bench_database, level_databases
 from bench.engines import ENGINES
-from bench.figures import Figure, Item, Sample, relate
+from bench.figures import Figure, Item, Sample
 from bench.growth import fill
 from bench.options import Options
 from bench.raw import COMMITS, RawLimits
@@ -103,7 +103,11 @@ def _relate_commits(commits: Figure) -> None:
 def _describe(item: Item, sample: Sample, commits: float) -> str:
     shown = []
     for name, value in sample.items():
-        if name in QUANTITIES:
-            unit = QUANTITIES[name].unit
-            shown.append(f"{value:,.4g} {unit} ({relate(name, value, commits):.2f} C)")
+        if name not in QUANTITIES:
+            continue
+        quantity = QUANTITIES[name]
+        text = f"{value:,.4g} {quantity.unit}"
+        if quantity.relation == "C":
+            text += f" = {value / commits:.2f} C"
+        shown.append(text)
     return f"  {item.subject.label:18} {', '.join(shown)}"

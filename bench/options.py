@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
 
 #: What ``--only`` may name; ``W2:1000`` picks one size.
 PARTS = ("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5", "load", "memory")
@@ -74,8 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--full", action="store_true", help="add the large sizes and a million finished tasks")
     add("--only", type=_read_parts, default=(), metavar="W1,W2:1000", help=", ".join(PARTS))
-    add("--rounds", type=_at_least_one, default=5, metavar="N", help="rounds (default: 5)")
-    add("--scale", type=float, default=1, metavar="X", help="multiply all sizes, to try things out")
+    add("--rounds", type=_positive(int), default=5, metavar="N", help="rounds (default: 5)")
+    add(
+        "--scale",
+        type=_positive(float),
+        default=1,
+        metavar="X",
+        help="multiply all sizes, to try things out",
+    )
     add("--database", default="", metavar="NAME", help="instead of <name>_bench")
     add("--json-only", action="store_true", help="no progress, no table")
     add("--write-docs", action="store_true", help="put the table into docs/performance.md")
@@ -91,8 +101,11 @@ def _read_parts(text: str) -> tuple[str, ...]:
     return parts
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+def _positive(number: type[N]) -> Callable[[str], N]:
+    def read(text: str) -> N:
+        value = number(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError("must be more than 0")
+        return value
+
+    return read

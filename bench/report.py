@@ -21,7 +21,9 @@ from bench.figures import Figure
 from bench.targets import target_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-BEGIN = "<!-- figures: everything down to the end mark is written by make bench-full -->"
+BEGIN = (
+    "<!-- figures: everything down to the end mark is written by python -m bench --write-docs -->"
+)
 END = "<!-- end of figures -->"
 
 
@@ -41,28 +43,28 @@ QUANTITIES = {
     "step_p50_ms": Quantity("step to step, p50", "ms", "commits"),
     "step_p95_ms": Quantity("step to step, p95", "ms", "commits"),
     "run_p50_ms": Quantity("whole run, p50", "ms", "commits"),
-    "stored_cached_ms": Quantity("stored flow, unchanged", "ms", "commits"),
-    "stored_changed_ms": Quantity("stored flow, first start after a change", "ms", "commits"),
-    "code_cached_ms": Quantity("code flow, unchanged", "ms", "commits"),
-    "code_new_ms": Quantity("code flow, first start in a process", "ms", "commits"),
-    "code_changed_ms": Quantity("code flow, first start after a change", "ms", "commits"),
+    "stored_start_ms": Quantity("stored flow: all of a start", "ms", "commits"),
+    "stored_changed_ms": Quantity("stored flow: more after a change", "ms", "commits"),
+    "code_start_ms": Quantity("code flow: all of a start", "ms", "commits"),
+    "code_new_ms": Quantity("code flow: more in a new process", "ms", "commits"),
+    "code_changed_ms": Quantity("code flow: more after a change", "ms", "commits"),
     "peak_mb": Quantity("peak of the process", "MB", ""),
     "ratio": Quantity("", "", ""),
 }
 NAMES = {
     "commit 1 client": "commit 1 client = C",
     "W1": "W1 chains",
-    "W1code": "W1 chains, flow in code",
+    "W1code": "W1 chains, the flow in code",
     "W1bulk": "W1 chains, started by one call",
     "W2": "W2 map",
     "W3": "W3 line of 10 steps",
     "W4": "W4 fan of 50",
-    "W5": "W5: W1 beside finished tasks",
-    "load": "Definition of so many steps",
+    "W5": "W1:500 beside finished tasks",
+    "load": "Definition, steps",
     "memory": "Memory for W2",
-    "W2 growth": "W2, cost of a task against W2:1000",
-    "W5 growth": "W5, speed against empty tables",
-    "code to stored": "W1, speed of code against stored",
+    "W2 growth": "Cost of a task against W2:1000",
+    "W5 growth": "W1 against empty tables",
+    "code to stored": "Flow in code against stored, W1",
 }
 HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Target", "")
 """A rate is given in C, a duration in the time of one commit."""

@@ -162,12 +162,14 @@ def rewrite_definition(
 
     ``workflow`` must be locked. Runs in flight keep the version that they started with.
     """
+    flows = Workflow.objects.using(using).filter(pk=workflow.pk)
     stored = load_rows(workflow.workflow_slug, using)
     if stored and canonical(definition_of_rows(stored)) != canonical(definition):
+        flows.update(**definition.options)
         _replace_steps(stored, definition, using)
-        _set_version(workflow, workflow.version + 1, using, **definition.options)
+        _set_version(workflow, workflow.version + 1, using)
     if workflow.fingerprint != fingerprint:
-        Workflow.objects.using(using).filter(pk=workflow.pk).update(fingerprint=fingerprint)
+        flows.update(fingerprint=fingerprint)
     workflow.refresh_from_db(using=using)
 
 
@@ -212,7 +214,6 @@ def _replace_steps(stored: Row, new: FlowDefinition, using: str) -> None:
     put_edges(new.slug, changed.values(), using)
 
 
-def _set_version(workflow: Workflow, version: int, using: str, **columns: Any) -> None:
+def _set_version(workflow: Workflow, version: int, using: str) -> None:
     """Number several statements as one change: no run has seen the versions between."""
-    flows = Workflow.objects.using(using).filter(pk=workflow.pk)
-    flows.update(version=version, **columns)
+    Workflow.objects.using(using).filter(pk=workflow.pk).update(version=version)

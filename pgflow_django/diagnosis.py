@@ -83,10 +83,11 @@ def _look_at_installation(using: str) -> Iterator[Finding]:
     connection = connections[using]
     unapplied = unapplied_migrations(using)
     pgmq = inspect(connection)
-    trouble = find_trouble(pgmq, using)
     if unapplied and pgmq.state == "missing":
-        trouble = None  # the migrations install it
-    yield Finding("pgmq", str(pgmq), trouble, _PGMQ_CHECKS.get(pgmq.state, ""))
+        yield Finding("pgmq", "not installed yet: the migrations do it")
+    else:
+        check = _PGMQ_CHECKS.get(pgmq.state, "")
+        yield Finding("pgmq", str(pgmq), find_trouble(pgmq, using), check)
     yield _look_at_migrations(unapplied, using)
     if not unapplied:
         yield _look_at_functions(using)

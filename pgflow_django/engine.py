@@ -21,6 +21,7 @@ from pgflow_django.conf import settings
 from pgflow_django.database import database_errors
 from pgflow_django.exceptions import (
     InvalidInput,
+    LeaseLost,
     PgflowError,
     WorkflowConflict,
     WorkflowNotFound,
@@ -29,6 +30,10 @@ from pgflow_django.exceptions import (
 #: Serialisation failure and deadlock: the transaction has changed nothing and may be tried again.
 _TRY_AGAIN = frozenset({"40001", "40P01"})
 _MAX_TRIES = 5
+_LEASE_LOST = (
+    "this process was silent for longer than its lease (PGFLOW['LEASE_SECONDS']), and its work went "
+    "to others: was the machine asleep, or the database out of reach?"
+)
 
 
 class WorkflowOutdated(PgflowError):
@@ -111,11 +116,16 @@ def settle_and_claim(
 
     ``claim`` is the caller's claim, to be used again, once nothing of it is left to run.
     """
-    answer = _call(
-        "select pgflow.settle_and_claim(%s, %s::jsonb, %s, %s, %s, %s)",
-        [worker, results_json, claim, wanted, run, poll],
-        using,
-    )
+    try:
+        answer = _call(
+            "select pgflow.settle_and_claim(%s, %s::jsonb, %s, %s, %s, %s)",
+            [worker, results_json, claim, wanted, run, poll],
+            using,
+        )
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) == "PF006":
+            raise LeaseLost(_LEASE_LOST) from error
+        raise
     if answer is None:
         return Settled()
     data = json.loads(answer)
@@ -180,7 +190,7 @@ def register_worker(
 
 
 def renew_lease(worker: int, *, using: str) -> bool:
-    """Extend the lease on all that a worker holds; False where it was lost already."""
+    """Extend the lease on all that a worker holds; False where it has ended and was swept."""
     return _call("select pgflow.renew_lease(%s, %s)", [worker, settings.LEASE_SECONDS], using)
 
 
@@ -236,7 +246,7 @@ def _fetch_value(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -
             assert row is not None  # noqa: S101 - a function call gives one row
             return row[0]
     connection.ensure_connection()
-    prepare = not connection.settings_dict["DISABLE_SERVER_SIDE_CURSORS"]
+    prepare = not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         row = cursor.execute(sql, params, prepare=prepare).fetchone()
         assert row is not None  # noqa: S101 - a function call gives one row

@@ -26,6 +26,7 @@ PgflowError
 ├── RunNotRetryable             run_not_retryable
 ├── StepTimeout                 step_timeout
 ├── DatabaseNotReady            database_not_ready: no server, no pgmq, migrations not applied
+├── LeaseLost                   lease_lost: away for so long that others got this process's work
 ├── PermanentFailure            raised by a step: do not try again
 └── RetryAfter                  raised by a step: try again after so many seconds
 """
@@ -238,6 +239,12 @@ class DatabaseNotReady(PgflowError):
     """The database can't be reached, lacks pgmq, or lacks our migrations."""
 
     default_code = "database_not_ready"
+
+
+class LeaseLost(PgflowError):
+    """This process was silent for longer than its lease, and its work went to others."""
+
+    default_code = "lease_lost"
 
 
 class PermanentFailure(PgflowError):

@@ -68,6 +68,8 @@ __all__ = [
     "wait",
 ]
 
+#: Longest key of a run, in characters: it must fit into an index.
+_KEY_LENGTH: Final = 255
 _NOTHING: Final[dict[str, Any]] = {}
 Watch = Callable[[UUID], None]
 
@@ -300,11 +302,18 @@ def _start_code(code: CodeFlow, inputs: list[Any], alias: str, **options: Any) -
         return _start(code.slug, inputs, alias, fingerprint=code.fingerprint, **options)
 
 
-def _start(slug: str, inputs: list[Any], alias: str, **options: Any) -> list[UUID]:
+def _start(
+    slug: str, inputs: list[Any], alias: str, *, key: str | None = None, **options: Any
+) -> list[UUID]:
+    if key is not None and not (isinstance(key, str) and 0 < len(key) <= _KEY_LENGTH):
+        raise InvalidInput(
+            f'flow "{slug}" was not started: key must be a text of 1 to {_KEY_LENGTH} characters, '
+            f"not {key!r:.80}"
+        )
     limit = settings.MAX_INPUT_BYTES
     texts = [
         jsonvalue.encode(
-            {} if value is _NOTHING else value,
+            value,
             subject=f'The input of flow "{slug}"',
             not_json=InvalidInput,
             too_large=_input_too_large,
@@ -314,7 +323,12 @@ def _start(slug: str, inputs: list[Any], alias: str, **options: Any) -> list[UUI
     ]
     try:
         return engine.start_flow(
-            slug, f"[{','.join(texts)}]", using=alias, parent=current_run(), **options
+            slug,
+            f"[{','.join(texts)}]",
+            using=alias,
+            key=key,
+            parent=current_run(),
+            **options,
         )
     except WorkflowNotFound:
         raise _not_found(slug, alias) from None

@@ -59,7 +59,7 @@ class Step:
 
 
 @overload
-def step(function: StepFunction) -> Any: ...
+def step(function: StepFunction, /) -> Any: ...
 
 
 @overload
@@ -80,6 +80,7 @@ def step(
 
 def step(
     function: StepFunction | None = None,
+    /,
     *,
     depends_on: Sequence[str] = (),
     atomic: bool = False,

@@ -7,7 +7,6 @@ Storage layer: imports Django and our ``sql`` package. ``migrate`` prints what w
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from django.db import router
@@ -39,8 +38,8 @@ __all__ = [
 
 logger = logging.getLogger("pgflow_django")
 
-#: What operations did, by database alias, until ``migrate`` has printed it.
-_reports: dict[str, list[str]] = defaultdict(list)
+#: What became of pgmq, by database alias, until ``migrate`` has printed it.
+_reports: dict[str, str] = {}
 
 
 class _PostgresOperation(Operation):
@@ -273,14 +272,14 @@ class CreateQueues(_PostgresOperation):
 def _note(schema_editor: BaseDatabaseSchemaEditor, sentence: str) -> None:
     alias = schema_editor.connection.alias
     logger.info("%s: %s", alias, sentence)
-    _reports[alias].append(sentence)
+    _reports[alias] = sentence
 
 
 def report(*, using: str, verbosity: int, stdout: Any = None, **_: Any) -> None:
-    """Print what the operations found and did: a receiver of ``post_migrate``.
+    """Print what became of pgmq: a receiver of ``post_migrate``.
 
     An operation itself knows neither ``--verbosity`` nor the command's output.
     """
-    for sentence in _reports.pop(using, ()):
-        if verbosity >= 1 and stdout is not None:
-            stdout.write(f"  {sentence}")
+    sentence = _reports.pop(using, "")
+    if sentence and verbosity >= 1 and stdout is not None:
+        stdout.write(f"  {sentence}")

@@ -15,7 +15,7 @@ from django.db import connections
 
 from pgflow_django import engine
 from pgflow_django.engine import TaskGroup
-from pgflow_django.exceptions import RunTimedOut, StepFunctionMissing
+from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing
 from pgflow_django.models import WorkflowStep, WorkflowVersionStep
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe, registry
 from pgflow_django.status import RunStatus, load_status
@@ -130,6 +130,9 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
             )
         else:
             in_time = _work_in_pool(run_id, worker, functions, options, deadline)
+    except LeaseLost:
+        # Whoever swept has ended the run, and its status says so.
+        return load_status(run_id, using=using)
     except KeyboardInterrupt:
         engine.cancel_run(run_id, "interrupted by its caller", using=using)
         raise

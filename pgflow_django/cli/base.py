@@ -42,7 +42,15 @@ _STATUSES: dict[type[PgflowError], int] = {
     DatabaseNotReady: FAILED,
 }
 #: What errors know beside code and message.
-_FACTS = ("run_id", "step_slug", "task_index", "attempt", "error_type", "error_message")
+_FACTS = (
+    "run_id",
+    "step_slug",
+    "task_index",
+    "attempt",
+    "error_code",
+    "error_type",
+    "error_message",
+)
 
 
 class BadUsage(PgflowError):
@@ -99,7 +107,9 @@ class PgflowCommand(BaseCommand):
         self.using = options.get("database") or router.db_for_write(Workflow)
         try:
             with database_errors(self.using):
-                return super().execute(*args, **options)
+                output = super().execute(*args, **options)
+                self.stdout.flush()
+                return output
         except (CommandError, PgflowError) as error:
             self._fail(error)
         except KeyboardInterrupt:
@@ -167,7 +177,9 @@ class PgflowCommand(BaseCommand):
                 raise SystemExit(status) from error
         if isinstance(error, CommandError):
             raise error
-        raise CommandError(error.message, returncode=status) from error
+        # Notes are advice to a person.
+        message = "\n".join([error.message, *getattr(error, "__notes__", ())])
+        raise CommandError(message, returncode=status) from error
 
 
 def exit_status(error: CommandError | PgflowError) -> int:

@@ -76,7 +76,7 @@ def decode(data: bytes, subject: str) -> str:
 def parse(text: str, subject: str, hint: str = "") -> Any:
     """The value of JSON text; raises ``InvalidInput`` with line, column, and the line itself."""
     if not text.strip():
-        raise InvalidInput(f"{subject} is empty. Without an input, the run gets {{}}.")
+        raise InvalidInput(f"{subject} is empty, which is not JSON; the empty object is {{}}.")
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -44,16 +44,14 @@ def _find_child(text: str, position: int, token: str) -> int | None:
     position = _skip(text, position + 1)
     while text[position] not in "}]":
         key = str(index)
-        place = position
         if opening == "{":
             key, position = scanstring(text, position + 1)
             position = _skip(text, _skip(text, position) + 1)
         if key == token:
-            found = place  # the last one, which is the one that counts
-            value_at = position
+            found = position  # of members with one key, the last one counts
         _, position = _decode(text, position)
         position = _skip(text, position)
         if text[position] == ",":
             position = _skip(text, position + 1)
         index += 1
-    return None if found is None else value_at
+    return found

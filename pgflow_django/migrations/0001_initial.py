@@ -424,6 +424,13 @@ class Migration(migrations.Migration):
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),
                 ("lease_until", models.DateTimeField()),
+                (
+                    "alone_claim",
+                    models.BigIntegerField(
+                        help_text="of a task that was lost together with others: nothing else beside it",
+                        null=True,
+                    ),
+                ),
             ],
             options={
                 "db_table": "workflow_workers",

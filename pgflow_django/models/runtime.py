@@ -305,6 +305,9 @@ class WorkflowWorker(models.Model):
     )
     started_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField()
+    alone_claim = models.BigIntegerField(
+        null=True, help_text="of a task that was lost together with others: nothing else beside it"
+    )
 
     class Meta:
         db_table = "workflow_workers"

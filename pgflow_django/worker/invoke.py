@@ -21,6 +21,8 @@ from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.current import inside_run
 
 _TRACEBACK_LIMIT = 20_000
+#: Seconds that a step may put its next attempt off: more than anybody means, and a valid time.
+_MAX_DELAY = 366 * 24 * 3600.0
 
 
 class StepInterrupted(BaseException):
@@ -136,12 +138,22 @@ def describe_failure(
         **task.ref,
         "code": code,
         "error_type": type(error).__name__,
-        "error_message": _storable(str(error)),
+        "error_message": _storable(_text(error)),
         "traceback": _storable(_own_traceback(error)),
         # The same function would return the same value again.
         "permanent": isinstance(error, PermanentFailure | InvalidOutput),
-        "delay": max(0.0, error.seconds) if isinstance(error, RetryAfter) else None,
+        # "0.0 <" is false for NaN, too.
+        "delay": (min(error.seconds, _MAX_DELAY) if 0.0 < error.seconds else 0.0)
+        if isinstance(error, RetryAfter)
+        else None,
     }
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as fault:  # noqa: BLE001 - whatever the exception's own __str__ raises
+        return f"<its message can't be shown: {type(fault).__name__}>"
 
 
 def _own_traceback(error: BaseException) -> str:

@@ -171,12 +171,7 @@ class Pool:
         if now - self._renewed_at < settings.LEASE_SECONDS / 3:
             return
         self._renewed_at = now
-        if not self.patiently(lambda: engine.renew_lease(self.worker, using=self.using)):
-            raise DatabaseNotReady(
-                "this process was away for longer than its lease, and its work went to others; "
-                "was the machine asleep, or the database out of reach?",
-                code="caller_lost",
-            )
+        self.patiently(partial(engine.renew_lease, self.worker, using=self.using))
 
     def _add_lane(self) -> None:
         lane = Lane(self, self._started)
@@ -198,11 +193,14 @@ class Pool:
         with self._changed:
             if self.is_stopping:
                 return False
-            if self._announced != seen or due == 0.0:
+            if self._announced != seen:
                 return True
-            lane.is_idle = True
+            lane.is_idle = due != 0.0
             self._changed.notify_all()
-            wait = settings.POLL_INTERVAL if due is None else min(due, settings.POLL_INTERVAL)
+            # What is due now could not be claimed: others hold it, or it waits to be alone.
+            wait = (
+                settings.POLL_INTERVAL if due is None else min(due or _TICK, settings.POLL_INTERVAL)
+            )
             self._changed.wait_for(lambda: self.is_stopping or self._announced != seen, wait)
             lane.is_idle = False
             return not self.is_stopping

@@ -19,6 +19,7 @@ from project.embedded import cluster
 from project.embedded.accounts import server_account
 from project.embedded.errors import EmbeddedServerError, failed
 
+EXAMINE = "pg_ctl: could not start server\nExamine the log output.\n"
 START_SECONDS = 120
 """How long a start may take, crash recovery included."""
 
@@ -139,7 +140,7 @@ class Server:
         program = programs / "pg_ctl"
         result = cluster.run(self.folder, program, *command, "-o", shlex.join(arguments))
         if result.returncode and self.process() is None:
-            details = self._log_text()[log_size:] or result.stderr
+            details = self._log_text()[log_size:] or result.stderr.removesuffix(EXAMINE)
             raise failed("the server does not start.", self.folder, details)
 
     def _stop(self) -> None:

@@ -46,18 +46,18 @@ STEP_OPTIONS: Any = {
 def valid_documents(draw: st.DrawFn, slug: str | None = None) -> Document:
     """Any valid document: steps in any order, options there, absent or at their default."""
     slugs = draw(st.lists(SLUGS, unique=True, max_size=8))
-    steps = []
+    steps: list[Any] = []
     for index, step_slug in enumerate(slugs):
         kind = draw(st.sampled_from([None, "single", "map"]))
         most = 1 if kind == "map" else 4
-        step = {"slug": step_slug, **draw(st.fixed_dictionaries({}, optional=STEP_OPTIONS))}
+        step: Document = {"slug": step_slug, **draw(st.fixed_dictionaries({}, optional=STEP_OPTIONS))}
         if index:
             before = st.sampled_from(slugs[:index])
             step["depends_on"] = draw(st.lists(before, unique=True, max_size=most))
         if kind:
             step["type"] = kind
         steps.append(step)
-    document = {
+    document: Document = {
         "workflow_slug": slug or draw(SLUGS),
         **draw(st.fixed_dictionaries({}, optional=FLOW_OPTIONS)),
     }

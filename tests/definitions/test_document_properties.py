@@ -19,7 +19,9 @@ from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency
 
 from .documents import apply_patch, mutated_documents, valid_documents
 
-database = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+database = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def errors(document: Any) -> list[str]:

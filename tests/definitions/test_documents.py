@@ -49,14 +49,6 @@ def only(document: Any) -> Problem:
     return problem
 
 
-@pytest.fixture
-def functions() -> Any:
-    """A registered function ``orders.fetch``."""
-    registry.register(lambda value: value, "orders.fetch")
-    yield
-    registry.unregister("orders.fetch")
-
-
 def test_the_guide_s_short_shape_has_no_problem() -> None:
     assert validate_flow(GUIDE) == []
 
@@ -213,9 +205,8 @@ def test_every_kind_of_error(document: Any, code: str, pointer: str, text: str) 
     ],
 )  # fmt: skip
 @pytest.mark.django_db
-def test_every_kind_of_warning(
-    document: Any, code: str, pointer: str, text: str, functions: None
-) -> None:
+def test_every_kind_of_warning(document: Any, code: str, pointer: str, text: str) -> None:
+    registry.register(lambda value: value, "orders.fetch")
     problem = only(document)
     assert (problem.code, problem.pointer) == (code, pointer)
     assert problem.severity == "warning"

@@ -105,11 +105,15 @@ def test_defaults_are_the_guide_s_wherever_they_are_stated() -> None:
     for name, option in options.FLOW_OPTIONS.items():
         assert by_call[name] == by_sql[name] == option.default
         assert keyword_default(flow_builder.create_flow, name) == option.default
-        assert Workflow._meta.get_field(name).get_default() == option.default
+        assert column_default(Workflow, name) == option.default
     for name, option in options.STEP_OPTIONS.items():
         assert by_call["steps"][0][name] == by_sql["steps"][0][name] == option.default
         assert keyword_default(flow_builder.add_step, name) == option.default
-        assert WorkflowStep._meta.get_field(name).get_default() == option.default
+        assert column_default(WorkflowStep, name) == option.default
+
+
+def column_default(model: Any, name: str) -> Any:
+    return model._meta.get_field(name).get_default()
 
 
 def keyword_default(function: Callable[..., Any], name: str) -> Any:

@@ -226,6 +226,15 @@ def test_a_server_that_was_killed_starts_again_with_the_next_connection(folder: 
     assert server_of(folder) is None
 
 
+def test_processes_that_start_at_the_same_instant_share_a_folder_that_was_copied(
+    folder: Path,
+) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, os.geteuid(), os.getegid())
+    users = [User(folder, QUERY) for _ in range(5)]
+    assert [user.leave() for user in users] == [""] * 5
+
+
 def test_an_interrupted_initdb_is_begun_again(tmp_path: Path) -> None:
     folder = tmp_path / "pg"
     (folder / cluster.UNFINISHED / "base").mkdir(parents=True)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import transaction
@@ -63,16 +66,15 @@ def definitions(connection: BaseDatabaseWrapper) -> dict[str, str]:
     )
 
 
-def test_migrated_functions_are_those_of_the_source(migrated: BaseDatabaseWrapper) -> None:
+def test_migrated_functions_are_those_of_the_source(database: BaseDatabaseWrapper) -> None:
+    migrate(database, "pgflow_django")
+    by_migrations = definitions(database)
     with transaction.atomic("scratch"):
-        by_migrations = definitions(migrated)
-        names = ", ".join(by_migrations)
-        run(migrated, f"drop function {names} cascade")
-        run(migrated, "set local check_function_bodies = off")
+        run(database, f"drop function {', '.join(by_migrations)} cascade")
+        run(database, "set local check_function_bodies = off")
         for name in FUNCTIONS:
-            run(migrated, read_sql(name))
-        by_source = definitions(migrated)
-        transaction.set_rollback(True, "scratch")
+            run(database, read_sql(name))
+        by_source = definitions(database)
 
     assert len(by_source) == len(FUNCTIONS)
     assert by_migrations == by_source
@@ -194,10 +196,8 @@ def test_a_role_that_owns_its_database_and_no_more_can_migrate(owner: BaseDataba
 
 def test_migrate_says_what_became_of_pgmq(database: BaseDatabaseWrapper) -> None:
     forwards = migrate(database, "pgflow_django")
-    assert (
-        "\n  pgmq: from SQL, version 1.13.0, installed by pgflow_django; the server does not offer "
-        "the extension\n"
-    ) in forwards
+    found = r"\n  pgmq: (extension|from SQL, version) 1\.\d+\.\d+, installed by pgflow_django"
+    assert re.search(found, forwards)
     assert "pgmq" not in migrate(database, "pgflow_django")
 
     run(database, "select pgmq.create('letters')")
@@ -248,6 +248,13 @@ def test_freezing_takes_what_changed_and_marks_what_is_gone(tmp_path: Path) -> N
         freeze_as("0001")
 
 
-def test_freezing_wants_a_number(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'1' is not the number of a migration: four digits"):
-        freeze("1", root=tmp_path)
+def test_freezing_wants_a_number() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pgflow_django.sql", "freeze", "1"],
+        check=False,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2
+    assert "error: '1' is not the number of a migration: four digits, as in 0002" in result.stderr

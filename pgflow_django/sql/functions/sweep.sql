@@ -17,7 +17,13 @@ declare
     v_claims workflow_claims[];
     v_runs uuid[];
 begin
-    if not exists (select from workflow_workers w where w.lease_until < clock_timestamp()) then
+    if
+        not exists (select from workflow_workers w where w.lease_until < clock_timestamp())
+        and not exists (
+            select from workflow_claims c
+            where not exists (select from workflow_workers w where w.id = c.worker_id)
+        )
+    then
         return 0;
     end if;
     if not pg_try_advisory_xact_lock(hashtext('pgflow.sweep')) then
@@ -34,9 +40,11 @@ begin
     )
     select array_agg(lost.worker) into v_lost from lost;
 
+    -- Not only theirs: a worker that was still claiming while another sweep took it away has left
+    -- a claim that no worker holds.
     with taken as (
         delete from workflow_claims c
-        where c.worker_id = any(array(select w.id from unnest(v_lost) as w))
+        where not exists (select from workflow_workers w where w.id = c.worker_id)
         returning c as claim
     )
     select array_agg(taken.claim) into v_claims from taken;

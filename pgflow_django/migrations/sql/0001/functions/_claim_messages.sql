@@ -2,10 +2,10 @@
 -- under `claim_id`. A message of more tasks than wanted keeps the rest, in its place.
 --
 -- Does what pgmq.read and pgmq.delete would do, but looks before it takes: messages whose function
--- the caller lacks stay untouched, and one marked `alone` (its task was lost together with others)
--- is only taken by itself.
+-- the caller lacks stay untouched. One marked `alone` (its task was lost together with others) is
+-- taken only when the process holds nothing else; nothing behind it is, meanwhile.
 create or replace function pgflow._claim_messages(
-    caller workflow_workers, claim_id bigint, wanted integer, run uuid
+    caller workflow_workers, claim_id bigint, wanted integer, run uuid, is_empty boolean
 )
 returns pgflow.task_range[]
 language plpgsql volatile
@@ -35,7 +35,13 @@ begin
             execute format(c_look, v_queue)
             using v_left, _claim_messages.run::text, _claim_messages.caller.functions
         loop
-            exit when v_ranges is not null and v_message.message @> '{"alone": true}';
+            if v_message.message @> '{"alone": true}' then
+                v_left := 0;
+                exit when
+                    not _claim_messages.is_empty or v_ranges is not null
+                    or not pgflow._become_alone(_claim_messages.caller, _claim_messages.claim_id);
+                v_left := 1;
+            end if;
             v_index := v_message.message->>'task_index';
             v_count := v_message.message->>'count';
             v_ranges := v_ranges || row(
@@ -47,7 +53,7 @@ begin
                 execute format('update pgmq.%I set message = message || $2 where msg_id = $1', v_queue)
                 using v_message.msg_id, jsonb_build_object('task_index', v_index + v_left, 'count', v_count - v_left);
             end if;
-            v_left := case when v_message.message @> '{"alone": true}' then 0 else v_left - v_count end;
+            v_left := v_left - v_count;
             exit when v_left <= 0;
         end loop;
         if v_emptied is not null then

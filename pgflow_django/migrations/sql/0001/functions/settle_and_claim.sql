@@ -34,6 +34,7 @@ declare
     v_completed pgflow.step_ref[];
     v_accepted integer := 0;
     v_ranges pgflow.task_range[];
+    v_wanted integer := settle_and_claim.wanted;
     v_now timestamptz := clock_timestamp();
 begin
     if settle_and_claim.wanted > 0 then
@@ -41,11 +42,14 @@ begin
         if not found then  -- its lease has ended, and others have its work
             raise exception using errcode = 'PF006', message = 'lease_lost';
         end if;
+        if v_caller.alone_claim is not null then
+            v_wanted := pgflow._leave_alone(v_caller, settle_and_claim.claim, v_wanted);
+        end if;
     end if;
 
     if jsonb_array_length(settle_and_claim.results) = 1 then
         select * into v_accepted, v_ranges from pgflow._settle_one(
-            settle_and_claim.results->0, settle_and_claim.wanted, settle_and_claim.claim, v_caller
+            settle_and_claim.results->0, v_wanted, settle_and_claim.claim, v_caller
         );
     elsif settle_and_claim.results is not null then
         with result as materialized (
@@ -88,14 +92,14 @@ begin
     end if;
 
     if v_completed is not null then
-        v_ranges := pgflow._advance(v_completed, settle_and_claim.wanted, settle_and_claim.claim, v_caller);
+        v_ranges := pgflow._advance(v_completed, v_wanted, settle_and_claim.claim, v_caller);
     end if;
-    if settle_and_claim.wanted > 0 and (
-        v_ranges is null or (settle_and_claim.poll and cardinality(v_ranges) < settle_and_claim.wanted)
+    if v_wanted > 0 and (
+        v_ranges is null or (settle_and_claim.poll and cardinality(v_ranges) < v_wanted)
     ) then
         v_ranges := v_ranges || pgflow._claim_messages(
-            v_caller, settle_and_claim.claim,
-            settle_and_claim.wanted - coalesce(cardinality(v_ranges), 0), settle_and_claim.run
+            v_caller, settle_and_claim.claim, v_wanted - coalesce(cardinality(v_ranges), 0),
+            settle_and_claim.run, v_ranges is null
         );
     end if;
     if v_ranges is null then

@@ -1,0 +1,53 @@
+"""Drawings of flows and runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django.cli.words import duration
+from pgflow_django.ui.layout import Node, compute_layout
+from pgflow_django.ui.svg import StepState, render_svg
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pgflow_django.cli.snapshot import RunView, StepView
+
+
+def draw_run(view: RunView) -> str:
+    """A run as SVG: its flow, with each step's state."""
+    nodes = [_node(step.slug, step.depends_on, step.kind, step.function) for step in view.plans]
+    return render_svg(
+        compute_layout(nodes),
+        view.workflow_slug,
+        states={step.slug: _state(step) for step in view.steps},
+        description=f"run {view.id}: {view.status} after {duration(view.seconds)}",
+    )
+
+
+def draw_flow(flow: Mapping[str, Any]) -> str:
+    """A flow, as ``flow_builder.get_flow`` gives it, as SVG."""
+    nodes = [
+        _node(step["step_slug"], step["depends_on"], step["step_type"], step["function"])
+        for step in flow["steps"]
+    ]
+    return render_svg(compute_layout(nodes), flow["workflow_slug"], description=flow["description"])
+
+
+def _node(slug: str, depends_on: Sequence[str], kind: str, function: str | None) -> Node:
+    subtitle = function if function and function != slug else ""
+    return Node(slug, depends_on, kind="map" if kind == "map" else "single", subtitle=subtitle)
+
+
+def _state(step: StepView) -> StepState:
+    note = ""
+    if step.failures and not step.is_map:
+        note = f"attempt {step.attempt:,} of {step.plan.max_attempts:,}"
+    return StepState(
+        step.status,
+        done=step.done,
+        total=step.total,
+        failed=step.failed,
+        duration="" if step.seconds is None else duration(step.seconds),
+        note=note,
+    )

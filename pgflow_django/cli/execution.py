@@ -1,0 +1,107 @@
+"""A run that a command executes: its progress, signals, a diagram, the words at the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, TypeVar
+
+from django.db import OperationalError, connections
+
+from pgflow_django.cli.base import BadUsage, Interrupted
+from pgflow_django.cli.diagram import draw_run
+from pgflow_django.cli.interrupts import Interrupts
+from pgflow_django.cli.progress import Progress, choose_display
+from pgflow_django.cli.words import plural
+from pgflow_django.conf import settings
+from pgflow_django.exceptions import PgflowError, RunError
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from pgflow_django.cli.base import PgflowCommand
+    from pgflow_django.cli.files import OutputFile
+    from pgflow_django.cli.snapshot import RunView
+
+T = TypeVar("T")
+
+
+class Execution:
+    """One run that a command executes and waits for."""
+
+    def __init__(self, command: PgflowCommand, drawing: OutputFile | None = None) -> None:
+        """``drawing`` gets the flow with its final states, whatever they are."""
+        self._command = command
+        self._drawing = drawing
+        is_quiet = command.is_json or not command.options.get("verbosity", 1)
+        self._display = choose_display(command.err, is_quiet=is_quiet)
+        self._interrupts = Interrupts()
+        self._progress = Progress(self._display, self._interrupts, using=command.using)
+
+    def run(self, execute: Callable[..., T]) -> T:
+        """Give what ``execute(on_start=…, on_tick=…)`` gives.
+
+        Raises what it raises, and ``Interrupted`` after a signal; with advice as notes.
+        """
+        with self._interrupts:
+            if not connections[self._command.using].in_atomic_block:
+                self._interrupts.postpone()
+            try:
+                # Our stdout is for the output: what step functions print goes the other way.
+                with redirect_stdout(sys.stderr):
+                    progress = self._progress
+                    return execute(on_start=progress.on_start, on_tick=progress.on_tick)
+            except (KeyboardInterrupt, PgflowError, OperationalError) as error:
+                raise self._explain(error) from error
+            finally:
+                self._finish()
+
+    def _finish(self) -> None:
+        view = self._progress.look()
+        self._display.stop(view)
+        if self._drawing is None or view is None:
+            return
+        try:
+            self._drawing.write(draw_run(view))
+        except BadUsage as error:  # no reason to lose the output
+            self._command.stderr.write(error.message)
+        else:
+            self._command.say(f"Diagram: {self._drawing.path}")
+
+    def _explain(self, error: BaseException) -> BaseException:
+        """The error to raise: with advice on how to go on."""
+        run_id = self._progress.run_id
+        if self._interrupts.is_raised:
+            error = Interrupted(
+                self._describe_interruption(run_id, self._progress.look()),
+                self._interrupts.signum or 0,
+                run_id=run_id,
+            )
+        elif isinstance(error, RunError):
+            run_id = error.run_id or run_id
+        else:
+            return error
+        if run_id is not None:
+            command = self._command.command
+            error.add_note(f"What happened: {command('showrun', run_id)}")
+            error.add_note(f"Take it up again: {command('retryrun', run_id, '--here')}")
+        return error
+
+    def _describe_interruption(self, run_id: UUID | None, view: RunView | None) -> str:
+        if run_id is None:
+            return "Interrupted before the run started."
+        if view is None or not view.has_ended:
+            return (
+                f"Interrupted, but the database does not answer, so run {run_id} could not be "
+                f"cancelled. It will fail as lost (caller_lost) after {settings.LEASE_SECONDS:g} s."
+            )
+        done, total = view.count("completed", "skipped"), len(view.steps)
+        if view.status != "cancelled":
+            return (
+                f'Interrupted when run {run_id} of flow "{view.workflow_slug}" had {view.status}.'
+            )
+        return (
+            f'Interrupted: run {run_id} of flow "{view.workflow_slug}" is cancelled. '
+            f"{done:,} of {plural(total, 'step')} had completed."
+        )

@@ -1,0 +1,53 @@
+"""Finding flows, in the database and in code."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django import executor, flow_builder
+from pgflow_django.choices import Origin
+from pgflow_django.flows import Flow
+from pgflow_django.models import Workflow
+from pgflow_django.registry import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+def find_flow(slug: str, *, using: str) -> Callable[..., dict[str, Any]]:
+    """What executes a flow: ``executor.execute_dynamic`` or ``execute``, with the flow filled in.
+
+    Code wins, since it is what the site means now; unless somebody else stored a flow of that
+    name. Raises ``WorkflowNotFound`` with the nearest names.
+    """
+    origins = Workflow.objects.using(using).filter(workflow_slug=slug)
+    origin = origins.values_list("origin", flat=True).first()
+    code = next((flow for flow in code_flows() if flow.slug == slug), None)
+    if code is not None and origin in {None, Origin.CODE}:
+        return partial(executor.execute, code)
+    if origin is None:
+        raise flow_builder.workflow_not_found(slug, using=using)
+    return partial(executor.execute_dynamic, slug)
+
+
+def code_flows() -> Iterator[type[Flow]]:
+    """Every class with steps that this process has imported."""
+    waiting = Flow.__subclasses__()
+    while waiting:
+        flow = waiting.pop()
+        waiting += flow.__subclasses__()
+        if flow.__workflow_steps__():
+            yield flow
+
+
+def missing_functions(flow: Mapping[str, Any]) -> dict[str, str]:
+    """``{step slug: function}`` of what ``flow_builder.get_flow`` gave and nobody registered."""
+    functions = {step["step_slug"]: function_of(step) for step in flow["steps"]}
+    return {slug: name for slug, name in functions.items() if name not in registry}
+
+
+def function_of(step: Mapping[str, Any]) -> str:
+    """The name of a step's function."""
+    name: str = step["function"] or step["step_slug"]
+    return name

@@ -1,0 +1,58 @@
+"""Values of options, checked the same way on a command line and in ``call_command``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django.cli.base import BadUsage
+from pgflow_django.cli.words import parse_age
+from pgflow_django.graph import did_you_mean, nearest_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import timedelta
+
+
+def read_seconds(value: Any, option: str) -> float | None:
+    """A number of seconds above 0; ``None`` where none was given."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        raise BadUsage(f"{option} is {value!r}, but must be a number of seconds.") from None
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise BadUsage(f"{option} is {value}, but must be above 0 seconds.")
+    return seconds
+
+
+def read_count(value: Any, option: str, least: int = 1) -> int:
+    """A whole number, ``least`` or more."""
+    try:
+        count = int(value)
+    except (TypeError, ValueError):
+        raise BadUsage(f"{option} is {value!r}, but must be a whole number.") from None
+    if not least <= count < 2**31:
+        raise BadUsage(f"{option} is {value}, but must be {least} or more.")
+    return count
+
+
+def read_age(value: str, option: str) -> timedelta:
+    """A length of time like ``30d``."""
+    try:
+        return parse_age(str(value))
+    except (ValueError, OverflowError):
+        raise BadUsage(
+            f"{option} is {value!r}, but must be a length of time: 30d, 12h, 1d12h (w, d, h, m, s)."
+        ) from None
+
+
+def read_words(value: str | None, option: str, words: Collection[str]) -> list[str]:
+    """Some of ``words``, separated by commas; none where none were given."""
+    found = [word.strip() for word in str(value or "").split(",") if word.strip()]
+    for word in found:
+        if word not in words:
+            hint = did_you_mean(nearest_names(word, words, limit=1))
+            raise BadUsage(f'{option} knows {", ".join(words)}, but not "{word}".{hint}')
+    return found

@@ -1,0 +1,82 @@
+"""``python -m bench``, from the outside: tiny sizes, no word about speed."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.db import connections
+
+ROOT = Path(__file__).resolve().parents[2]
+THROUGHPUT = ["engine", "workload", "size", "tasks", "wall_s", "tasks_per_s", "procs"]
+LATENCY = ["first_p50_ms", "first_p95_ms", "step_p50_ms", "step_p95_ms", "run_p50_ms"]
+
+
+def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    database = f"pgflow_bench_test_{secrets.token_hex(4)}"
+    result = subprocess.run(
+        [sys.executable, "-m", "bench", "--database", database, *arguments],
+        check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+    assert database not in databases()
+    return result
+
+
+def databases() -> set[str]:
+    """The names of all databases of the server."""
+    parameters = connections["default"].get_connection_params() | {"dbname": "postgres"}
+    for name in ("cursor_factory", "context", "server_side_binding"):
+        parameters.pop(name, None)
+    with psycopg.connect(**parameters) as connection:
+        return {name for (name,) in connection.execute("select datname from pg_database")}
+
+
+def test_each_line_is_json_with_the_keys_of_its_workload() -> None:
+    result = bench("--only", "W1,W2,W3,W5", "--scale", "0.01", "--rounds", "1")
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert list(lines[0]) == ["engine", "workload", "per_s"]
+    assert (lines[0]["engine"], lines[0]["workload"]) == ("raw", "commit 1 client")
+    assert lines[0]["per_s"] > 0
+    by_label = {f"{line['workload']}:{line['size']}": line for line in lines[1:]}
+    tasks = {"W1:5": 15, "W2:1": 3, "W2:10": 12, "W2:100": 102, "W5:0": 15, "W5:100000": 15}
+    for label, count in tasks.items():
+        line = by_label.pop(label)
+        assert list(line) == THROUGHPUT
+        assert (line["engine"], line["tasks"], line["procs"]) == ("inprocess", count, 1)
+        assert line["tasks_per_s"] == pytest.approx(count / line["wall_s"], rel=0.01)
+    assert list(by_label.pop("W3:1")) == ["engine", "workload", "size", *LATENCY, "procs"]
+    assert list(by_label) == ["W5 growth:100000"]
+    for shown in ("W1 chains: 5", "W2 map: 100", "commit 1 client = C"):
+        assert shown in result.stderr
+
+
+def test_with_json_only_there_is_nothing_else() -> None:
+    result = bench("--only", "load:3", "--rounds", "1", "--json-only")
+    assert (result.returncode, result.stderr) == (0, "")
+    commits, load = map(json.loads, result.stdout.splitlines())
+    assert commits["workload"] == "commit 1 client"
+    assert {"stored_start_ms", "code_start_ms"} < load.keys()
+
+
+def test_it_refuses_a_server_whose_commits_are_not_durable() -> None:
+    result = bench("--only", "W3", PGOPTIONS="-c synchronous_commit=off")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "synchronous_commit is off" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--only", "W9"], ["--rounds", "0"], ["--scale", "-1"]])
+def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
+    result = bench(*arguments)
+    assert result.returncode == 2
+    assert f"argument {arguments[0]}" in result.stderr
