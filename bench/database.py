@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 from django.core.management import call_command
-from django.db import connections
+from django.db import OperationalError, connections
 from psycopg import sql
 
 from bench import settings
@@ -25,11 +25,14 @@ class Refused(Exception):
 
 
 def connect(alias: str = "default", **parameters: Any) -> psycopg.Connection[Any]:
-    """A plain psycopg connection to a database of ours, in autocommit."""
-    ours: dict[str, Any] = dict(connections[alias].get_connection_params())
-    for name in ("cursor_factory", "context", "server_side_binding"):
-        ours.pop(name, None)
-    return psycopg.connect(**ours | parameters, autocommit=True)
+    """A plain psycopg connection to a database of ours, in autocommit. Raises ``Refused``."""
+    try:
+        ours: dict[str, Any] = dict(connections[alias].get_connection_params())
+        for name in ("cursor_factory", "context", "server_side_binding"):
+            ours.pop(name, None)
+        return psycopg.connect(**ours | parameters, autocommit=True)
+    except (OperationalError, psycopg.OperationalError) as error:
+        raise Refused(f"no connection to the database: {error}") from error
 
 
 @contextmanager

@@ -74,9 +74,9 @@ def relate(name: str, value: float, commits: float) -> float:
 
 
 def ratio(subject: Subject, name: str, over: Figure, under: Figure) -> Figure:
-    """The ratio of two subjects' figures (in C), round by round."""
-    pairs = zip(over.in_commits(name), under.in_commits(name), strict=False)
-    samples = [{"ratio": first / second} for first, second in pairs]
+    """How two subjects, measured one after the other, compare round by round."""
+    pairs = zip(over.samples, under.samples, strict=False)
+    samples = [{"ratio": first[name] / second[name]} for first, second in pairs]
     return Figure(subject, samples, [1.0] * len(samples))
 
 

@@ -76,6 +76,7 @@ class Conditions:
 
     server: str
     processors: int
+    load: float
 
     @classmethod
     def found(cls) -> Self:
@@ -83,11 +84,11 @@ class Conditions:
         with connection.cursor() as cursor:
             cursor.execute("show server_version")
             version = cursor.fetchone()[0]
-        return cls(f"PostgreSQL {version.split()[0]}", os.cpu_count() or 1)
+        return cls(f"PostgreSQL {version.split()[0]}", os.cpu_count() or 1, os.getloadavg()[0])
 
     def __str__(self) -> str:
         python = f"Python {platform.python_version()}"
-        return f"{self.processors} cores, {self.server} on the same machine, {python}"
+        return f"{self.processors} cores, load {self.load:.1f} before, {self.server}, {python}"
 
 
 def rows(figures: Sequence[Figure]) -> Iterator[tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django import jsonvalue
@@ -72,7 +72,11 @@ def write_document(definition: FlowDefinition) -> Document:
 
 def canonical(value: FlowDefinition | StepDefinition) -> str:
     """Text that two definitions share exactly when they are the same (in Python ``1 == True``)."""
-    return json.dumps(asdict(value), sort_keys=True, separators=(",", ":"))
+    return json.dumps(value, default=_values, sort_keys=True, separators=(",", ":"))
+
+
+def _values(definition: FlowDefinition | StepDefinition) -> list[Any]:
+    return [getattr(definition, field.name) for field in fields(definition)]
 
 
 def fingerprint(document: Document) -> str:

@@ -80,13 +80,19 @@ def insert_workflow(using: str, **columns: Any) -> Workflow:
         with transaction.atomic(using=using):
             return Workflow.objects.using(using).create(**columns)
     except IntegrityError as error:
-        if getattr(error.__cause__, "sqlstate", None) != "23505":  # unique_violation
+        if violated(error) != "workflows_pkey":
             raise
         slug = columns["workflow_slug"]
         message = (
             f'There is a flow "{slug}" already. Choose another slug, or delete that flow first.'
         )
         raise WorkflowExists(message) from None
+
+
+def violated(error: IntegrityError) -> str | None:
+    """Name of the constraint that an error is about."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return getattr(diagnosis, "constraint_name", None)
 
 
 def insert_definition(

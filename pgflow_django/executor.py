@@ -30,7 +30,7 @@ from pgflow_django.exceptions import (
     WorkflowNotFound,
 )
 from pgflow_django.flows import CodeFlow, definition_of, sync_code_flow
-from pgflow_django.graph import did_you_mean, nearest_names
+from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.registry import StepFunction, registry
 from pgflow_django.running import (
@@ -99,9 +99,7 @@ def execute_dynamic(
     """
     alias = _alias(using)
     functions = Functions(step_functions)
-    steps = functions_of_flow(workflow_slug, using=alias)
-    if not steps and not Workflow.objects.using(alias).filter(pk=workflow_slug).exists():
-        raise _not_found(workflow_slug, alias)
+    steps = _require_flow(workflow_slug, alias)
     functions.require(steps, workflow_slug)
     start = partial(
         _start, workflow_slug, [input], alias, has_caller_functions=step_functions is not None
@@ -303,11 +301,14 @@ def _start_code(code: CodeFlow, inputs: list[Any], alias: str, **options: Any) -
 
 
 def _start(
-    slug: str, inputs: list[Any], alias: str, *, key: str | None = None, **options: Any
+    slug: str, inputs: list[Any], alias: str, *, key: Any = None, **options: Any
 ) -> list[UUID]:
-    if key is not None and not (isinstance(key, str) and 0 < len(key) <= _KEY_LENGTH):
+    if not is_valid_slug(slug):
+        raise _not_found(slug, alias)
+    if key is not None and not _is_good_key(key):
         raise InvalidInput(
-            f'flow "{slug}" was not started: key must be a text of 1 to {_KEY_LENGTH} characters, '
+            f'flow "{slug}" was not started: key must be a text of 1 to {_KEY_LENGTH} characters '
+            "(no \\u0000, no lone surrogates), "
             f"not {key!r:.80}"
         )
     limit = settings.MAX_INPUT_BYTES
@@ -334,6 +335,12 @@ def _start(
         raise _not_found(slug, alias) from None
 
 
+def _is_good_key(key: Any) -> bool:
+    return (
+        isinstance(key, str) and 0 < len(key) <= _KEY_LENGTH and jsonvalue.find_problem(key) is None
+    )
+
+
 def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
     before = engine.retry_run(run.id, owner, using=alias)
     if before not in ("failed", "cancelled"):
@@ -342,6 +349,16 @@ def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
             "failed and cancelled runs can",
             run_id=run.id,
         )
+
+
+def _require_flow(slug: Any, alias: str) -> dict[str, str]:
+    """``{step slug: function name}`` of a stored flow; raises ``WorkflowNotFound``."""
+    steps = functions_of_flow(slug, using=alias) if is_valid_slug(slug) else {}
+    if not steps and not (
+        is_valid_slug(slug) and Workflow.objects.using(alias).filter(pk=slug).exists()
+    ):
+        raise _not_found(slug, alias)
+    return steps
 
 
 def _not_found(slug: Any, alias: str) -> WorkflowNotFound:

@@ -195,8 +195,10 @@ def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = 
             _cancel_run(run_id, alias)
         try:
             workflow.delete(using=alias)
-        except IntegrityError as error:  # a run was started after we looked
-            raise _active_runs(workflow_slug, 1) from error
+        except IntegrityError as error:
+            if store.violated(error) != "active_flow_cannot_be_deleted":
+                raise
+            raise _active_runs(workflow_slug, 1) from error  # it was started after we looked
 
 
 def create_flow_from_spec(

@@ -30,6 +30,8 @@ from pgflow_django.exceptions import (
 from pgflow_django.models import Workflow
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.core.management.base import CommandParser
     from rich.console import RenderableType
 
@@ -59,16 +61,26 @@ class BadUsage(PgflowError):
     default_code = "bad_usage"
 
 
-class Interrupted(PgflowError):
+class StoppedBySignal(PgflowError):
     """A signal ended the command; the message says what became of its work."""
 
     default_code = "interrupted"
 
-    def __init__(self, message: str, signum: int = signal.SIGINT, **facts: Any) -> None:
-        """``facts`` become attributes: ``run_id``."""
+    def __init__(
+        self, message: str, signum: int = signal.SIGINT, run_id: UUID | None = None
+    ) -> None:
+        """``run_id`` is the run that was executed."""
         super().__init__(message)
         self.signum = signum
-        self.__dict__.update(facts)
+        self.run_id = run_id
+
+
+class Error(CommandError):
+    """How a command ends that can't do what it was asked; Django prints the class's name first."""
+
+
+class Interrupted(Error):
+    """How a command ends after a signal."""
 
 
 class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
@@ -113,7 +125,7 @@ class PgflowCommand(BaseCommand):
         except (CommandError, PgflowError) as error:
             self._fail(error)
         except KeyboardInterrupt:
-            self._fail(Interrupted("Interrupted."))
+            self._fail(StoppedBySignal("nothing more is done."))
         except BrokenPipeError:
             # Whoever read our output has gone: there is nobody to tell.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -179,14 +191,15 @@ class PgflowCommand(BaseCommand):
             raise error
         # Notes are advice to a person.
         message = "\n".join([error.message, *getattr(error, "__notes__", ())])
-        raise CommandError(message, returncode=status) from error
+        kind = Interrupted if isinstance(error, StoppedBySignal) else Error
+        raise kind(message, returncode=status) from error
 
 
 def exit_status(error: CommandError | PgflowError) -> int:
     """The exit status of a command that ends with this error."""
     if isinstance(error, CommandError):
         return error.returncode
-    if isinstance(error, Interrupted):
+    if isinstance(error, StoppedBySignal):
         return 128 + error.signum
     return next(
         (status for kind, status in _STATUSES.items() if isinstance(error, kind)), BAD_USAGE

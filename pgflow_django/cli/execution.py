@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from django.db import OperationalError, connections
 
-from pgflow_django.cli.base import BadUsage, Interrupted
+from pgflow_django.cli.base import BadUsage, StoppedBySignal
 from pgflow_django.cli.diagram import draw_run
 from pgflow_django.cli.interrupts import Interrupts
 from pgflow_django.cli.progress import Progress, choose_display
@@ -73,10 +73,10 @@ class Execution:
         """The error to raise: with advice on how to go on."""
         run_id = self._progress.run_id
         if self._interrupts.is_raised:
-            error = Interrupted(
+            error = StoppedBySignal(
                 self._describe_interruption(run_id, self._progress.look()),
                 self._interrupts.signum or 0,
-                run_id=run_id,
+                run_id,
             )
         elif isinstance(error, RunError):
             run_id = error.run_id or run_id
@@ -90,18 +90,16 @@ class Execution:
 
     def _describe_interruption(self, run_id: UUID | None, view: RunView | None) -> str:
         if run_id is None:
-            return "Interrupted before the run started."
+            return "before the run started."
         if view is None or not view.has_ended:
             return (
-                f"Interrupted, but the database does not answer, so run {run_id} could not be "
-                f"cancelled. It will fail as lost (caller_lost) after {settings.LEASE_SECONDS:g} s."
+                f"but the database does not answer, so run {run_id} could not be cancelled. It "
+                f"will fail as lost (caller_lost) after {settings.LEASE_SECONDS:g} s."
             )
         done, total = view.count("completed", "skipped"), len(view.steps)
         if view.status != "cancelled":
-            return (
-                f'Interrupted when run {run_id} of flow "{view.workflow_slug}" had {view.status}.'
-            )
+            return f'run {run_id} of flow "{view.workflow_slug}" had {view.status} by then.'
         return (
-            f'Interrupted: run {run_id} of flow "{view.workflow_slug}" is cancelled. '
-            f"{done:,} of {plural(total, 'step')} had completed."
+            f'run {run_id} of flow "{view.workflow_slug}" is cancelled; {done:,} of '
+            f"{plural(total, 'step')} had completed."
         )

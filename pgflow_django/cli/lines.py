@@ -54,11 +54,13 @@ class LineDisplay:
         if view is None:
             return
         self.update(view)
-        steps = f"{view.count('completed', 'skipped'):,} of {plural(len(view.steps), 'step')}"
+        steps, tasks = plural(len(view.steps), "step"), plural(view.tasks_done, "task")
+        end = f"{view.status} after {duration(view.seconds)}"
         if view.status == "completed":
-            steps = plural(len(view.steps), "step")
-        done = f"{steps}, {plural(view.tasks_done, 'task')} completed"
-        self._write(f"run {view.id}: {view.status} after {duration(view.seconds)}, {done}")
+            self._write(f"run {view.id}: {end}, {steps}, {tasks}")
+        else:
+            done = view.count("completed", "skipped")
+            self._write(f"run {view.id}: {end}, {done:,} of {steps} and {tasks} had completed")
 
     def _counts(self, step: StepView) -> Iterator[tuple[float, str]]:
         """How far a map step is, now and then."""

@@ -152,7 +152,7 @@ class Table:
             full = room * done // total
             lost = min(room - full, max(1, room * failed // total)) if failed else 0
             sign = "━" if self.terminal.is_unicode else "#"
-            rest = "━" if self.terminal.is_unicode else "-"
+            rest = "─" if self.terminal.is_unicode else "-"
             line.append(sign * full, "green").append(sign * lost, "red")
             line.append(rest * (room - full - lost), "bright_black").append(" ")
         return line.append(counts)
@@ -167,8 +167,11 @@ def _remark(step: StepView) -> str:
     number = f"attempt {step.attempt:,} of {step.plan.max_attempts:,}"
     if step.status == "completed":
         return number
+    error = step.error.replace("\n", " ")
+    if step.status == "failed":
+        return f"{number}: {error}"
     wait = f" in {duration(step.wait)}" if step.wait is not None else ""
-    return f"{number}{wait}: {step.error}".replace("\n", " ")
+    return f"{number}{wait}, after {error}"
 
 
 def choose(steps: Sequence[StepView], room: int) -> Sequence[StepView]:

@@ -15,10 +15,9 @@ from django.db.models import (
     OuterRef,
     Q,
     Subquery,
-    Value,
     When,
 )
-from django.db.models.functions import Concat, JSONObject, Left
+from django.db.models.functions import JSONObject, Left
 from django.utils.dateparse import parse_datetime
 
 from pgflow_django.choices import RunStatus, StepStatus, TaskStatus
@@ -188,8 +187,8 @@ def _count_attempts() -> QuerySet[Any]:
 
 
 def _last_error() -> QuerySet[Any]:
-    text = Concat("error_type", Value(": "), Left("error_message", _ERROR_LENGTH))
-    return _failed_attempts().order_by("-id").values(text=text)[:1]
+    found = JSONObject(type="error_type", message=Left("error_message", _ERROR_LENGTH))
+    return _failed_attempts().order_by("-id").values(found=found)[:1]
 
 
 def _count_failed_tasks() -> QuerySet[Any]:
@@ -215,7 +214,7 @@ def _view(plan: StepPlan, row: Mapping[str, Any], now: datetime) -> StepView:
         failed=row["failed"] or 0,
         failures=tries["failures"],
         attempt=tries["last"] + (row["status"] in _RUNNING_ON or not tries["last"]),
-        error=row["last_error"] or "",
+        error="{type}: {message}".format(**row["last_error"]) if row["last_error"] else "",
         wait=max(0.0, (next_at - now).total_seconds()) if next_at else None,
         seconds=((ended_at or now) - started_at).total_seconds() if started_at else None,
         started_at=started_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,9 @@ class ClaimedTask:
 
 
 class Shared:
-    """What the tasks of a group share: each gets a copy, so that none sees another's changes.
+    """What the tasks of a group share, with one another and with other groups of their run.
+
+    Each gets a copy, so that none sees another's changes.
 
     Beyond ``_COPIED_UP_TO`` bytes they share one object, which the docs tell them not to change:
     a copy of a large run input for every task of a map would cost more than the work.
@@ -58,10 +61,10 @@ class Shared:
 
     __slots__ = ("_frozen", "_parts")
 
-    def __init__(self, group: TaskGroup) -> None:
+    def __init__(self, group: TaskGroup, *, has_sharers: bool) -> None:
         self._parts: _Parts = (group.run_input, group.deps, group.params, group.broadcast)
         self._frozen: bytes | None = None
-        if len(group.tasks) > 1:
+        if has_sharers:
             frozen = marshal.dumps(self._parts)
             if len(frozen) <= _COPIED_UP_TO:
                 self._frozen = frozen
@@ -78,7 +81,9 @@ def iterate(settled: Settled) -> Iterator[ClaimedTask]:
     """The tasks of a claim, in the order in which they were queued."""
     if settled.claim is None:
         return
+    groups_of_run = Counter(group.run_id for group in settled.groups)
     for group in settled.groups:
-        shared = Shared(group)
+        has_sharers = len(group.tasks) > 1 or groups_of_run[group.run_id] > 1
+        shared = Shared(group, has_sharers=has_sharers)
         for index, attempt, item in group.tasks:
             yield ClaimedTask(group, index, attempt, item, settled.claim, shared)

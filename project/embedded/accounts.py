@@ -43,13 +43,9 @@ def user_name(uid: int) -> str:
 
 
 def give(folder: Path, account: pwd.struct_passwd) -> None:
-    """Make the account the owner of a folder and of all that is in it.
-
-    The folder itself comes last: a process that finds it given finds everything given.
-    """
+    """Make the account the owner of a folder and of all that is in it, the folder itself last."""
     for path in (*folder.rglob("*"), folder):
-        with suppress(FileNotFoundError):  # another process may have gone on to use the folder
-            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def let_pass(path: Path) -> None:

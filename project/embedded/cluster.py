@@ -54,19 +54,25 @@ def program_folder() -> Path:
     raise EmbeddedServerError(what, data_folder(), mend)
 
 
-def prepare_folders(folder: Path, programs: Path) -> None:
-    """Make what is missing, and give it to the user that the server runs as."""
+def make_folder(folder: Path) -> None:
+    """Make the data folder where it is missing. Raises EmbeddedServerError if it is another's."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    account = server_account(folder)
-    owner = os.geteuid() if account is None else account.pw_uid
-    if account is None and folder.stat().st_uid != owner:
-        what = f"the folder belongs to another user ({user_name(folder.stat().st_uid)})."
+    owner = folder.stat().st_uid
+    if os.geteuid() not in (0, owner):
+        what = f"the folder belongs to another user ({user_name(owner)})."
         mend = "Run as that user, or set PGFLOW_PGDATA to a folder of your own."
         raise EmbeddedServerError(what, folder, mend)
+    (folder / OURS).mkdir(mode=0o700, exist_ok=True)
+
+
+def prepare(folder: Path, programs: Path) -> None:
+    """Make everything fit for the user that the server runs as. The caller holds the start lock."""
+    account = server_account(folder)
+    owner = os.geteuid() if account is None else account.pw_uid
     if account is not None:
         let_pass(folder)
         let_run(programs)
-    for path in (folder, folder / OURS, socket_folder(folder)):
+    for path in (folder, socket_folder(folder)):
         path.mkdir(mode=0o700, exist_ok=True)
         if account is not None and path.lstat().st_uid == 0:
             give(path, account)

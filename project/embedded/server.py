@@ -41,7 +41,7 @@ class Server:
         Raises EmbeddedServerError or OSError.
         """
         programs = cluster.program_folder()
-        cluster.prepare_folders(self.folder, programs)
+        cluster.make_folder(self.folder)
         with self._lock("start", fcntl.LOCK_EX), ExitStack() as use:
             use.enter_context(self._lock("users", fcntl.LOCK_SH))
             use.enter_context(self._lock("watched", fcntl.LOCK_SH))
@@ -110,6 +110,7 @@ class Server:
 
     def _make_ready(self, programs: Path) -> None:
         """Come back when the server accepts connections. The caller holds both locks."""
+        cluster.prepare(self.folder, programs)
         cluster.initialise(self.folder, programs)
         cluster.check(self.folder)
         deadline = time.monotonic() + START_SECONDS

@@ -50,7 +50,10 @@ def valid_documents(draw: st.DrawFn, slug: str | None = None) -> Document:
     for index, step_slug in enumerate(slugs):
         kind = draw(st.sampled_from([None, "single", "map"]))
         most = 1 if kind == "map" else 4
-        step: Document = {"slug": step_slug, **draw(st.fixed_dictionaries({}, optional=STEP_OPTIONS))}
+        step: Document = {
+            "slug": step_slug,
+            **draw(st.fixed_dictionaries({}, optional=STEP_OPTIONS)),
+        }
         if index:
             before = st.sampled_from(slugs[:index])
             step["depends_on"] = draw(st.lists(before, unique=True, max_size=most))
@@ -61,7 +64,7 @@ def valid_documents(draw: st.DrawFn, slug: str | None = None) -> Document:
         "workflow_slug": slug or draw(SLUGS),
         **draw(st.fixed_dictionaries({}, optional=FLOW_OPTIONS)),
     }
-    if steps or draw(st.booleans()):
+    if draw(st.booleans()) or steps:
         document["steps"] = draw(st.permutations(steps))
     return document
 

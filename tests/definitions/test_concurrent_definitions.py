@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.db import IntegrityError, connection, transaction
+from django.db.models.signals import pre_delete
 
-from pgflow_django import flow_builder
-from pgflow_django.exceptions import PgflowError, WorkflowNotFound
+from pgflow_django import executor, flow_builder
+from pgflow_django.exceptions import PgflowError, WorkflowConflict, WorkflowNotFound
 from pgflow_django.flows import definition_of, sync_code_flow
 from pgflow_django.models import Workflow, WorkflowStepDependency
 
@@ -111,6 +112,22 @@ def test_two_edges_that_make_a_cycle_together_don_t_both_get_in() -> None:
     assert isinstance(errors[0], IntegrityError)
     assert "has a cycle: " in str(errors[0])
     assert WorkflowStepDependency.objects.count() == 1
+
+
+def test_a_run_that_starts_just_before_the_deletion_is_seen() -> None:
+    flow_builder.create_flow_from_spec({"workflow_slug": "flow", "steps": [{"slug": "a"}]})
+
+    def start_elsewhere(**_: Any) -> None:
+        [run] = at_once(lambda: executor.start_flow("flow"))
+        assert run.workflow_slug == "flow"
+
+    pre_delete.connect(start_elsewhere, sender=Workflow)
+    try:
+        with pytest.raises(WorkflowConflict, match='Flow "flow" has an active run'):
+            flow_builder.delete_flow("flow")
+    finally:
+        pre_delete.disconnect(start_elsewhere, sender=Workflow)
+    flow_builder.delete_flow("flow", force=True)
 
 
 def test_a_commit_with_a_cycle_fails_and_leaves_nothing() -> None:

@@ -8,13 +8,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import DEFAULT_DB_ALIAS, connection, router, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, router, transaction
 from django.test.utils import CaptureQueriesContext
 
 import pgflow_django
-from pgflow_django import exceptions, executor, flow_builder, options
+from pgflow_django import definition_store, exceptions, executor, flow_builder, options
 from pgflow_django.exceptions import PgflowError
-from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency
+from pgflow_django.models import (
+    Workflow,
+    WorkflowStep,
+    WorkflowStepDependency,
+    WorkflowVersion,
+    WorkflowVersionStep,
+)
 
 from .slugs import INVALID_IN_PYTHON, INVALID_SLUGS
 
@@ -566,6 +572,24 @@ def test_code_flows_are_not_edited(flow: str) -> None:
         "save",
     )
     assert message == ('Flow "orders" is defined in code; change it there, or choose another slug.')
+
+
+def test_other_broken_constraints_are_not_taken_for_a_slug_that_is_taken() -> None:
+    with pytest.raises(IntegrityError, match="workflow_version_is_positive"):
+        definition_store.insert_workflow(DEFAULT_DB_ALIAS, workflow_slug="flow", version=0)
+
+
+def test_rows_introduce_themselves(flow: str) -> None:
+    executor.start_flow(flow)
+    models = (Workflow, WorkflowStep, WorkflowStepDependency, WorkflowVersion)
+    assert [str(model.objects.order_by("pk")[0]) for model in models] == [
+        "orders",
+        "orders.check",
+        "orders: fetch → check",
+        "orders v3",
+    ]
+    step = WorkflowVersionStep.objects.order_by("pk")[0]
+    assert str(step) == f"{step.version_id}.check"
 
 
 def test_the_module_is_reached_through_the_package() -> None:

@@ -171,7 +171,7 @@ def test_steps_may_not_be_called_like_parts_of_flow() -> None:
 
         class Starting(Flow):
             @step
-            def start(input: Any) -> Any: ...  # type: ignore[override]  # noqa: N805
+            def start(input: Any) -> Any: ...  # noqa: N805
 
 
 def test_unknown_options_of_a_step_are_type_errors() -> None:

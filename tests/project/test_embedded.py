@@ -293,7 +293,8 @@ def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
     (programs / "initdb").chmod(0o755)
     tmp_path.chmod(0o755)
     folder = tmp_path / "pg"
-    cluster.prepare_folders(folder, cluster.program_folder())
+    cluster.make_folder(folder)
+    cluster.prepare(folder, cluster.program_folder())
     with pytest.raises(embedded.EmbeddedServerError, match=r"the disk is full\. Data folder: "):
         cluster.initialise(folder, programs)
 

@@ -12,7 +12,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
-from pgflow_django.checks import judge_psycopg
+from pgflow_django.checks import _judge_value, judge_psycopg
 from pgflow_django.conf import Defaults
 from pgflow_django.models import Workflow
 from pgflow_django.sql import read_sql
@@ -139,6 +139,12 @@ def test_pgflow_e005_is_silent_for_good_values(settings: Any) -> None:
     settings.PGFLOW = {"THREADS": 8, "LEASE_SECONDS": 60, "POLL_INTERVAL": 0.5}
 
     assert check_site() == []
+
+
+def test_settings_that_are_no_numbers_are_judged_by_their_type() -> None:
+    assert _judge_value("yes", default=True) == "a bool"
+    assert _judge_value(False, default=True) == ""
+    assert _judge_value(1, default="name") == "a str"
 
 
 @pytest.mark.parametrize(

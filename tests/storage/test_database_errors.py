@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, OperationalError, ProgrammingError, connections
+from django.db import (
+    DataError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    connections,
+)
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import engine
@@ -190,7 +197,7 @@ def test_read_only_database(migrated: BaseDatabaseWrapper) -> None:
         ("select * from letters", ProgrammingError),
         ("select sing()", ProgrammingError),
         ("select from", ProgrammingError),
-        (raising("23505"), IntegrityError),
+        (raising("23505", "duplicate key in workflows"), IntegrityError),
         (raising("40P01"), OperationalError),
         (raising("40001"), OperationalError),
         (raising("57014"), OperationalError),
@@ -203,6 +210,13 @@ def test_other_errors_pass_unchanged(
     with pytest.raises(kind) as raised, database_errors("scratch"):
         run(database, sql)
     assert not isinstance(raised.value, DatabaseNotReady)
+
+
+def test_misuse_of_the_driver_passes_unchanged(database: BaseDatabaseWrapper) -> None:
+    with database.cursor() as cursor:
+        cursor.close()
+        with pytest.raises(InterfaceError), database_errors("scratch"):
+            cursor.execute("select 1")
 
 
 def test_what_is_no_error_of_a_database_passes_unchanged() -> None:

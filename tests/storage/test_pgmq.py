@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -184,6 +185,17 @@ def test_a_pgmq_out_of_the_roles_reach_is_refused_with_the_grants_that_mend_it(
     apply(stranger, InstallPgmq())
     run(stranger, "select pgmq.create('pgflow_letters')")
     run(stranger, "select pgmq.drop_queue('pgflow_letters')")
+
+
+def test_a_package_that_can_not_be_imported_is_named(
+    server: Query, database: BaseDatabaseWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if server("select from pg_available_extensions where name = 'pgmq'"):
+        pytest.skip("this server offers the extension")
+    monkeypatch.setitem(sys.modules, "pgmq.install", None)
+
+    with pytest.raises(InstallationError, match="Python package pgmq, whose SQL is needed here"):
+        apply(database, InstallPgmq())
 
 
 def test_a_role_that_may_not_create_schemas_is_told_so(stranger: BaseDatabaseWrapper) -> None:

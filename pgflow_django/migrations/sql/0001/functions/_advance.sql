@@ -17,6 +17,7 @@ declare
     v_all pgflow.step_ref[] := _advance.completed;
     v_ready pgflow.ready_step[];
     v_stuck pgflow.step_ref[];
+    v_all_stuck pgflow.step_ref[];
     v_stuck_step pgflow.step_ref;
     v_moved pgflow.step_ref[];
     v_has_map boolean;
@@ -83,9 +84,7 @@ begin
         if v_has_map then
             perform pgflow._note_map_sizes(v_moved);
         end if;
-        foreach v_stuck_step in array coalesce(v_stuck, '{}') loop
-            perform pgflow._fail_unmappable(v_stuck_step.run_id, v_stuck_step.step_slug);
-        end loop;
+        v_all_stuck := v_all_stuck || v_stuck;
     end loop;
 
     perform pgflow._count_down(d.run_id, d.steps)
@@ -93,6 +92,10 @@ begin
         select c.run_id, count(*)::integer as steps
         from unnest(v_all) as c group by c.run_id order by c.run_id
     ) as d;
+    -- Not before the count: a run that has ended is not counted down any more.
+    foreach v_stuck_step in array coalesce(v_all_stuck, '{}') loop
+        perform pgflow._fail_unmappable(v_stuck_step.run_id, v_stuck_step.step_slug);
+    end loop;
     return v_fed;
 end
 $$;

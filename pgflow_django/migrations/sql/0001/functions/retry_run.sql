@@ -79,8 +79,7 @@ begin
     insert into workflow_run_events (run_id, at, level, kind, message)
     values (v_run.id, v_now, 'info', 'retried', format('taken up again after it had %s', v_run.status));
     if v_again is not null then
-        -- Messages for all its tasks: those that had completed are passed over when claimed.
-        perform pgflow._send_tasks(v_again);
+        perform pgflow._resend_tasks(v_again);
     end if;
     if v_fresh is not null then
         perform pgflow._create_tasks(v_fresh, 0, null, null);

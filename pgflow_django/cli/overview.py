@@ -1,0 +1,79 @@
+"""What ``listflows`` and ``listruns`` show: flows and runs with what counts about each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce, JSONObject
+
+from pgflow_django.choices import StepStatus
+from pgflow_django.definition_store import FLOW_COLUMNS
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep, WorkflowStepState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from django.db.models import QuerySet
+
+_RUN_COLUMNS = (
+    "id",
+    "workflow_slug",
+    "version",
+    "status",
+    "started_at",
+    "ended_at",
+    "key",
+    "parent_run_id",
+    "error",
+)
+
+
+def list_flows(search: str = "", *, using: str) -> list[dict[str, Any]]:
+    """Flows, newest first, with ``steps_count``, ``active_runs`` and ``last_run``.
+
+    ``search`` picks those that have it in their slug, description, steps or functions.
+    """
+    flows = Workflow.objects.using(using)
+    if search:
+        steps = WorkflowStep.objects.filter(workflow_slug=OuterRef("workflow_slug"))
+        named = Q(step_slug__icontains=search) | Q(function__icontains=search)
+        flows = flows.filter(
+            Q(workflow_slug__icontains=search)
+            | Q(description__icontains=search)
+            | Exists(steps.filter(named))
+        )
+    runs = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug"))
+    last = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")
+    rows = flows.annotate(
+        steps_count=_count(WorkflowStep.objects.filter(workflow_slug=OuterRef("workflow_slug"))),
+        active_runs=_count(runs.filter(status__in=["started", "paused"])),
+        last_run=Subquery(runs.order_by("-id").values(found=last)[:1]),
+    )
+    return list(rows.values(*FLOW_COLUMNS, "steps_count", "active_runs", "last_run"))
+
+
+def list_runs(
+    *, flow: str | None, statuses: Sequence[str], limit: int, using: str
+) -> list[dict[str, Any]]:
+    """Runs, newest first, with ``steps_count`` and ``steps_done``; without input and output."""
+    runs = WorkflowRun.objects.using(using).order_by("-id")
+    if flow is not None:
+        runs = runs.filter(workflow_slug=flow)
+    if statuses:
+        runs = runs.filter(status__in=statuses)
+    states = WorkflowStepState.objects.filter(run_id=OuterRef("id"))
+    done = [StepStatus.COMPLETED, StepStatus.SKIPPED]
+    rows = runs.annotate(
+        steps_count=_count(states), steps_done=_count(states.filter(status__in=done))
+    )
+    return list(rows.values(*_RUN_COLUMNS, "steps_count", "steps_done")[:limit])
+
+
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    counted = rows.order_by().values("workflow_slug" if _has_slug(rows) else "run_id")
+    return Coalesce(Subquery(counted.values(count=Count("*"))), 0)
+
+
+def _has_slug(rows: QuerySet[Any]) -> bool:
+    return any(field.name == "workflow_slug" for field in rows.model._meta.fields)  # noqa: SLF001

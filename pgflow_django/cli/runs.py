@@ -1,0 +1,43 @@
+"""Finding runs by what a person types."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from pgflow_django.cli.base import BadUsage
+from pgflow_django.exceptions import RunNotFound
+from pgflow_django.models import WorkflowRun
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+_PREFIX = re.compile(r"[0-9a-f]{1,32}")
+#: Runs that are named where a prefix fits many.
+_NAMED = 5
+
+
+def find_run(text: str, *, using: str) -> WorkflowRun:
+    """The run with this id, or whose id alone begins so; without its input and output.
+
+    Raises ``RunNotFound``, and ``BadUsage`` where several begin so.
+    """
+    digits = text.strip().lower().replace("-", "")
+    if not _PREFIX.fullmatch(digits):
+        raise RunNotFound(f'There is no run "{text}": ids of runs are UUIDs.')
+    found = list(_with_prefix(digits, using)[: _NAMED + 1])
+    if not found:
+        raise RunNotFound(f'There is no run "{text}".')
+    if len(found) > 1:
+        listed = "".join(f"\n  {run.id}  {run.workflow_slug}" for run in found[:_NAMED])
+        more = "\n  …" if len(found) > _NAMED else ""
+        raise BadUsage(f'Several runs begin with "{text}":{listed}{more}', code="ambiguous_run")
+    return found[0]
+
+
+def _with_prefix(digits: str, using: str) -> QuerySet[WorkflowRun]:
+    """A range of the primary key: no run is looked at that does not begin so."""
+    low, high = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    runs = WorkflowRun.objects.using(using).filter(id__gte=low, id__lte=high)
+    return runs.defer("input", "output").order_by("id")
