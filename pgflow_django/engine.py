@@ -31,8 +31,8 @@ from pgflow_django.exceptions import (
 _TRY_AGAIN = frozenset({"40001", "40P01"})
 _MAX_TRIES = 5
 _LEASE_LOST = (
-    "this process was silent for longer than its lease (PGFLOW['LEASE_SECONDS']), and its work went "
-    "to others: was the machine asleep, or the database out of reach?"
+    "this process was silent for longer than its lease (PGFLOW['LEASE_SECONDS']), and its work "
+    "went to others: was the machine asleep, or the database out of reach?"
 )
 
 

@@ -15,34 +15,29 @@ from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.db import connections, router
 
-from pgflow_django import engine, jsonvalue
+from pgflow_django import engine
+from pgflow_django.async_twins import async_twin
 from pgflow_django.conf import settings
-from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import (
-    InvalidInput,
     RunNotFound,
     RunNotRetryable,
     RunTimedOut,
     StepFunctionMissing,
-    WorkflowNotFound,
 )
-from pgflow_django.flows import CodeFlow, definition_of, sync_code_flow
-from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
-from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.flows import definition_of
+from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import StepFunction, registry
 from pgflow_django.running import (
     Functions,
     Options,
     execute_run,
-    functions_of_flow,
     functions_of_version,
     own_worker,
 )
+from pgflow_django.starting import require_flow, start_code_flow, start_runs, start_stored_flow
 from pgflow_django.status import RunStatus, load_status
-from pgflow_django.worker.current import current_run
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.pool import Pool, register
 
@@ -68,8 +63,6 @@ __all__ = [
     "wait",
 ]
 
-#: Longest key of a run, in characters: it must fit into an index.
-_KEY_LENGTH: Final = 255
 _NOTHING: Final[dict[str, Any]] = {}
 Watch = Callable[[UUID], None]
 
@@ -99,10 +92,14 @@ def execute_dynamic(
     """
     alias = _alias(using)
     functions = Functions(step_functions)
-    steps = _require_flow(workflow_slug, alias)
+    steps = require_flow(workflow_slug, alias)
     functions.require(steps, workflow_slug)
     start = partial(
-        _start, workflow_slug, [input], alias, has_caller_functions=step_functions is not None
+        start_stored_flow,
+        workflow_slug,
+        [input],
+        alias,
+        has_caller_functions=step_functions is not None,
     )
     return _execute(start, functions, Options(alias, timeout, poll_interval, on_start, on_tick))
 
@@ -124,8 +121,8 @@ def execute(
     """
     alias = _alias(using)
     code = definition_of(flow)
-    is_registered = all(registry.get(name) for name in _function_names(code))
-    start = partial(_start_code, code, [input], alias, has_caller_functions=not is_registered)
+    is_registered = all(f is registry.get(f.name) for f in code.functions.values())
+    start = partial(start_code_flow, code, [input], alias, has_caller_functions=not is_registered)
     options = Options(alias, timeout, poll_interval, on_start, on_tick)
     return _execute(start, Functions(code.functions), options)
 
@@ -140,13 +137,13 @@ def start_flow(
 
     Raises ``WorkflowNotFound``, ``WorkflowConflict`` (inactive, without steps), ``InvalidInput``.
     """
-    return _start_any(flow, [input], _alias(using), key=key)[0]
+    return start_runs(flow, [input], _alias(using), key=key)[0]
 
 
 def start_flows(flow: Any, inputs: Iterable[Any], *, using: str | None = None) -> list[WorkflowRun]:
     """Start one run per input, in one round trip, and give them in that order; see start_flow."""
     inputs = list(inputs)
-    return _start_any(flow, inputs, _alias(using)) if inputs else []
+    return start_runs(flow, inputs, _alias(using)) if inputs else []
 
 
 def wait(
@@ -277,70 +274,6 @@ def _execute(
     return status.result()
 
 
-def _start_any(
-    flow: Any, inputs: list[Any], alias: str, key: str | None = None
-) -> list[WorkflowRun]:
-    if isinstance(flow, str):
-        slug = flow
-        ids = _start(slug, inputs, alias, key=key)
-    else:
-        code = definition_of(flow)
-        slug = code.slug
-        ids = _start_code(code, inputs, alias, key=key)
-    # Everything else of the run is read when asked for: most callers only keep the id.
-    return [WorkflowRun.from_db(alias, ["id", "workflow_slug"], [id_, slug]) for id_ in ids]
-
-
-def _start_code(code: CodeFlow, inputs: list[Any], alias: str, **options: Any) -> list[UUID]:
-    """Start a code flow, after writing its definition where the stored one is another."""
-    try:
-        return _start(code.slug, inputs, alias, fingerprint=code.fingerprint, **options)
-    except (WorkflowNotFound, WorkflowOutdated):
-        sync_code_flow(code, using=alias)
-        return _start(code.slug, inputs, alias, fingerprint=code.fingerprint, **options)
-
-
-def _start(
-    slug: str, inputs: list[Any], alias: str, *, key: Any = None, **options: Any
-) -> list[UUID]:
-    if not is_valid_slug(slug):
-        raise _not_found(slug, alias)
-    if key is not None and not _is_good_key(key):
-        raise InvalidInput(
-            f'flow "{slug}" was not started: key must be a text of 1 to {_KEY_LENGTH} characters '
-            "(no \\u0000, no lone surrogates), "
-            f"not {key!r:.80}"
-        )
-    limit = settings.MAX_INPUT_BYTES
-    texts = [
-        jsonvalue.encode(
-            value,
-            subject=f'The input of flow "{slug}"',
-            not_json=InvalidInput,
-            too_large=_input_too_large,
-            limit=limit,
-        )
-        for value in inputs
-    ]
-    try:
-        return engine.start_flow(
-            slug,
-            f"[{','.join(texts)}]",
-            using=alias,
-            key=key,
-            parent=current_run(),
-            **options,
-        )
-    except WorkflowNotFound:
-        raise _not_found(slug, alias) from None
-
-
-def _is_good_key(key: Any) -> bool:
-    return (
-        isinstance(key, str) and 0 < len(key) <= _KEY_LENGTH and jsonvalue.find_problem(key) is None
-    )
-
-
 def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
     before = engine.retry_run(run.id, owner, using=alias)
     if before not in ("failed", "cancelled"):
@@ -349,30 +282,6 @@ def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
             "failed and cancelled runs can",
             run_id=run.id,
         )
-
-
-def _require_flow(slug: Any, alias: str) -> dict[str, str]:
-    """``{step slug: function name}`` of a stored flow; raises ``WorkflowNotFound``."""
-    steps = functions_of_flow(slug, using=alias) if is_valid_slug(slug) else {}
-    if not steps and not (
-        is_valid_slug(slug) and Workflow.objects.using(alias).filter(pk=slug).exists()
-    ):
-        raise _not_found(slug, alias)
-    return steps
-
-
-def _not_found(slug: Any, alias: str) -> WorkflowNotFound:
-    slugs = Workflow.objects.using(alias).values_list("workflow_slug", flat=True)
-    hint = did_you_mean(nearest_names(slug, slugs))
-    return WorkflowNotFound(f'there is no flow "{slug}"{hint}')
-
-
-def _input_too_large(message: str) -> InvalidInput:
-    return InvalidInput(message, code="input_too_large")
-
-
-def _function_names(code: CodeFlow) -> list[str]:
-    return [step.get("uses") or step["slug"] for step in code.document["steps"]]
 
 
 def _alias(using: str | None) -> str:
@@ -386,13 +295,13 @@ def _uuid(run_id: UUID | str) -> UUID:
         raise RunNotFound(f"there is no run {run_id!r}: a run's id is a UUID") from None
 
 
-aexecute_dynamic = sync_to_async(execute_dynamic)
-aexecute = sync_to_async(execute)
-astart_flow = sync_to_async(start_flow)
-astart_flows = sync_to_async(start_flows)
-aget_run_status = sync_to_async(get_run_status)
-acancel_run = sync_to_async(cancel_run)
-aretry_run = sync_to_async(retry_run)
-adrain = sync_to_async(drain)
+aexecute_dynamic = async_twin(execute_dynamic)
+aexecute = async_twin(execute)
+astart_flow = async_twin(start_flow)
+astart_flows = async_twin(start_flows)
+aget_run_status = async_twin(get_run_status)
+acancel_run = async_twin(cancel_run)
+aretry_run = async_twin(retry_run)
+adrain = async_twin(drain)
 #: The async twin of ``wait``; ``await`` itself is a keyword.
-await_ = sync_to_async(wait)
+await_ = async_twin(wait)

@@ -143,7 +143,7 @@ def describe_failure(
         # The same function would return the same value again.
         "permanent": isinstance(error, PermanentFailure | InvalidOutput),
         # "0.0 <" is false for NaN, too.
-        "delay": (min(error.seconds, _MAX_DELAY) if 0.0 < error.seconds else 0.0)
+        "delay": (min(error.seconds, _MAX_DELAY) if error.seconds > 0.0 else 0.0)
         if isinstance(error, RetryAfter)
         else None,
     }

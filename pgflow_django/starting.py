@@ -1,0 +1,106 @@
+"""Starting runs: checks of input and key, code flows brought up to date, errors with a way out.
+
+Service layer, below ``executor``, which has the public functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from pgflow_django import engine, jsonvalue
+from pgflow_django.conf import settings
+from pgflow_django.engine import WorkflowOutdated
+from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
+from pgflow_django.flows import CodeFlow, definition_of, sync_code_flow
+from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
+from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.running import functions_of_flow
+from pgflow_django.worker.current import current_run
+
+#: Longest key of a run, in characters: it must fit into an index.
+_KEY_LENGTH: Final = 255
+
+
+def start_runs(
+    flow: Any, inputs: list[Any], alias: str, key: str | None = None
+) -> list[WorkflowRun]:
+    if isinstance(flow, str):
+        slug = flow
+        ids = start_stored_flow(slug, inputs, alias, key=key)
+    else:
+        code = definition_of(flow)
+        slug = code.slug
+        ids = start_code_flow(code, inputs, alias, key=key)
+    # Everything else of the run is read when asked for: most callers only keep the id.
+    return [WorkflowRun.from_db(alias, ["id", "workflow_slug"], [id_, slug]) for id_ in ids]
+
+
+def start_code_flow(code: CodeFlow, inputs: list[Any], alias: str, **options: Any) -> list[UUID]:
+    """Start a code flow, after writing its definition where the stored one is another."""
+    try:
+        return start_stored_flow(code.slug, inputs, alias, fingerprint=code.fingerprint, **options)
+    except (WorkflowNotFound, WorkflowOutdated):
+        sync_code_flow(code, using=alias)
+        return start_stored_flow(code.slug, inputs, alias, fingerprint=code.fingerprint, **options)
+
+
+def start_stored_flow(
+    slug: str, inputs: list[Any], alias: str, *, key: Any = None, **options: Any
+) -> list[UUID]:
+    if not is_valid_slug(slug):
+        raise _not_found(slug, alias)
+    if key is not None and not _is_good_key(key):
+        raise InvalidInput(
+            f'flow "{slug}" was not started: key must be a text of 1 to {_KEY_LENGTH} characters '
+            "(no \\u0000, no lone surrogates), "
+            f"not {key!r:.80}"
+        )
+    limit = settings.MAX_INPUT_BYTES
+    texts = [
+        jsonvalue.encode(
+            value,
+            subject=f'The input of flow "{slug}"',
+            not_json=InvalidInput,
+            too_large=_input_too_large,
+            limit=limit,
+        )
+        for value in inputs
+    ]
+    try:
+        return engine.start_flow(
+            slug,
+            f"[{','.join(texts)}]",
+            using=alias,
+            key=key,
+            parent=current_run(),
+            **options,
+        )
+    except WorkflowNotFound:
+        raise _not_found(slug, alias) from None
+
+
+def _is_good_key(key: Any) -> bool:
+    return (
+        isinstance(key, str) and 0 < len(key) <= _KEY_LENGTH and jsonvalue.find_problem(key) is None
+    )
+
+
+def _input_too_large(message: str) -> InvalidInput:
+    return InvalidInput(message, code="input_too_large")
+
+
+def require_flow(slug: Any, alias: str) -> dict[str, str]:
+    """``{step slug: function name}`` of a stored flow; raises ``WorkflowNotFound``."""
+    steps = functions_of_flow(slug, using=alias) if is_valid_slug(slug) else {}
+    if not steps and not (
+        is_valid_slug(slug) and Workflow.objects.using(alias).filter(pk=slug).exists()
+    ):
+        raise _not_found(slug, alias)
+    return steps
+
+
+def _not_found(slug: Any, alias: str) -> WorkflowNotFound:
+    slugs = Workflow.objects.using(alias).values_list("workflow_slug", flat=True)
+    hint = did_you_mean(nearest_names(slug, slugs))
+    return WorkflowNotFound(f'there is no flow "{slug}"{hint}')
