@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import connections
 
 from pgflow_django import engine
+from pgflow_django.choices import RunStatus as Status
 from pgflow_django.engine import TaskGroup
 from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing
 from pgflow_django.models import WorkflowStep, WorkflowVersionStep
@@ -138,10 +139,12 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
         raise
     if options.on_tick is not None:
         options.on_tick(run_id)
-    status = load_status(run_id, using=using)
+    reason = _time_is_over(options)
     if not in_time:
-        reason = _time_is_over(options)
         engine.cancel_run(run_id, reason, using=using)
+    status = load_status(run_id, using=using)
+    # It may have ended by itself at the last moment.
+    if not in_time and status.status == Status.CANCELLED:
         raise RunTimedOut(
             f'run {run_id} of flow "{status.workflow_slug}" was cancelled: {reason}; '
             f"{status.completed_steps} of {status.total_steps} steps had completed",
@@ -170,9 +173,11 @@ def _work_in_pool(
         reason = _time_is_over(options)
         return in_time
     finally:
-        # First the run, so that nothing of it is claimed again while the lanes end.
-        engine.cancel_run(run_id, reason, using=using)
-        pool.close(interrupt=True)
+        try:
+            # First the run, so that nothing of it is claimed again while the lanes end.
+            engine.cancel_run(run_id, reason, using=using)
+        finally:
+            pool.close(interrupt=True)
 
 
 def _time_is_over(options: Options) -> str:

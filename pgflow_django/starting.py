@@ -25,6 +25,7 @@ _KEY_LENGTH: Final = 255
 def start_runs(
     flow: Any, inputs: list[Any], alias: str, key: str | None = None
 ) -> list[WorkflowRun]:
+    """Start a run per input of a flow (its slug, or a flow in code), for the workers."""
     if isinstance(flow, str):
         slug = flow
         ids = start_stored_flow(slug, inputs, alias, key=key)
@@ -48,6 +49,7 @@ def start_code_flow(code: CodeFlow, inputs: list[Any], alias: str, **options: An
 def start_stored_flow(
     slug: str, inputs: list[Any], alias: str, *, key: Any = None, **options: Any
 ) -> list[UUID]:
+    """Start a run per input; ``options`` are those of ``engine.start_flow``."""
     if not is_valid_slug(slug):
         raise _not_found(slug, alias)
     if key is not None and not _is_good_key(key):

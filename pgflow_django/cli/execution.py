@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, TypeVar
 
 from django.db import OperationalError, connections
@@ -12,7 +12,7 @@ from django.db import OperationalError, connections
 from pgflow_django.cli.base import BadUsage, StoppedBySignal
 from pgflow_django.cli.diagram import draw_run
 from pgflow_django.cli.interrupts import Interrupts
-from pgflow_django.cli.progress import Progress, choose_display
+from pgflow_django.cli.progress import Progress, choose_display, refreshing
 from pgflow_django.cli.words import plural
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import PgflowError, RunError
@@ -42,16 +42,27 @@ class Execution:
     def run(self, execute: Callable[..., T]) -> T:
         """Give what ``execute(on_start=…, on_tick=…)`` gives.
 
-        Raises what it raises, and ``Interrupted`` after a signal; with advice as notes.
+        Raises what it raises, and ``StoppedBySignal`` after a signal; with advice as notes.
         """
-        with self._interrupts:
+        progress = self._progress
+        with self._guard():
             if not connections[self._command.using].in_atomic_block:
                 self._interrupts.postpone()
+            return execute(on_start=progress.on_start, on_tick=progress.on_tick)
+
+    def resume(self, run_id: UUID, execute: Callable[[], T]) -> T:
+        """Give what ``execute()`` gives, which takes up a run that is there already."""
+        self._progress.run_id = run_id
+        with self._guard(), refreshing(self._progress, using=self._command.using):
+            return execute()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        with self._interrupts:
             try:
                 # Our stdout is for the output: what step functions print goes the other way.
                 with redirect_stdout(sys.stderr):
-                    progress = self._progress
-                    return execute(on_start=progress.on_start, on_tick=progress.on_tick)
+                    yield
             except (KeyboardInterrupt, PgflowError, OperationalError) as error:
                 raise self._explain(error) from error
             finally:

@@ -35,8 +35,8 @@ def list_flows(search: str = "", *, using: str) -> list[dict[str, Any]]:
     ``search`` picks those that have it in their slug, description, steps or functions.
     """
     flows = Workflow.objects.using(using)
+    steps = WorkflowStep.objects.filter(workflow_slug=OuterRef("workflow_slug"))
     if search:
-        steps = WorkflowStep.objects.filter(workflow_slug=OuterRef("workflow_slug"))
         named = Q(step_slug__icontains=search) | Q(function__icontains=search)
         flows = flows.filter(
             Q(workflow_slug__icontains=search)
@@ -46,8 +46,8 @@ def list_flows(search: str = "", *, using: str) -> list[dict[str, Any]]:
     runs = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug"))
     last = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")
     rows = flows.annotate(
-        steps_count=_count(WorkflowStep.objects.filter(workflow_slug=OuterRef("workflow_slug"))),
-        active_runs=_count(runs.filter(status__in=["started", "paused"])),
+        steps_count=_count(steps, "workflow_slug"),
+        active_runs=_count(runs.filter(status__in=["started", "paused"]), "workflow_slug"),
         last_run=Subquery(runs.order_by("-id").values(found=last)[:1]),
     )
     return list(rows.values(*FLOW_COLUMNS, "steps_count", "active_runs", "last_run"))
@@ -65,15 +65,11 @@ def list_runs(
     states = WorkflowStepState.objects.filter(run_id=OuterRef("id"))
     done = [StepStatus.COMPLETED, StepStatus.SKIPPED]
     rows = runs.annotate(
-        steps_count=_count(states), steps_done=_count(states.filter(status__in=done))
+        steps_count=_count(states, "run_id"),
+        steps_done=_count(states.filter(status__in=done), "run_id"),
     )
     return list(rows.values(*_RUN_COLUMNS, "steps_count", "steps_done")[:limit])
 
 
-def _count(rows: QuerySet[Any]) -> Coalesce:
-    counted = rows.order_by().values("workflow_slug" if _has_slug(rows) else "run_id")
-    return Coalesce(Subquery(counted.values(count=Count("*"))), 0)
-
-
-def _has_slug(rows: QuerySet[Any]) -> bool:
-    return any(field.name == "workflow_slug" for field in rows.model._meta.fields)  # noqa: SLF001
+def _count(rows: QuerySet[Any], group: str) -> Coalesce:
+    return Coalesce(Subquery(rows.order_by().values(group).values(count=Count("*"))), 0)

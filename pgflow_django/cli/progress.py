@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from django.db import InterfaceError, OperationalError, connections
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from pgflow_django.cli.interrupts import Interrupts
     from pgflow_django.cli.terminal import Terminal
 
+#: Seconds between two refreshes from a thread.
+_TICK = 0.1
 #: Looking at the run and drawing it may take this share of the time.
 _SHARE = 0.1
 
@@ -92,8 +96,12 @@ class Progress:
         self._look(self._start)
 
     def on_tick(self, _: UUID) -> None:
-        """Look at the run, unless the last look was just now."""
+        """Raise ``KeyboardInterrupt`` after a signal, else refresh the display."""
         self._interrupts.check(self._say_cancelling)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the run, unless the last look was just now."""
         if time.monotonic() >= self._next_look:
             self._look(self.display.update if self._is_started else self._start)
 
@@ -127,3 +135,24 @@ class Progress:
             show(view)
         now = time.monotonic()
         self._next_look = now + (now - begun) * (1 - _SHARE) / _SHARE
+
+
+@contextmanager
+def refreshing(progress: Progress, *, using: str) -> Iterator[None]:
+    """Refresh from a thread, while the calling one is where it can't (``executor.retry_run``)."""
+    is_over = threading.Event()
+
+    def refresh() -> None:
+        try:
+            while not is_over.wait(_TICK):
+                progress.refresh()
+        finally:
+            connections[using].close()
+
+    thread = threading.Thread(target=refresh, name="pgflow-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()

@@ -33,6 +33,7 @@ def work_inline(
     """Work until nothing is left to do.
 
     Gives whether that came before the deadline (``time.monotonic()``), and the number of attempts.
+    At the deadline the step of a ``run`` is stopped, for its caller to cancel the run; others end.
     """
     count = 0
     claim = secrets.randbits(62)
@@ -46,8 +47,10 @@ def work_inline(
             if deadline is not None and time.monotonic() >= deadline:
                 engine.release_tasks([task.ref], using=using)
                 return False, count
-            outcome = _run_limited(task, resolve, using, deadline)
+            outcome = _run_limited(task, resolve, using, None if run is None else deadline)
             count += 1
+            if outcome is None:
+                return False, count
             settled = _settle(outcome, worker, run, using)
             if on_tick is not None:
                 on_tick()
@@ -76,8 +79,8 @@ def _wait(using: str, worker: int, run: UUID | None, deadline: float | None) -> 
 
 def _run_limited(
     task: ClaimedTask, resolve: Resolve, using: str, deadline: float | None
-) -> Outcome:
-    """Run one attempt, stopped at its step's timeout or the run's, whichever comes first."""
+) -> Outcome | None:
+    """Run one attempt, stopped at its step's timeout; ``None`` if the deadline came before that."""
     limit = float(task.group.timeout)
     if deadline is not None:
         limit = min(limit, max(0.0, deadline - time.monotonic()))
@@ -98,8 +101,10 @@ def _run_limited(
         with gate:
             is_over = True
     except StepInterrupted:
+        if limit < task.group.timeout:
+            return None
         error = StepTimeout(
-            f'step "{task.group.step_slug}" ran longer than the {limit:g} s that it had'
+            f'step "{task.group.step_slug}" ran longer than its timeout of {task.group.timeout} s'
         )
         return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
     else:

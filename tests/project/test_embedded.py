@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import psycopg
@@ -111,27 +112,38 @@ def connect(folder: Path) -> psycopg.Connection[tuple[object, ...]]:
     return psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True)
 
 
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Give a folder of the test's own, where the servers of several tests at once can be.
+
+    Not pytest's `tmp_path`: every session that begins closes the folder above to other users, and
+    root's servers run as one.
+    """
+    with TemporaryDirectory(prefix="pgflow-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template() -> Iterator[Path]:
     """Give a cluster that was made and stopped, to be copied."""
-    folder = tmp_path_factory.mktemp("pg") / "template"
-    user = User(folder)
-    user.wait_ready()
-    assert user.leave() == ""
-    return folder
+    with TemporaryDirectory(prefix="pgflow-") as place:
+        user = User(Path(place) / "template")
+        user.wait_ready()
+        assert user.leave() == ""
+        yield Path(place) / "template"
 
 
 @pytest.fixture
-def folder(template: Path, tmp_path: Path) -> Iterator[Path]:
+def folder(template: Path, place: Path) -> Iterator[Path]:
     """Give a data folder of the test's own, without a server that outlives the test."""
-    copy = tmp_path / "pg"
+    copy = place / "pg"
     shutil.copytree(template, copy)
     yield copy
     wait_until(lambda: server_of(copy) is None)
 
 
-def test_processes_that_start_at_the_same_instant_share_one_new_server(tmp_path: Path) -> None:
-    folder = tmp_path / "pg"
+def test_processes_that_start_at_the_same_instant_share_one_new_server(place: Path) -> None:
+    folder = place / "pg"
     users = [User(folder) for _ in range(5)]
     for user in users:
         user.wait_ready()
@@ -235,15 +247,15 @@ def test_processes_that_start_at_the_same_instant_share_a_folder_that_was_copied
     assert [user.leave() for user in users] == [""] * 5
 
 
-def test_an_interrupted_initdb_is_begun_again(tmp_path: Path) -> None:
-    folder = tmp_path / "pg"
+def test_an_interrupted_initdb_is_begun_again(place: Path) -> None:
+    folder = place / "pg"
     (folder / cluster.UNFINISHED / "base").mkdir(parents=True)
     (folder / "global").mkdir()
     assert User(folder, QUERY).leave() == ""
 
 
-def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_away(tmp_path: Path) -> None:
-    folder = tmp_path / ("long, and with commas" * 4) / "pg"
+def test_a_path_too_long_for_a_socket_gets_a_short_one_that_goes_away(place: Path) -> None:
+    folder = place / ("long, and with commas" * 4) / "pg"
     assert User(folder, QUERY).leave() == ""
     sockets = cluster.socket_folder(folder)
     assert sockets != folder
@@ -277,22 +289,22 @@ def test_a_folder_that_does_not_serve_is_one_paragraph(
     assert result.stderr.count("\n") == 1
 
 
-def test_a_place_where_no_folder_can_be_made_is_one_paragraph(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    result = manage(tmp_path / "file" / "pg", "showmigrations")
+def test_a_place_where_no_folder_can_be_made_is_one_paragraph(place: Path) -> None:
+    (place / "file").touch()
+    result = manage(place / "file" / "pg", "showmigrations")
     assert result.returncode == 1
     assert "Not a directory" in result.stderr
     assert "Make the folder writable for this user" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
-    programs = tmp_path / "bin"
+def test_a_full_disk_is_said_to_be_full(place: Path) -> None:
+    programs = place / "bin"
     programs.mkdir()
     (programs / "initdb").write_text("#!/bin/sh\necho 'error: No space left on device' >&2\nexit 1")
     (programs / "initdb").chmod(0o755)
-    tmp_path.chmod(0o755)
-    folder = tmp_path / "pg"
+    place.chmod(0o755)
+    folder = place / "pg"
     cluster.make_folder(folder)
     cluster.prepare(folder, cluster.program_folder())
     with pytest.raises(embedded.EmbeddedServerError, match=r"the disk is full\. Data folder: "):
@@ -305,14 +317,14 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         embedded.program_folder()
 
 
-def test_help_and_check_start_no_server(tmp_path: Path) -> None:
+def test_help_and_check_start_no_server(place: Path) -> None:
     for command in ("help", "check"):
-        result = manage(tmp_path / "pg", command)
+        result = manage(place / "pg", command)
         assert result.returncode == 0, result.stderr
-    assert not (tmp_path / "pg").exists()
+    assert not (place / "pg").exists()
 
 
-def test_with_database_url_nothing_of_it_is_imported(tmp_path: Path) -> None:
+def test_with_database_url_nothing_of_it_is_imported(place: Path) -> None:
     script = """
 import sys, django
 django.setup()
@@ -322,7 +334,7 @@ assert connection.settings_dict["ENGINE"] == "django.db.backends.postgresql"
 print(sorted(name for name in sys.modules if "embedded" in name or "pixeltable" in name))
 """
     environ = {
-        **environment(tmp_path / "pg"),
+        **environment(place / "pg"),
         "DATABASE_URL": "postgres://user:secret@db.example/site",
         "DJANGO_SETTINGS_MODULE": "project.settings",
     }
@@ -348,9 +360,9 @@ def test_root_runs_the_server_as_the_owner_of_the_folder(folder: Path) -> None:
 
 
 @needs_root
-def test_an_ordinary_user_starts_and_stops_the_server(tmp_path: Path) -> None:
+def test_an_ordinary_user_starts_and_stops_the_server(place: Path) -> None:
     as_nobody = ("runuser", "-u", "nobody", "--")
-    home = tmp_path / "home"
+    home = place / "home"
     home.mkdir()
     accounts.give(home, pwd.getpwnam("nobody"))
     accounts.let_pass(home)
@@ -367,7 +379,7 @@ def test_an_ordinary_user_starts_and_stops_the_server(tmp_path: Path) -> None:
 
 
 @needs_root
-def test_the_folder_of_another_user_is_refused_with_his_name(folder: Path, tmp_path: Path) -> None:
+def test_the_folder_of_another_user_is_refused_with_his_name(folder: Path, place: Path) -> None:
     accounts.give(folder, pwd.getpwnam("daemon"))
     accounts.let_pass(folder)
     script = """

@@ -1,0 +1,1 @@
+"""One command a module; what they share is in ``pgflow_django.cli``."""

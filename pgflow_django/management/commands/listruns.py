@@ -1,0 +1,100 @@
+"""``manage.py listruns``: what has run, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+from rich.text import Text
+
+from pgflow_django import flow_builder
+from pgflow_django.choices import RunStatus
+from pgflow_django.cli.base import PgflowCommand
+from pgflow_django.cli.options import read_count, read_words
+from pgflow_django.cli.overview import list_runs
+from pgflow_django.cli.tables import Column, build_table, one_line
+from pgflow_django.cli.terminal import style_of
+from pgflow_django.cli.words import ago, duration
+from pgflow_django.models import Workflow
+from pgflow_django.status import describe_error
+
+if TYPE_CHECKING:
+    from django.core.management.base import CommandParser
+
+_COLUMNS = (
+    Column("RUN"),
+    Column("STATUS"),
+    Column("FLOW", is_flexible=True),
+    Column("STEPS", from_width=100, is_number=True),
+    Column("STARTED"),
+    Column("TOOK", from_width=90, is_number=True),
+    Column("ERROR", from_width=120, is_flexible=True),
+)
+
+
+class Command(PgflowCommand):
+    """Lists runs, newest first."""
+
+    help = "List runs, newest first. --json leaves out inputs and outputs, which showrun has."
+    epilog = """\
+examples:
+  manage.py listruns
+  manage.py listruns --flow airports_etl --status failed,cancelled --limit 100"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Define the options."""
+        parser.add_argument("--flow", metavar="SLUG", help="only runs of this flow")
+        parser.add_argument(
+            "--status",
+            metavar="STATUS[,STATUS]",
+            help=f"only runs that are {', '.join(RunStatus.values)}",
+        )
+        parser.add_argument(
+            "--limit", metavar="N", default=20, help="at most so many runs (default: 20)"
+        )
+        super().add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """List them."""
+        limit = read_count(options["limit"], "--limit")
+        statuses = read_words(options["status"], "--status", RunStatus.values)
+        flow = options["flow"]
+        # One more than is shown says whether there are more.
+        runs = list_runs(flow=flow, statuses=statuses, limit=limit + 1, using=self.using)
+        if not runs:
+            self._require_flow(flow)
+        if self.is_json:
+            self.show_json(runs[:limit])
+            return
+        if not runs:
+            self._say_none(flow, statuses)
+            return
+        self.show(build_table(self.out, _COLUMNS, [self._row(run) for run in runs[:limit]]))
+        if len(runs) > limit:
+            self.say(f"There are more: --limit {limit * 5} shows up to {limit * 5:,}.")
+
+    def _require_flow(self, flow: str | None) -> None:
+        flows = Workflow.objects.using(self.using).filter(workflow_slug=flow)
+        if flow is not None and not flows.exists():
+            raise flow_builder.workflow_not_found(flow, using=self.using)
+
+    def _say_none(self, flow: str | None, statuses: list[str]) -> None:
+        of_flow = f' of flow "{flow}"' if flow else ""
+        if statuses:
+            self.say(f"No run{of_flow} is {' or '.join(statuses)}.")
+        else:
+            start = self.command("runflow", flow or "SLUG")
+            self.say(f"No runs{of_flow} yet. Start one: {start}")
+
+    def _row(self, run: dict[str, Any]) -> list[Text | str]:
+        now = timezone.now()
+        end = run["ended_at"] or now
+        return [
+            str(run["id"]),
+            Text(self.out.mark(run["status"]), style_of(run["status"])),
+            run["workflow_slug"],
+            f"{run['steps_done']:,}/{run['steps_count']:,}",
+            ago(run["started_at"], now),
+            duration((end - run["started_at"]).total_seconds()),
+            Text(one_line(describe_error(run["error"])), "red") if run["error"] else "",
+        ]

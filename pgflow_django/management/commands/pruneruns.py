@@ -1,0 +1,82 @@
+"""``manage.py pruneruns``: delete old runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils import timezone
+
+from pgflow_django.cli.base import PgflowCommand
+from pgflow_django.cli.options import read_age, read_count, read_words
+from pgflow_django.cli.pruning import ENDED, count_prunable, prune
+from pgflow_django.cli.words import clock, plural
+
+if TYPE_CHECKING:
+    from django.core.management.base import CommandParser
+
+
+class Command(PgflowCommand):
+    """Deletes runs that ended long ago, with all their rows."""
+
+    help = """\
+Delete runs that ended long ago, with their steps, tasks, attempts and events, and the versions
+of flows that only they used. Runs that have not ended are never touched. Safe to interrupt, and
+to run from cron."""
+    epilog = """\
+examples:
+  manage.py pruneruns --older-than 30d --dry-run
+  manage.py pruneruns --older-than 12h --status completed,cancelled"""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Define the options."""
+        parser.add_argument(
+            "--older-than",
+            metavar="AGE",
+            required=True,
+            help="delete what ended longer ago than this: 30d, 12h, 1d12h (w, d, h, m, s)",
+        )
+        parser.add_argument(
+            "--status",
+            metavar="STATUS[,STATUS]",
+            help=f"only runs that are {', '.join(ENDED)} (default: all of these)",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="count them, delete nothing")
+        parser.add_argument(
+            "--batch-size",
+            metavar="N",
+            default=200,
+            help="runs to delete in one transaction (default: 200)",
+        )
+        super().add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Count, then delete."""
+        age = read_age(options["older_than"], "--older-than")
+        statuses = read_words(options["status"], "--status", ENDED) or list(ENDED)
+        batch = read_count(options["batch_size"], "--batch-size")
+        before = timezone.now() - age
+        counts = count_prunable(before, statuses, using=self.using)
+        total = sum(counts.values())
+        parts = ", ".join(f"{count:,} {status}" for status, count in counts.items())
+        found = f"{plural(total, 'run')} that ended before {clock(before)}"
+        found += f" ({parts})" if parts else ""
+        deleted = 0
+        if options["dry_run"]:
+            self._tell(f"Would delete {found}.")
+        else:
+            self.say(f"Deleting {found} …" if total else "")
+
+            def tell(done: int) -> None:
+                self.say(f"{done:,} of {max(total, done):,} deleted")
+
+            deleted = prune(before, statuses, batch=batch, using=self.using, on_batch=tell)
+            self._tell(f"Deleted {plural(deleted, 'run')}.")
+        if self.is_json:
+            dry_run = options["dry_run"]
+            self.show_json(
+                {"before": before, "found": counts, "deleted": deleted, "dry_run": dry_run}
+            )
+
+    def _tell(self, text: str) -> None:
+        if not self.is_json:
+            self.stdout.write(text)
