@@ -135,7 +135,7 @@ def settle_and_claim(
         claim=data.get("claim"),
         groups=tuple(
             TaskGroup(run_input=inputs.get(group["run_id"]), **group)
-            for group in data.get("groups", ())
+            for group in data.get("groups") or ()
         ),
     )
 

@@ -17,7 +17,8 @@ PgflowError
 ├── WorkflowConflict            workflow_has_active_runs, workflow_has_no_steps,
 │                               workflow_inactive, workflow_origin_conflict
 ├── StepFunctionMissing         missing_step_functions
-├── InvalidInput                invalid_input, input_too_large, type_violation
+├── InvalidInput                invalid_input, invalid_key, input_too_large,
+│                               type_violation
 ├── InvalidOutput               output_not_json, output_too_large
 ├── RunFailed                   run_failed
 ├── RunTimedOut                 run_timed_out

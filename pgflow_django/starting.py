@@ -56,7 +56,8 @@ def start_stored_flow(
         raise InvalidInput(
             f'flow "{slug}" was not started: key must be a text of 1 to {_KEY_LENGTH} characters '
             "(no \\u0000, no lone surrogates), "
-            f"not {key!r:.80}"
+            f"not {key!r:.80}",
+            code="invalid_key",
         )
     limit = settings.MAX_INPUT_BYTES
     texts = [

@@ -15,7 +15,7 @@ from pgflow_django.cli.interrupts import Interrupts
 from pgflow_django.cli.progress import Progress, choose_display, refreshing
 from pgflow_django.cli.words import plural
 from pgflow_django.conf import settings
-from pgflow_django.exceptions import PgflowError, RunError
+from pgflow_django.exceptions import PgflowError, RunCancelled, RunFailed, RunTimedOut
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -54,7 +54,9 @@ class Execution:
         """Give what ``execute()`` gives, which takes up a run that is there already."""
         self._progress.run_id = run_id
         with self._guard(), refreshing(self._progress, using=self._command.using):
-            return execute()
+            answer = execute()
+            self._progress.refresh()
+            return answer
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -70,7 +72,8 @@ class Execution:
 
     def _finish(self) -> None:
         view = self._progress.look()
-        self._display.stop(view)
+        if self._progress.is_shown:
+            self._display.stop(view)
         if self._drawing is None or view is None:
             return
         try:
@@ -89,9 +92,7 @@ class Execution:
                 self._interrupts.signum or 0,
                 run_id,
             )
-        elif isinstance(error, RunError):
-            run_id = error.run_id or run_id
-        else:
+        elif not isinstance(error, RunFailed | RunCancelled | RunTimedOut):
             return error
         if run_id is not None:
             command = self._command.command

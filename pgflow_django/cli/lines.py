@@ -102,7 +102,7 @@ def _failure(before: StepView | None, step: StepView) -> str:
     error = step.error.replace("\n", " ")
     if step.is_map:
         return f"an attempt failed: {error}{more}"
-    number = step.attempt if step.status == "failed" else step.attempt - 1
+    number = step.attempt if step.status in {"failed", "cancelled"} else step.attempt - 1
     then = f"; next try in {duration(step.wait)}" if step.wait is not None else ""
     return f"attempt {number:,} of {step.plan.max_attempts:,} failed: {error}{then}"
 

@@ -87,7 +87,7 @@ class Progress:
         self._interrupts = interrupts
         self._using = using
         self._plans: dict[str, StepPlan] = {}
-        self._is_started = False
+        self.is_shown = False
         self._next_look = 0.0
 
     def on_start(self, run_id: UUID) -> None:
@@ -103,7 +103,7 @@ class Progress:
     def refresh(self) -> None:
         """Look at the run, unless the last look was just now."""
         if time.monotonic() >= self._next_look:
-            self._look(self.display.update if self._is_started else self._start)
+            self._look(self.display.update if self.is_shown else self._start)
 
     def look(self) -> RunView | None:
         """How the run stands; ``None`` before its start, and where the database does not answer."""
@@ -112,7 +112,7 @@ class Progress:
         return views[0] if views else None
 
     def _start(self, view: RunView) -> None:
-        self._is_started = True
+        self.is_shown = True
         self.display.start(view)
 
     def _say_cancelling(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -43,7 +43,7 @@ def build_table(
     for index in shown:
         column = columns[index]
         title = Text(column.title, no_wrap=True)
-        justify = "right" if column.is_number else "left"
+        justify: Literal["left", "right"] = "right" if column.is_number else "left"
         # rich shrinks columns that may wrap, which the texts themselves then refuse.
         table.add_column(title, justify=justify, no_wrap=not column.is_flexible)
     for row in cells:
