@@ -18,7 +18,7 @@ from uuid import UUID
 from django.db import connections, router
 
 from pgflow_django import engine
-from pgflow_django.async_twins import async_twin
+from pgflow_django.async_twins import async_twin, waiting_twin
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import (
     RunNotFound,
@@ -295,13 +295,13 @@ def _uuid(run_id: UUID | str) -> UUID:
         raise RunNotFound(f"there is no run {run_id!r}: a run's id is a UUID") from None
 
 
-aexecute_dynamic = async_twin(execute_dynamic)
-aexecute = async_twin(execute)
+aexecute_dynamic = waiting_twin(execute_dynamic)
+aexecute = waiting_twin(execute)
 astart_flow = async_twin(start_flow)
 astart_flows = async_twin(start_flows)
 aget_run_status = async_twin(get_run_status)
 acancel_run = async_twin(cancel_run)
-aretry_run = async_twin(retry_run)
-adrain = async_twin(drain)
+aretry_run = waiting_twin(retry_run)
+adrain = waiting_twin(drain)
 #: The async twin of ``wait``; ``await`` itself is a keyword.
-await_ = async_twin(wait)
+await_ = waiting_twin(wait)
