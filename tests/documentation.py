@@ -6,14 +6,13 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.core.management import get_commands, load_command_class
+from django.core.management import call_command, get_commands, load_command_class
 from django.core.management.base import CommandError
 
 from pgflow_django.models import WorkflowRun
@@ -152,7 +151,7 @@ def parse_manage_command(words: list[str]) -> None:
 
 
 def run_manage_command(words: list[str]) -> tuple[int, str]:
-    """Run one of our commands; its exit status and what it printed on stdout.
+    """Run a command; its exit status and what it printed on stdout.
 
     ``RUN`` stands for the run that was started last; ``> FILE`` keeps what was printed.
     """
@@ -162,17 +161,9 @@ def run_manage_command(words: list[str]) -> tuple[int, str]:
     if "RUN" in words:
         newest = str(WorkflowRun.objects.order_by("-id").values_list("id", flat=True)[0])
         words = [newest if word == "RUN" else word for word in words]
-    name, *arguments = words
-    application = get_commands()[name]
-    assert isinstance(application, str)
-    command, printed = load_command_class(application, name), StringIO()
-    options = vars(command.create_parser("manage.py", name).parse_args(arguments))
-    positional = options.pop("args", ())
-    options = {**options, "stdout": printed, "stderr": StringIO()}
-    status = 0
+    printed, status = StringIO(), 0
     try:
-        with redirect_stdout(printed):
-            command.execute(*positional, **options)
+        call_command(*words, stdout=printed, stderr=StringIO())
     except CommandError as error:
         status = error.returncode
     except SystemExit as error:

@@ -12,7 +12,7 @@ from typing import Any
 from project.database import database_settings
 from project.settings import BASE_DIR as BASE_DIR
 from project.settings import DEFAULT_AUTO_FIELD as DEFAULT_AUTO_FIELD
-from project.settings import INSTALLED_APPS as INSTALLED_APPS
+from project.settings import INSTALLED_APPS as SITE_APPS
 from project.settings import MIDDLEWARE as MIDDLEWARE
 from project.settings import TEMPLATES as SITE_TEMPLATES
 from project.settings import TIME_ZONE as TIME_ZONE
@@ -21,6 +21,7 @@ from project.settings import USE_TZ as USE_TZ
 SECRET_KEY = "tests keep no secrets"
 ALLOWED_HOSTS = ["testserver"]
 ROOT_URLCONF = "tests.urls"
+INSTALLED_APPS = [*SITE_APPS, "tests.flows"]
 TEMPLATES: list[dict[str, Any]] = [{**SITE_TEMPLATES[0], "DIRS": []}]
 STATIC_URL = "static/"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -28,10 +28,12 @@ NAME = PACKAGE.name
 
 #: Modules and packages; what lies in a package belongs to its layer. The package itself is on top.
 LAYERS: dict[str, str] = {
-    "pure": "async_twins choices conf definition exceptions graph jsonvalue options problems ui",
+    "pure": "choices conf definition exceptions graph jsonvalue options problems ui",
     "storage": "database definition_store diagnosis migrations models operations sql",
     "gateways": "engine registry",
-    "services": "context document executor flow_builder flows running starting status worker",
+    "services": (
+        "async_twins context document executor flow_builder flows running starting status worker"
+    ),
     "adapters": f"{NAME} apps checks cli management",
 }
 ORDER = list(LAYERS)

@@ -104,7 +104,9 @@ class PgflowCommand(BaseCommand):
         """Define the options that all commands have; subclasses add theirs before."""
         if self.has_json:
             parser.add_argument(
-                "--json", action="store_true", help="print JSON on stdout, errors too, and no more"
+                "--json",
+                action="store_true",
+                help="print nothing but JSON, on stdout: errors as well",
             )
         parser.add_argument(
             "--database",

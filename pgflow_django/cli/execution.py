@@ -11,11 +11,18 @@ from django.db import OperationalError, connections
 
 from pgflow_django.cli.base import BadUsage, StoppedBySignal
 from pgflow_django.cli.diagram import draw_run
+from pgflow_django.cli.flows import suggest_functions
 from pgflow_django.cli.interrupts import Interrupts
 from pgflow_django.cli.progress import Progress, choose_display, refreshing
 from pgflow_django.cli.words import plural
 from pgflow_django.conf import settings
-from pgflow_django.exceptions import PgflowError, RunCancelled, RunFailed, RunTimedOut
+from pgflow_django.exceptions import (
+    PgflowError,
+    RunCancelled,
+    RunFailed,
+    RunTimedOut,
+    StepFunctionMissing,
+)
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,6 +32,8 @@ if TYPE_CHECKING:
     from pgflow_django.cli.snapshot import RunView
 
 T = TypeVar("T")
+#: Errors that leave a run which can be taken up again.
+_WITH_RUN = (RunFailed, RunTimedOut, RunCancelled, StoppedBySignal)
 
 
 class Execution:
@@ -66,7 +75,10 @@ class Execution:
                 with redirect_stdout(sys.stderr):
                     yield
             except (KeyboardInterrupt, PgflowError, OperationalError) as error:
-                raise self._explain(error) from error
+                explained = self._explain(error)
+                if explained is error:
+                    raise
+                raise explained from error
             finally:
                 self._finish()
 
@@ -85,19 +97,18 @@ class Execution:
 
     def _explain(self, error: BaseException) -> BaseException:
         """The error to raise: with advice on how to go on."""
-        run_id = self._progress.run_id
+        run_id, view = self._progress.run_id, self._progress.look()
         if self._interrupts.is_raised:
-            error = StoppedBySignal(
-                self._describe_interruption(run_id, self._progress.look()),
-                self._interrupts.signum or 0,
-                run_id,
-            )
-        elif not isinstance(error, RunFailed | RunCancelled | RunTimedOut):
-            return error
-        if run_id is not None:
+            message = self._describe_interruption(run_id, view)
+            error = StoppedBySignal(message, self._interrupts.signum or 0, run_id)
+        elif isinstance(error, StepFunctionMissing):
+            for note in suggest_functions(error):
+                error.add_note(note)
+        if run_id is not None and isinstance(error, _WITH_RUN):
             command = self._command.command
             error.add_note(f"What happened: {command('showrun', run_id)}")
-            error.add_note(f"Take it up again: {command('retryrun', run_id, '--here')}")
+            if view is None or view.status != "completed":
+                error.add_note(f"Take it up again: {command('retryrun', run_id, '--here')}")
         return error
 
     def _describe_interruption(self, run_id: UUID | None, view: RunView | None) -> str:

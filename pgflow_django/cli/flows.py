@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django import executor, flow_builder
 from pgflow_django.choices import Origin
+from pgflow_django.exceptions import StepFunctionMissing
 from pgflow_django.flows import Flow
+from pgflow_django.graph import did_you_mean, nearest_names
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
 
@@ -29,6 +31,13 @@ def find_flow(slug: str, *, using: str) -> Callable[..., dict[str, Any]]:
     if origin is None:
         raise flow_builder.workflow_not_found(slug, using=using)
     return partial(executor.execute_dynamic, slug)
+
+
+def suggest_functions(error: StepFunctionMissing) -> Iterator[str]:
+    """What the steps without a function probably meant."""
+    for step, name in error.missing:
+        if names := nearest_names(name, registry.names()):
+            yield f'Step "{step}", function "{name}":{did_you_mean(names)}'
 
 
 def code_flows() -> Iterator[type[Flow]]:

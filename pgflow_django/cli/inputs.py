@@ -50,7 +50,7 @@ def read_file(name: str, option: str) -> str:
     if not name:
         raise InvalidInput(f"{option} @ needs the name of a file: {option} @input.json")
     try:
-        return decode(Path(name).expanduser().read_bytes(), f'The file "{name}"')
+        data = Path(name).expanduser().read_bytes()
     except FileNotFoundError:
         raise InvalidInput(f'{option}: there is no file "{name}".') from None
     except IsADirectoryError:
@@ -58,6 +58,7 @@ def read_file(name: str, option: str) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InvalidInput(f'{option}: can\'t read "{name}": {reason}.') from None
+    return decode(data, f'The file "{name}"')
 
 
 def decode(data: bytes, subject: str) -> str:
@@ -122,8 +123,6 @@ def _hint(text: str, option: str) -> str:
     """What was probably meant, where somebody typed what looks like JSON."""
     if len(text) < 1000 and text.endswith(".json"):
         return f"\nTo read a file, put @ before its name: {option} @{text}"
-    if "'" in text and '"' not in text:
-        return "\nJSON has double quotes around its texts, so the shell's quotes are single ones."
-    if text.lstrip().startswith("{") and '"' not in text:
-        return f"""\nDid the shell take the quotes? Write {option} '{{"key": "value"}}'"""
+    if text.lstrip()[:1] in {"{", "["} and '"' not in text:
+        return f"""\nJSON texts stand in double quotes: {option} '{{"key": "value"}}'"""
     return ""

@@ -662,59 +662,26 @@ class Migration(migrations.Migration):
             model_name="workflowrun",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("status__in", ["started", "paused", "completed", "failed", "cancelled"])
-                ),
-                name="run_status_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowrun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("remaining_steps__gte", 0)),
-                name="run_remaining_steps_is_not_negative",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowrun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
+                    ("remaining_steps__gte", 0),
                     models.Q(
-                        ("status__in", ["completed", "failed", "cancelled"]),
-                        ("ended_at__isnull", False),
-                    ),
-                    models.Q(
+                        models.Q(("ended_at__isnull", True), ("status__in", ["started", "paused"])),
                         models.Q(
-                            ("status__in", ["completed", "failed", "cancelled"]), _negated=True
+                            ("ended_at__isnull", False),
+                            ("error__isnull", True),
+                            ("output__isnull", False),
+                            ("remaining_steps", 0),
+                            ("status", "completed"),
                         ),
-                        ("ended_at__isnull", True),
+                        models.Q(
+                            ("ended_at__isnull", False),
+                            ("error__isnull", False),
+                            ("status", "failed"),
+                        ),
+                        models.Q(("ended_at__isnull", False), ("status", "cancelled")),
+                        _connector="OR",
                     ),
-                    _connector="OR",
                 ),
-                name="run_has_ended_at_exactly_when_ended",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowrun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "completed"), _negated=True),
-                    models.Q(
-                        ("remaining_steps", 0), ("output__isnull", False), ("error__isnull", True)
-                    ),
-                    _connector="OR",
-                ),
-                name="completed_run_has_output_and_no_step_left",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowrun",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "failed"), _negated=True),
-                    ("error__isnull", False),
-                    _connector="OR",
-                ),
-                name="failed_run_has_an_error",
+                name="run_columns_agree_with_its_status",
             ),
         ),
         migrations.AddConstraint(
@@ -1124,59 +1091,35 @@ class Migration(migrations.Migration):
             model_name="workflowstepstate",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    (
-                        "status__in",
-                        ["created", "started", "completed", "failed", "skipped", "cancelled"],
-                    )
-                ),
-                name="step_status_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowstepstate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("remaining_deps__gte", 0)),
-                name="step_remaining_deps_is_not_negative",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowstepstate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("remaining_tasks__isnull", True),
+                    ("remaining_deps__gte", 0),
                     models.Q(
-                        ("remaining_tasks__gte", 0),
-                        ("remaining_tasks__lte", models.F("initial_tasks")),
+                        ("remaining_tasks__isnull", True),
+                        models.Q(
+                            ("initial_tasks__isnull", False),
+                            ("remaining_tasks__gte", 0),
+                            ("remaining_tasks__lte", models.F("initial_tasks")),
+                        ),
+                        _connector="OR",
                     ),
-                    _connector="OR",
-                ),
-                name="step_remaining_tasks_is_between_0_and_initial_tasks",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowstepstate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "started"), _negated=True),
                     models.Q(
-                        ("remaining_deps", 0),
-                        ("remaining_tasks__gt", 0),
-                        ("started_at__isnull", False),
+                        ("status__in", ["created", "failed", "skipped", "cancelled"]),
+                        models.Q(
+                            ("remaining_deps", 0),
+                            ("remaining_tasks__gt", 0),
+                            ("remaining_tasks__isnull", False),
+                            ("started_at__isnull", False),
+                            ("status", "started"),
+                        ),
+                        models.Q(
+                            ("remaining_deps", 0),
+                            ("remaining_tasks", 0),
+                            ("remaining_tasks__isnull", False),
+                            ("status", "completed"),
+                        ),
+                        _connector="OR",
                     ),
-                    _connector="OR",
                 ),
-                name="started_step_has_tasks_and_waits_for_nothing",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowstepstate",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "completed"), _negated=True),
-                    models.Q(("remaining_deps", 0), ("remaining_tasks", 0)),
-                    _connector="OR",
-                ),
-                name="completed_step_has_nothing_left",
+                name="step_counters_agree_with_its_status",
             ),
         ),
         pgtrigger.migrations.AddTrigger(
@@ -1199,51 +1142,28 @@ class Migration(migrations.Migration):
             model_name="workflowsteptask",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    (
-                        "status__in",
-                        ["queued", "started", "completed", "failed", "skipped", "cancelled"],
-                    )
-                ),
-                name="task_status_is_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowsteptask",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("task_index__gte", 0)), name="task_index_is_not_negative"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowsteptask",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("attempts_count__gte", 0)),
-                name="task_attempts_count_is_not_negative",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowsteptask",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "started"), ("claim_id__isnull", False)),
+                    ("attempts_count__gte", 0),
+                    ("task_index__gte", 0),
                     models.Q(
-                        models.Q(("status", "started"), _negated=True), ("claim_id__isnull", True)
+                        models.Q(
+                            ("claim_id__isnull", True),
+                            ("output__isnull", True),
+                            ("status__in", ["queued", "failed", "skipped", "cancelled"]),
+                        ),
+                        models.Q(
+                            ("claim_id__isnull", False),
+                            ("output__isnull", True),
+                            ("status", "started"),
+                        ),
+                        models.Q(
+                            ("claim_id__isnull", True),
+                            ("output__isnull", False),
+                            ("status", "completed"),
+                        ),
+                        _connector="OR",
                     ),
-                    _connector="OR",
                 ),
-                name="task_has_a_claim_exactly_while_started",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="workflowsteptask",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "completed"), ("output__isnull", False)),
-                    models.Q(
-                        models.Q(("status", "completed"), _negated=True), ("output__isnull", True)
-                    ),
-                    _connector="OR",
-                ),
-                name="task_has_output_exactly_when_completed",
+                name="task_columns_agree_with_its_status",
             ),
         ),
         _sql("foreign_keys"),

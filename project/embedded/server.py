@@ -145,14 +145,12 @@ class Server:
             raise failed("the server does not start.", self.folder, details)
 
     def _stop(self) -> None:
-        if self.process() is None:
-            return
         with suppress(EmbeddedServerError):
             program = cluster.program_folder() / "pg_ctl"
             for mode in ("fast", "immediate"):
-                command = ("stop", "-w", "-t", "60", "-s", "-m", mode)
-                if cluster.run(self.folder, program, *command).returncode == 0:
-                    break
+                if self.process() is not None:
+                    command = ("stop", "-w", "-t", "60", "-s", "-m", mode)
+                    cluster.run(self.folder, program, *command)
         if self.sockets != self.folder:
             shutil.rmtree(self.sockets, ignore_errors=True)
 

@@ -20,14 +20,17 @@ from project.rows import DATA
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def lines_of(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((DATA / name).read_text(encoding="utf-8").splitlines()))
+
+
 def count_by_hand() -> tuple[Counter[str], int]:
     """Count the airports to be loaded by state, and all rows, without the demo's own code."""
     boxes = {
         line["code"]: [float(line[side]) for side in ("south", "north", "west", "east")]
-        for line in csv.DictReader((DATA / "states.csv").open(encoding="utf-8"))
+        for line in lines_of("states.csv")
     }
-    with (DATA / "airports.csv").open(encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
+    lines = lines_of("airports.csv")
     by_state: Counter[str] = Counter()
     for line in lines:
         south, north, west, east = boxes.get(line["state"], (0, 0, 0, 0))
@@ -70,7 +73,7 @@ def test_the_command_ends_with_the_report_the_picture_and_what_to_try(tmp_path: 
     assert "3,376 rows read, 3,356 loaded (3,356 of them new), 20 rejected." in text
     assert "12 city is missing" in text
     assert "10 of the 20 rejected rows" in text
-    assert f"Picture of the flow: {diagram}" in text
+    assert re.search(r"Picture of the flow: \S*flow\.svg", text)
     assert "What to try next:" in text
     assert diagram.read_text(encoding="utf-8").startswith("<svg")
     assert Airport.objects.count() == 3356

@@ -7,6 +7,26 @@ returns text
 language plpgsql stable
 as $$
 begin
+    if cardinality(_describe.ranges) = 1 and _describe.ranges[1].count = 1 then
+        -- The same for one task, without what grouping costs.
+        return (
+            select json_build_object(
+                'accepted', _describe.accepted,
+                'claim', _describe.claim,
+                'inputs', json_build_object(r.id, r.input),
+                'groups', json_build_array(pgflow._describe_step(
+                    r.id, r.workflow_slug, vs,
+                    json_build_array(json_build_array(t.task_index, t.attempts_count, t.item)), t.item is null
+                ))
+            )
+            from workflow_step_tasks t
+            join workflow_runs r on r.id = t.run_id
+            join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = t.step_slug
+            where
+                t.run_id = _describe.ranges[1].run_id and t.step_slug = _describe.ranges[1].step_slug
+                and t.task_index = _describe.ranges[1].task_index and t.claim_id = _describe.claim
+        );
+    end if;
     return (
         select json_build_object(
             'accepted', _describe.accepted,
@@ -18,16 +38,7 @@ begin
             select
                 r.id as run_id, r.input as run_input,
                 row_number() over (partition by r.id) = 1 as is_first,
-                json_build_object(
-                    'run_id', r.id, 'workflow_slug', r.workflow_slug, 'step_slug', s.step_slug,
-                    'step_type', vs.step_type, 'function', vs.function, 'params', vs.params,
-                    'timeout', vs.timeout, 'max_attempts', vs.max_attempts, 'tasks', s.tasks,
-                    case when vs.step_type = 'map' then 'broadcast' else 'deps' end,
-                    case
-                        when vs.step_type = 'single' then pgflow._dep_outputs(r.id, r.version_id, vs.depends_on)
-                        when s.is_plain then json_build_array(pgflow._map_source(r.id, vs.depends_on[1]))
-                    end
-                ) as description
+                pgflow._describe_step(r.id, r.workflow_slug, vs, s.tasks, s.is_plain) as description
             from (
                 select
                     t.run_id, t.step_slug, bool_or(t.item is null) as is_plain,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from rich.console import Console
 
-from pgflow_django import executor
 from project import flows
 from project.report import show_report
 from project.settings import BASE_DIR
@@ -44,7 +46,7 @@ class Command(BaseCommand):
         """Install the flow where it is absent, run it here, and report."""
         is_new = flows.install()
         self.stdout.write(f"Flow {SLUG}: {'installed' if is_new else 'is installed already'}.")
-        report = self._run(options["diagram"])["report_airports"]
+        report = self._run(options)["report_airports"]
         is_terminal = self.stdout.isatty()
         console = Console(
             force_terminal=is_terminal,
@@ -56,8 +58,13 @@ class Command(BaseCommand):
         self.stdout.write(captured.get())
         self._show_more(options["diagram"])
 
-    def _run(self, diagram: Path) -> dict[str, Any]:
-        return executor.execute_dynamic(SLUG)
+    def _run(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Give the run's output; the progress goes to stderr, and Ctrl-C cancels the run."""
+        output = StringIO()
+        shared = {name: options[name] for name in ("verbosity", "no_color", "force_color")}
+        call_command("runflow", SLUG, diagram=str(options["diagram"]), stdout=output, **shared)
+        run_output: dict[str, Any] = json.loads(output.getvalue())
+        return run_output
 
     def _show_more(self, diagram: Path) -> None:
         manage = f"{_short(Path(sys.executable))} {_short(BASE_DIR / 'manage.py')}"

@@ -13,14 +13,18 @@ declare
     v_run_id uuid := _settle_one.result->>'r';
     v_slug text := _settle_one.result->>'s';
     v_run record;
-    v_next workflow_version_steps;
     v_left integer;
     v_now timestamptz := clock_timestamp();
 begin
     accepted := 0;
-    select r.version_id, r.workflow_slug, r.owner_id, vs.dependents into v_run
+    select
+        r.version_id, r.workflow_slug, r.owner_id, vs.step_type = 'single' as is_single, vs.dependents,
+        n.step_slug as next, n.function, n.queue, n.start_delay,
+        n.step_type = 'single' and cardinality(n.depends_on) = 1 as is_link
+    into v_run
     from workflow_runs r
     join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = v_slug
+    left join workflow_version_steps n on n.version_id = r.version_id and n.step_slug = vs.dependents[1]
     where r.id = v_run_id
     for key share of r;
 
@@ -33,48 +37,41 @@ begin
         return;
     end if;
     accepted := 1;
-    update workflow_step_states s
-    set
-        remaining_tasks = s.remaining_tasks - 1,
-        status = case when s.remaining_tasks = 1 then 'completed' else s.status end,
-        ended_at = case when s.remaining_tasks = 1 then v_now end
-    where s.run_id = v_run_id and s.step_slug = v_slug
-    returning s.remaining_tasks into v_left;
-    if v_left > 0 then
-        return;
-    end if;
 
-    if cardinality(v_run.dependents) = 1 then
-        select * into v_next from workflow_version_steps vs
-        where vs.version_id = v_run.version_id and vs.step_slug = v_run.dependents[1];
-    end if;
-    if cardinality(v_run.dependents) > 1 or v_next.step_type = 'map' then
-        fed := pgflow._advance(
-            array[row(v_run_id, v_slug)::pgflow.step_ref], _settle_one.feed, _settle_one.claim_id, _settle_one.caller
-        );
-        return;
-    end if;
-
-    if v_next.step_slug is not null then
+    if not (v_run.is_single and v_run.is_link and cardinality(v_run.dependents) = 1) then
         update workflow_step_states s
         set
-            remaining_deps = s.remaining_deps - 1,
-            status = case when s.remaining_deps = 1 then 'started' else s.status end,
-            remaining_tasks = case when s.remaining_deps = 1 then 1 end,
-            initial_tasks = case when s.remaining_deps = 1 then 1 end,
-            started_at = case when s.remaining_deps = 1 then v_now end
-        where s.run_id = v_run_id and s.step_slug = v_next.step_slug and s.status = 'created'
-        returning s.remaining_deps into v_left;
+            remaining_tasks = s.remaining_tasks - 1,
+            status = case when s.remaining_tasks = 1 then 'completed' else s.status end,
+            ended_at = case when s.remaining_tasks = 1 then v_now end
+        where s.run_id = v_run_id and s.step_slug = v_slug
+        returning s.remaining_tasks into v_left;
         if v_left = 0 then
-            fed := pgflow._create_tasks(
-                array[row(
-                    v_run_id, v_run.version_id, v_run.workflow_slug, v_next.step_slug, 'single', 1, v_next.function,
-                    case when v_run.owner_id is null then v_next.queue else 'in_process' end, v_next.start_delay
-                )::pgflow.ready_step],
+            fed := pgflow._advance(
+                array[row(v_run_id, v_slug)::pgflow.step_ref],
                 _settle_one.feed, _settle_one.claim_id, _settle_one.caller
             );
         end if;
+        return;
     end if;
-    perform pgflow._count_down(v_run_id, 1);
+
+    -- The link of a chain: this step is completed, the next one starts, in one statement.
+    update workflow_step_states s
+    set
+        status = case when s.step_slug = v_slug then 'completed' else 'started' end,
+        remaining_deps = 0,
+        remaining_tasks = case when s.step_slug = v_slug then 0 else 1 end,
+        initial_tasks = 1,
+        started_at = case when s.step_slug = v_slug then s.started_at else v_now end,
+        ended_at = case when s.step_slug = v_slug then v_now end
+    where s.run_id = v_run_id and s.step_slug in (v_slug, v_run.next);
+    fed := pgflow._create_tasks(
+        array[row(
+            v_run_id, v_run.version_id, v_run.workflow_slug, v_run.next, 'single', 1, v_run.function,
+            case when v_run.owner_id is null then v_run.queue else 'in_process' end, v_run.start_delay
+        )::pgflow.ready_step],
+        _settle_one.feed, _settle_one.claim_id, _settle_one.caller
+    );
+    update workflow_runs r set remaining_steps = r.remaining_steps - 1 where r.id = v_run_id;
 end
 $$;

@@ -1,0 +1,1 @@
+"""The management commands, in this process and in processes of their own."""

@@ -1,0 +1,1 @@
+"""An app with step functions that other processes find too."""

@@ -1,0 +1,293 @@
+"""README and docs: their code runs, their links lead somewhere, and nothing public is left out."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import pkgutil
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import get_commands, load_command_class
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.test import override_settings
+
+import pgflow_django
+from pgflow_django.checks import check_settings
+from pgflow_django.conf import Defaults
+from pgflow_django.document import validate_flow
+from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.registry import registry
+from pgflow_django.sql import FUNCTIONS
+from project.models import Airport
+from tests import documentation as documents
+from tests.documentation import DOCS, PAGES, ROOT, Block
+from tests.engine.database import clean
+
+PACKAGE = Path(pgflow_django.__file__).parent
+SOURCES = {
+    path: path.read_text(encoding="utf-8")
+    for suffix in ("py", "sql")
+    for path in sorted(PACKAGE.rglob(f"*.{suffix}"))
+    if "migrations" not in path.relative_to(PACKAGE).parts
+}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+MODELS = apps.get_app_config("pgflow_django").get_models
+COMMANDS = sorted(name for name, app in get_commands().items() if app == "pgflow_django")
+
+by_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+
+
+def read(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def _site(
+    django_db_setup: None,
+    django_db_blocker: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """A site with the demo's flow, an empty folder to work in, and all of it undone."""
+    monkeypatch.chdir(tmp_path)
+    before = dict(registry._functions)
+    with django_db_blocker.unblock():
+        clean()
+        yield
+        clean()
+        Airport.objects.all().delete()
+    registry._functions.clear()
+    registry._functions.update(before)
+
+
+# -- code blocks -------------------------------------------------------------------------------
+
+
+@by_page
+def test_every_block_is_in_a_language_that_is_tried(page: Path) -> None:
+    for block in documents.read_blocks(page):
+        assert block.language in documents.LANGUAGES, block
+    assert page.read_text(encoding="utf-8").count("```") == 2 * len(documents.read_blocks(page))
+
+
+@by_page
+@pytest.mark.usefixtures("_site")
+def test_the_blocks_of_a_page_run_one_after_another(page: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": f"docs.{page.stem}"}
+    for block in documents.read_blocks(page):
+        {"python": try_python, "json": try_json, "sql": try_sql, "console": try_console}.get(
+            block.language, lambda *_: None
+        )(block, namespace)
+
+
+def try_python(block: Block, namespace: dict[str, Any]) -> None:
+    documents.run_python(block, namespace)
+    if "PGFLOW" in block.text:
+        with override_settings(PGFLOW=namespace["PGFLOW"]):
+            assert check_settings() == [], block
+
+
+def try_json(block: Block, _: dict[str, Any]) -> None:
+    document = json.loads(block.text)
+    if "steps" in document:
+        assert [p for p in validate_flow(document) if p.severity == "error"] == [], block
+
+
+def try_sql(block: Block, _: dict[str, Any]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(block.text, None)
+
+
+def try_console(block: Block, _: dict[str, Any]) -> None:
+    """Our own commands are run, those of others only parsed; and those of no concern are known."""
+    for words, status in documents.read_commands(block):
+        managed = documents.find_manage_command(words)
+        if managed and managed[0] in {*COMMANDS, "demo"}:
+            found, printed = documents.run_manage_command(managed)
+            assert found == status, f"{block}: {' '.join(words)} gave {found}: {printed}"
+        elif managed:
+            documents.parse_manage_command(managed)
+        elif words[0] == "make":
+            assert re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.M), block
+        elif words[:2] == ["pip", "install"]:
+            check_requirement(words[-1])
+        elif words[0].endswith("python"):
+            assert importlib.util.find_spec(words[2]), block
+        else:
+            assert words[0] in documents.OTHER_PROGRAMS, block
+
+
+def check_requirement(requirement: str) -> None:
+    name, _, extra = requirement.strip("]").partition("[")
+    assert name == PROJECT["name"]
+    assert not extra or extra in PROJECT["optional-dependencies"]
+
+
+# -- links, sizes, versions --------------------------------------------------------------------
+
+
+@by_page
+def test_no_link_is_dead(page: Path) -> None:
+    for link in documents.read_links(page):
+        if re.match(r"https?://", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), f"{page.name}: {link}"
+        if anchor:
+            assert anchor in documents.read_anchors(target), f"{page.name}: {link}"
+
+
+def test_every_page_is_reachable_from_the_index() -> None:
+    linked = {link.partition("#")[0] for link in documents.read_links(DOCS / "index.md")}
+    assert {page.name for page in DOCS.glob("*.md")} - {"index.md"} <= linked
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_changelog_ends_with_this_version() -> None:
+    headings = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
+    assert headings[:2] == ["Unreleased", pgflow_django.__version__]
+
+
+def test_the_readme_names_the_versions_that_the_package_declares() -> None:
+    rows = dict(
+        re.findall(r"^\| (\w+) +\| (.+?) +\|", (ROOT / "README.md").read_text("utf-8"), re.M)
+    )
+    for product, prefix in (
+        ("Python", "Programming Language :: Python :: "),
+        ("Django", "Framework :: Django :: "),
+    ):
+        declared = [
+            line.removeprefix(prefix) for line in PROJECT["classifiers"] if line.startswith(prefix)
+        ]
+        assert re.findall(r"\d+\.\d+", rows[product]) == declared
+
+
+# -- nothing public is left out ----------------------------------------------------------------
+
+
+def test_every_public_name_is_documented() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for module in (pgflow_django, pgflow_django.executor, pgflow_django.flow_builder):
+        for name in module.__all__:
+            if name != "workflow_not_found":
+                assert re.search(rf"\b{name}\b", text), name
+
+
+def test_every_setting_is_documented_with_its_type_and_default() -> None:
+    rows = {cells[0].strip("`"): cells[1:] for cells in documents.read_rows(DOCS / "settings.md")}
+    known = {field.name: field for field in fields(Defaults)}
+    assert {name for name in rows if name.isupper()} >= known.keys()
+    for name, field in known.items():
+        kind, default = rows[name][0].strip("`"), rows[name][1].strip("`")
+        assert (kind, ast.literal_eval(default)) == (field.type, field.default), name
+
+
+def options_of(name: str) -> set[str]:
+    """The options that a command has beside those of every Django command."""
+    application = get_commands()[name]
+    assert isinstance(application, str)
+    command = load_command_class(application, name)
+    usual = BaseCommand().create_parser("manage.py", "any")
+    ours = command.create_parser("manage.py", name)
+    return set(ours._option_string_actions) - set(usual._option_string_actions)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented_with_its_options(name: str) -> None:
+    section = documents.read_sections(DOCS / "commands.md")[name]
+    assert re.search(rf"manage\.py {name}\b", section), "an example"
+    for option in options_of(name) - {"--json", "--database"}:
+        assert re.search(rf"`{option}\b", section), option
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    application = get_commands()[name]
+    assert isinstance(application, str)
+    text = load_command_class(application, name).create_parser("manage.py", name).format_help()
+    assert re.search(rf"manage\.py {name} ?", text.partition("options:")[2])
+
+
+def test_every_check_is_documented_and_no_other() -> None:
+    known = set(re.findall(r"\bpgflow\.[EW]\d{3}", "".join(SOURCES.values())))
+    documented = {cells[0].strip("`") for cells in documents.read_rows(DOCS / "checks.md")}
+    assert documented == known
+
+
+def codes_in_python(source: str) -> Iterator[str]:
+    """Codes of errors and problems: where they are passed, declared, or stand in a dict."""
+    for node in ast.walk(ast.parse(source)):
+        found: list[ast.expr] = []
+        if isinstance(node, ast.Call):
+            found += [keyword.value for keyword in node.keywords if keyword.arg == "code"]
+            if isinstance(node.func, ast.Name) and node.func.id == "Problem":
+                found += node.args[:1]
+        elif isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            found += [
+                value
+                for key, value in pairs
+                if isinstance(key, ast.Constant) and key.value == "code"
+            ]
+        elif isinstance(node, ast.FunctionDef):
+            names = [argument.arg for argument in node.args.kwonlyargs]
+            defaults = zip(names, node.args.kw_defaults, strict=True)
+            found += [value for name, value in defaults if name == "code" and value is not None]
+        yield from (
+            value.value
+            for value in found
+            if isinstance(value, ast.Constant) and isinstance(value.value, str)
+        )
+
+
+def known_codes() -> set[str]:
+    """Every code that an error, a problem or a run's error can have."""
+    for module in pkgutil.walk_packages(pgflow_django.__path__, "pgflow_django."):
+        if not module.name.endswith("__main__") and ".migrations." not in module.name:
+            importlib.import_module(module.name)
+    classes, waiting = set(), [pgflow_django.PgflowError]
+    while waiting:
+        waiting += waiting.pop().__subclasses__()
+        classes.update(waiting)
+    codes = {found.default_code for found in (*classes, pgflow_django.PgflowError)}
+    codes |= {option.code for option in (*FLOW_OPTIONS.values(), *STEP_OPTIONS.values())}
+    for path, source in SOURCES.items():
+        if path.suffix == ".py":
+            codes.update(codes_in_python(source))
+        else:
+            codes.update(re.findall(r"'code', '(\w+)'", source))
+    return codes
+
+
+def test_every_code_is_documented_and_no_other() -> None:
+    documented = [cells[0].strip("`") for cells in documents.read_rows(DOCS / "errors.md")]
+    assert len(documented) == len(set(documented))
+    assert set(documented) == known_codes()
+
+
+def test_every_table_and_column_is_documented() -> None:
+    sections = documents.read_sections(DOCS / "sql.md")
+    for model in MODELS():
+        section = sections[model._meta.db_table]
+        for field in model._meta.concrete_fields:
+            assert f"`{field.column}`" in section, f"{model._meta.db_table}.{field.column}"
+        for rule in (*model._meta.constraints, *getattr(model._meta, "triggers", ())):
+            assert f"`{rule.name}`" in section, f"{model._meta.db_table}: {rule.name}"
+
+
+def test_every_sql_function_is_documented() -> None:
+    rows = {cells[0].strip("`").partition("(")[0] for cells in documents.read_rows(DOCS / "sql.md")}
+    assert {f"pgflow.{name}" for name in FUNCTIONS if not name.startswith("_")} <= rows
