@@ -113,7 +113,7 @@ def insert_definition(
 
 
 def put_steps(slug: str, steps: Mapping[int, StepDefinition], using: str) -> None:
-    """Insert or overwrite steps, given by ``step_index``. Edges come after."""
+    """Insert or overwrite steps, given by ``step_index``; their edges come after."""
     WorkflowStep.objects.using(using).bulk_create(
         [
             WorkflowStep(
@@ -127,7 +127,7 @@ def put_steps(slug: str, steps: Mapping[int, StepDefinition], using: str) -> Non
         ],
         update_conflicts=True,
         unique_fields=["workflow_slug", "step_slug"],
-        update_fields=["step_index", "deps_count", *STEP_OPTIONS],
+        update_fields=["step_index", *STEP_OPTIONS],  # deps_count follows the edges
     )
 
 
@@ -215,8 +215,8 @@ def _replace_steps(stored: Row, new: FlowDefinition, using: str) -> None:
     steps = WorkflowStep.objects.using(using).filter(workflow_slug=new.slug)
     edges = WorkflowStepDependency.objects.using(using).filter(workflow_slug=new.slug)
     steps.exclude(step_slug__in=[step.slug for step in new.steps]).delete()
-    put_steps(new.slug, changed, using)
     edges.filter(step_slug__in=[step.slug for step in changed.values()]).delete()
+    put_steps(new.slug, changed, using)
     put_edges(new.slug, changed.values(), using)
 
 

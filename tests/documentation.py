@@ -56,13 +56,13 @@ def read_blocks(page: Path) -> list[Block]:
 
 def read_sections(page: Path) -> dict[str, str]:
     """The text below each heading, up to the next one, by the heading's text."""
-    parts = re.split(r"^#+ (.+)$", _BLOCK.sub(_indent, page.read_text("utf-8")), flags=re.M)
+    parts = re.split(r"^#+ (.+)$", _BLOCK.sub(_indent, page.read_text("utf-8")), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 def _indent(found: re.Match[str]) -> str:
     """A block whose comments can't be taken for headings."""
-    return re.sub(r"^", "    ", found[0], flags=re.M)
+    return re.sub(r"^", "    ", found[0], flags=re.MULTILINE)
 
 
 def read_links(page: Path) -> list[str]:

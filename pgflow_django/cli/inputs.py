@@ -30,11 +30,16 @@ def read_argument(value: Any, option: str, tell: Callable[[str], None]) -> Any:
         return parse(read_stdin(tell), f"{option} (standard input)")
     if value.startswith("@"):
         return parse(read_file(value[1:], option), f"{option} {value}")
+    return parse(_restore(value, option), option, hint=_hint(value, option))
+
+
+def _restore(text: str, option: str) -> str:
+    """An argument of the command line as UTF-8, whatever the locale made of its bytes."""
     try:
-        value.encode()
+        data = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise InvalidInput(f"{option} is not UTF-8.") from None
-    return parse(value, option, hint=_hint(value, option))
+    return decode(data, option)
 
 
 def read_stdin(tell: Callable[[str], None]) -> str:

@@ -970,8 +970,8 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="added_steps_make_a_version",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="\n    update workflows set version = version + 1\n    where workflow_slug in (select workflow_slug from new_rows);\n    return null;\n",
-                    hash="5bcae00593b24e0109bc900051940a75fde16e21",
+                    func="\n    update workflows set version = version + 1\n    where workflow_slug = any(array(select distinct workflow_slug from new_rows));\n    return null;\n",
+                    hash="f61c365c9aa768d3e2f3a38fe95d1db53d2aa164",
                     level="STATEMENT",
                     operation="INSERT",
                     pgid="pgtrigger_added_steps_make_a_version_a8d38",
@@ -986,8 +986,8 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="changed_steps_make_a_version",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="\n        update workflows set version = version + 1\n        where workflow_slug in (\n            select n.workflow_slug\n            from new_rows n join old_rows o using (workflow_slug, step_slug)\n            where\n                to_jsonb(n) - 'deps_count' <> to_jsonb(o) - 'deps_count'\n                or n.deps_count <> o.deps_count and n.deps_count <> (\n                    select count(*) from workflow_step_dependencies_def e\n                    where e.workflow_slug = n.workflow_slug and e.step_slug = n.step_slug\n                )\n        );\n        return null;\n    ",
-                    hash="45ab0c3bb7411ed6a88b15266987cdd99f666254",
+                    func="\n        update workflows set version = version + 1\n        where workflow_slug = any(array(\n            select changed.step ->> 'workflow_slug' from (\n                select to_jsonb(n) - 'deps_count' as step from new_rows n\n                except\n                select to_jsonb(o) - 'deps_count' from old_rows o\n            ) changed\n        ));\n        return null;\n    ",
+                    hash="e7558077933409bb7760650872278f834e928e0d",
                     level="STATEMENT",
                     operation="UPDATE",
                     pgid="pgtrigger_changed_steps_make_a_version_dfaee",
@@ -1002,14 +1002,29 @@ class Migration(migrations.Migration):
             trigger=pgtrigger.compiler.Trigger(
                 name="removed_steps_make_a_version",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    func="\n    update workflows set version = version + 1\n    where workflow_slug in (select workflow_slug from old_rows);\n    return null;\n",
-                    hash="3b10303a42b632b15bba9e5847937375623b8290",
+                    func="\n    update workflows set version = version + 1\n    where workflow_slug = any(array(select distinct workflow_slug from old_rows));\n    return null;\n",
+                    hash="3557dda2917c469e69506790871395abcfc5b857",
                     level="STATEMENT",
                     operation="DELETE",
                     pgid="pgtrigger_removed_steps_make_a_version_24724",
                     referencing="REFERENCING OLD TABLE AS old_rows ",
                     table="workflow_steps",
                     when="AFTER",
+                ),
+            ),
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="workflowstep",
+            trigger=pgtrigger.compiler.Trigger(
+                name="deps_count_only_follows_edges",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition="WHEN (old.deps_count is distinct from new.deps_count)",
+                    func="\n        if new.deps_count <> (\n            select count(*) from workflow_step_dependencies_def d\n            where d.workflow_slug = new.workflow_slug and d.step_slug = new.step_slug\n        ) then\n            raise exception 'deps_count of step \"%\" of flow \"%\" can''t be set to %: it is counted.',\n                new.step_slug, new.workflow_slug, new.deps_count\n                using errcode = 'check_violation', constraint = 'deps_count_agrees_with_edges';\n        end if;\n        return new;\n    ",
+                    hash="496648d4365c2236d3a18eeafac75962ff1c35f3",
+                    operation="UPDATE",
+                    pgid="pgtrigger_deps_count_only_follows_edges_cda23",
+                    table="workflow_steps",
+                    when="BEFORE",
                 ),
             ),
         ),
@@ -1042,14 +1057,13 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name="workflowstepdependency",
             trigger=pgtrigger.compiler.Trigger(
-                name="added_edges_make_a_version",
+                name="added_edges_are_followed",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    declare="DECLARE v_recounted text[];",
-                    func="\n    with recounted as (\n        update workflow_steps s set deps_count = edges.count\n        from (\n            select c.workflow_slug, c.step_slug, (\n                select count(*) from workflow_step_dependencies_def e\n                where e.workflow_slug = c.workflow_slug and e.step_slug = c.step_slug\n            ) as count\n            from (select distinct workflow_slug, step_slug from new_rows) c\n        ) edges\n        where\n            s.workflow_slug = edges.workflow_slug and s.step_slug = edges.step_slug\n            and s.deps_count <> edges.count\n        returning s.workflow_slug\n    )\n    select array_agg(workflow_slug) into v_recounted from recounted;\n\n        update workflows w set version = w.version + 1\n        where w.workflow_slug in (select workflow_slug from new_rows) and (\n            w.workflow_slug = any(v_recounted)\n            or exists (\n                select from workflow_versions v\n                where v.workflow_slug = w.workflow_slug and v.version = w.version\n            )\n        );\n        return null;\n    ",
-                    hash="5f06ac28e9b89c1546a5ab6b79e85bf86f4cdccd",
+                    func="\n    perform pgflow._follow_edges(\n        array_agg(workflow_slug), array_agg(dep_slug), array_agg(step_slug), removed => false\n    )\n    from new_rows;\n    return null;\n",
+                    hash="d4b58f26f768aaac376d6d02413c4672e2cc6a09",
                     level="STATEMENT",
                     operation="INSERT",
-                    pgid="pgtrigger_added_edges_make_a_version_15678",
+                    pgid="pgtrigger_added_edges_are_followed_a6cee",
                     referencing="REFERENCING NEW TABLE AS new_rows ",
                     table="workflow_step_dependencies_def",
                     when="AFTER",
@@ -1059,14 +1073,13 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.AddTrigger(
             model_name="workflowstepdependency",
             trigger=pgtrigger.compiler.Trigger(
-                name="removed_edges_make_a_version",
+                name="removed_edges_are_followed",
                 sql=pgtrigger.compiler.UpsertTriggerSql(
-                    declare="DECLARE v_recounted text[];",
-                    func="\n    with recounted as (\n        update workflow_steps s set deps_count = edges.count\n        from (\n            select c.workflow_slug, c.step_slug, (\n                select count(*) from workflow_step_dependencies_def e\n                where e.workflow_slug = c.workflow_slug and e.step_slug = c.step_slug\n            ) as count\n            from (select distinct workflow_slug, step_slug from old_rows) c\n        ) edges\n        where\n            s.workflow_slug = edges.workflow_slug and s.step_slug = edges.step_slug\n            and s.deps_count <> edges.count\n        returning s.workflow_slug\n    )\n    select array_agg(workflow_slug) into v_recounted from recounted;\n\n        update workflows set version = version + 1\n        where workflow_slug in (\n            select o.workflow_slug\n            from old_rows o\n            join workflow_steps s on s.workflow_slug = o.workflow_slug and s.step_slug = o.step_slug\n            join workflow_steps d on d.workflow_slug = o.workflow_slug and d.step_slug = o.dep_slug\n        );\n        return null;\n    ",
-                    hash="0e0d36e34458d4bc24fbc7af140049414411c5fe",
+                    func="\n    perform pgflow._follow_edges(\n        array_agg(workflow_slug), array_agg(dep_slug), array_agg(step_slug), removed => true\n    )\n    from old_rows;\n    return null;\n",
+                    hash="c8f5127787fe3f1bd34d10a5e5e60f419c8a9d4a",
                     level="STATEMENT",
                     operation="DELETE",
-                    pgid="pgtrigger_removed_edges_make_a_version_bbafc",
+                    pgid="pgtrigger_removed_edges_are_followed_b1c05",
                     referencing="REFERENCING OLD TABLE AS old_rows ",
                     table="workflow_step_dependencies_def",
                     when="AFTER",

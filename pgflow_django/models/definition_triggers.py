@@ -16,7 +16,7 @@ import pgtrigger
 
 _COUNT_UP = """
     update workflows set version = version + 1
-    where workflow_slug in (select workflow_slug from {rows});
+    where workflow_slug = any(array(select distinct workflow_slug from {rows}));
     return null;
 """
 
@@ -97,8 +97,7 @@ COUNT_REMOVED_STEPS = pgtrigger.Trigger(
     func=_COUNT_UP.format(rows="old_rows"),
 )
 
-# A deps_count that comes to agree with the edges only follows them; one that departs from them
-# must be looked at.
+# deps_count is no news: it follows the edges. (Compared as sets, so that no plan is quadratic.)
 COUNT_CHANGED_STEPS = pgtrigger.Trigger(
     name="changed_steps_make_a_version",
     level=pgtrigger.Statement,
@@ -107,80 +106,59 @@ COUNT_CHANGED_STEPS = pgtrigger.Trigger(
     referencing=pgtrigger.Referencing(old="old_rows", new="new_rows"),
     func="""
         update workflows set version = version + 1
-        where workflow_slug in (
-            select n.workflow_slug
-            from new_rows n join old_rows o using (workflow_slug, step_slug)
-            where
-                to_jsonb(n) - 'deps_count' <> to_jsonb(o) - 'deps_count'
-                or n.deps_count <> o.deps_count and n.deps_count <> (
-                    select count(*) from workflow_step_dependencies_def e
-                    where e.workflow_slug = n.workflow_slug and e.step_slug = n.step_slug
-                )
-        );
+        where workflow_slug = any(array(
+            select changed.step ->> 'workflow_slug' from (
+                select to_jsonb(n) - 'deps_count' as step from new_rows n
+                except
+                select to_jsonb(o) - 'deps_count' from old_rows o
+            ) changed
+        ));
         return null;
     """,
 )
 
-_RECOUNT = """
-    with recounted as (
-        update workflow_steps s set deps_count = edges.count
-        from (
-            select c.workflow_slug, c.step_slug, (
-                select count(*) from workflow_step_dependencies_def e
-                where e.workflow_slug = c.workflow_slug and e.step_slug = c.step_slug
-            ) as count
-            from (select distinct workflow_slug, step_slug from {rows}) c
-        ) edges
-        where
-            s.workflow_slug = edges.workflow_slug and s.step_slug = edges.step_slug
-            and s.deps_count <> edges.count
-        returning s.workflow_slug
+KEEP_DEPS_COUNT = pgtrigger.Trigger(
+    name="deps_count_only_follows_edges",
+    operation=pgtrigger.Update,
+    when=pgtrigger.Before,
+    condition=pgtrigger.Condition("old.deps_count is distinct from new.deps_count"),
+    func="""
+        if new.deps_count <> (
+            select count(*) from workflow_step_dependencies_def d
+            where d.workflow_slug = new.workflow_slug and d.step_slug = new.step_slug
+        ) then
+            raise exception 'deps_count of step "%" of flow "%" can''t be set to %: it is counted.',
+                new.step_slug, new.workflow_slug, new.deps_count
+                using errcode = 'check_violation', constraint = 'deps_count_agrees_with_edges';
+        end if;
+        return new;
+    """,
+)
+
+_FOLLOW_EDGES = """
+    perform pgflow._follow_edges(
+        array_agg(workflow_slug), array_agg(dep_slug), array_agg(step_slug), removed => {removed}
     )
-    select array_agg(workflow_slug) into v_recounted from recounted;
+    from {rows};
+    return null;
 """
 
-# Edges that a step's deps_count announced complete the version which that step made, unless a run
-# has taken that version since.
-COUNT_ADDED_EDGES = pgtrigger.Trigger(
-    name="added_edges_make_a_version",
+FOLLOW_ADDED_EDGES = pgtrigger.Trigger(
+    name="added_edges_are_followed",
     level=pgtrigger.Statement,
     operation=pgtrigger.Insert,
     when=pgtrigger.After,
     referencing=pgtrigger.Referencing(new="new_rows"),
-    declare=[("v_recounted", "text[]")],
-    func=_RECOUNT.format(rows="new_rows")
-    + """
-        update workflows w set version = w.version + 1
-        where w.workflow_slug in (select workflow_slug from new_rows) and (
-            w.workflow_slug = any(v_recounted)
-            or exists (
-                select from workflow_versions v
-                where v.workflow_slug = w.workflow_slug and v.version = w.version
-            )
-        );
-        return null;
-    """,
+    func=_FOLLOW_EDGES.format(rows="new_rows", removed="false"),
 )
 
-# Edges that go with a deleted step are part of that step's deletion, which counts by itself.
-COUNT_REMOVED_EDGES = pgtrigger.Trigger(
-    name="removed_edges_make_a_version",
+FOLLOW_REMOVED_EDGES = pgtrigger.Trigger(
+    name="removed_edges_are_followed",
     level=pgtrigger.Statement,
     operation=pgtrigger.Delete,
     when=pgtrigger.After,
     referencing=pgtrigger.Referencing(old="old_rows"),
-    declare=[("v_recounted", "text[]")],
-    func=_RECOUNT.format(rows="old_rows")
-    + """
-        update workflows set version = version + 1
-        where workflow_slug in (
-            select o.workflow_slug
-            from old_rows o
-            join workflow_steps s on s.workflow_slug = o.workflow_slug and s.step_slug = o.step_slug
-            join workflow_steps d on d.workflow_slug = o.workflow_slug and d.step_slug = o.dep_slug
-        );
-        return null;
-    """,
+    func=_FOLLOW_EDGES.format(rows="old_rows", removed="true"),
 )
 
 CHECK_DEFINITION = pgtrigger.Trigger(

@@ -162,6 +162,7 @@ class WorkflowStep(models.Model):
             triggers.COUNT_ADDED_STEPS,
             triggers.COUNT_CHANGED_STEPS,
             triggers.COUNT_REMOVED_STEPS,
+            triggers.KEEP_DEPS_COUNT,
             pgtrigger.ReadOnly(name="step_key_is_read_only", fields=["workflow_slug", "step_slug"]),
         ]
 
@@ -200,8 +201,8 @@ class WorkflowStepDependency(models.Model):
             models.Index(fields=["workflow_slug", "step_slug"], name="dependencies_by_step"),
         ]
         triggers: ClassVar = [
-            triggers.COUNT_ADDED_EDGES,
-            triggers.COUNT_REMOVED_EDGES,
+            triggers.FOLLOW_ADDED_EDGES,
+            triggers.FOLLOW_REMOVED_EDGES,
             pgtrigger.Protect(name="dependency_is_read_only", operation=pgtrigger.Update),
         ]
 

@@ -11,7 +11,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -132,15 +132,15 @@ def on_terminal(
     columns: int = 100,
     lines: int = 40,
     env: Mapping[str, str] | None = None,
-    press_when: tuple[Path, bytes] | None = None,
+    ctrl_c_when: Callable[[str], bool] | None = None,
 ) -> Screen:
     """Run a command on a pseudo terminal of that size.
 
-    ``press_when=(path, keys)`` presses keys once that file is there.
+    Ctrl-C is pressed once ``ctrl_c_when`` is true of what was written so far.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    variables = environment(TERM="xterm-256color", **(env or {}))
+    variables = environment(**{"TERM": "xterm-256color", **(env or {})})
     for name in ("COLUMNS", "LINES", "NO_COLOR", "CI"):
         variables.pop(name, None)
     process = subprocess.Popen(
@@ -157,9 +157,9 @@ def on_terminal(
     written = b""
     while part := _read(ours):
         written += part
-        if press_when and press_when[0].exists():
-            os.write(ours, press_when[1])
-            press_when = None
+        if ctrl_c_when and ctrl_c_when(written.decode(errors="ignore")):
+            os.write(ours, b"\x03")
+            ctrl_c_when = None
     os.close(ours)
     return Screen(written.decode(), process.wait(PATIENCE))
 

@@ -88,7 +88,8 @@ def test_what_is_not_utf8_is_shown_with_line_and_column(
     )
     feed(monkeypatch, b'"\xff"')
     assert refusal("-") == "Standard input is not UTF-8: byte 0xff at line 1, column 2."
-    assert refusal('"\udce9"') == "--input is not UTF-8."
+    assert refusal('"\udce9"') == "--input is not UTF-8: byte 0xe9 at line 1, column 2."
+    assert refusal('"\ud800"') == "--input is not UTF-8."
 
 
 def test_what_the_shell_did_is_guessed() -> None:

@@ -156,30 +156,12 @@ def test_a_burst_of_signals_is_one(holding: Holding) -> None:
 
 
 def test_a_signal_before_the_start_leaves_no_run(doubles: str) -> None:
-    # Nobody writes to its standard input: it waits for the input of the run.
-    reader, writer = os.pipe()
-    process = subprocess.Popen(
-        command_line("runflow", doubles, "--input", "-"),
-        env=environment(PYTHONPROFILEIMPORTTIME=""),
-        stdin=reader,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    screen = on_terminal(
+        "runflow", doubles, "--input", "-", ctrl_c_when=lambda text: "Reading JSON" in text
     )
-    os.close(reader)
-    wait_until(lambda: is_reading(process.pid), "the process to read its input")
-    process.send_signal(signal.SIGINT)
-    answer = finish(process)
-    os.close(writer)
-    assert answer.status == 130
-    assert answer.stderr == "Interrupted: nothing more is done.\n"
+    assert screen.status == 130
+    assert "Interrupted: nothing more is done." in screen.text
     assert not WorkflowRun.objects.exists()
-
-
-def is_reading(pid: int) -> bool:
-    """Whether a process is in the system call ``read`` on its standard input."""
-    call = Path(f"/proc/{pid}/syscall").read_text().split()
-    return call[:2] == ["0", "0x0"]
 
 
 def test_input_from_a_pipe_and_output_into_one(doubles: str) -> None:
@@ -278,7 +260,7 @@ def test_ctrl_c_on_a_terminal_leaves_it_clean(tmp_path: Path) -> None:
     build("holding", {"held": []}, options={"held": {"uses": "tests.hold", "timeout": 60}})
     paths = json.dumps({"mark": str(tmp_path / "mark"), "gate": str(tmp_path / "gate")})
     screen = on_terminal(
-        "runflow", "holding", "--input", paths, press_when=(tmp_path / "mark", b"\x03")
+        "runflow", "holding", "--input", paths, ctrl_c_when=lambda _: (tmp_path / "mark").exists()
     )
     assert screen.status == 130
     assert screen.raw.rindex("\x1b[?25h") > screen.raw.rindex("\x1b[?25l")

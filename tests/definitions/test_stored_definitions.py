@@ -114,7 +114,6 @@ def test_a_flow_with_a_bad_column_is_refused(column: str, value: Any, constraint
         ("step_index", -1, "step_index_is_in_range"),
         ("step_index", options.MAX_STEPS, "step_index_is_in_range"),
         ("step_index", 1, "step_index_is_unique_within_a_workflow"),
-        ("deps_count", -1, "step_deps_count_is_not_negative"),
         ("deps_count", 1, "deps_count_agrees_with_edges"),
         ("initial_tasks", 0, "step_initial_tasks_is_in_range"),
         ("initial_tasks", 1_000_001, "step_initial_tasks_is_in_range"),
@@ -217,6 +216,23 @@ def test_no_door_stores_a_cycle() -> None:
     )
     assert 'Flow "flow" has a cycle: ' in message
     assert any(path in message for path in ("b → c → d → b", "c → d → b → c", "d → b → c → d"))
+
+
+@pytest.mark.parametrize(
+    ("deps_count", "constraint"),
+    [(-1, "step_deps_count_is_not_negative"), (2, "deps_count_agrees_with_edges")],
+)
+def test_a_step_that_claims_dependencies_must_get_them(deps_count: int, constraint: str) -> None:
+    add_flow()
+    add_steps("a")
+    message = refuses(
+        constraint,
+        "insert into workflow_steps (workflow_slug, step_slug, step_index, deps_count)"
+        " values ('flow', 'b', 1, %s)",
+        deps_count,
+    )
+    if deps_count == 2:
+        assert 'Step "b" of flow "flow" has deps_count 2, but 0 dependencies.' in message
 
 
 def test_a_cycle_may_be_mended_before_the_transaction_ends() -> None:

@@ -6,6 +6,8 @@ create or replace function pgflow._check_definition(slug text)
 returns void
 language plpgsql volatile
 set search_path from current
+set enable_seqscan = off
+set enable_nestloop = off
 set jit = off
 as $$
 declare

@@ -8,6 +8,8 @@ create or replace function pgflow._find_cycle(slug text)
 returns text[]
 language plpgsql volatile
 set search_path from current
+set enable_seqscan = off
+set enable_nestloop = off
 set jit = off
 as $$
 declare
