@@ -21,22 +21,18 @@ from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf, show
 from pgflow_django.problems import (
-    NearestNames,
-    Problem,
-    dependency_problems,
+    NEW_STEP,
+    joining_problems,
     name_flow,
     name_step,
     option_problems,
     raise_problems,
-    say,
-    size_problems,
     step_slug_problems,
     workflow_slug_problems,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from uuid import UUID
+    from collections.abc import Sequence
 
     from pgflow_django.definition import Document
 
@@ -59,9 +55,6 @@ __all__ = [
     "validate_flow",
     "workflow_not_found",
 ]
-
-#: Where the problems of a step that is about to be added point: behind the steps there are.
-_NEW_STEP = "/steps/-"
 
 
 def create_flow(
@@ -140,16 +133,28 @@ def add_step(
         "params": params,
         "queue": queue,
     }
-    raise_problems(step_slug_problems(step_slug, workflow_slug, f"{_NEW_STEP}/slug"))
+    raise_problems(step_slug_problems(step_slug, workflow_slug, f"{NEW_STEP}/slug"))
     owner = name_step(step_slug, workflow_slug)
-    raise_problems(option_problems(STEP_OPTIONS, options, owner, _NEW_STEP))
-    alias = using or router.db_for_write(Workflow)
+    raise_problems(option_problems(STEP_OPTIONS, options, owner, NEW_STEP))
+    return _insert_step(
+        workflow_slug, step_slug, depends_on, options, using or router.db_for_write(Workflow)
+    )
+
+
+def _insert_step(
+    workflow_slug: str,
+    step_slug: str,
+    depends_on: Sequence[str],
+    options: dict[str, Any],
+    alias: str,
+) -> WorkflowStep:
     with transaction.atomic(using=alias):
         workflow = _lock(workflow_slug, alias)
         store.refuse_other_owner(workflow, Origin.API)
         steps = WorkflowStep.objects.using(alias).filter(workflow_slug=workflow_slug)
         known = list(steps.values_list("step_slug", "step_index", "deps_count"))
-        raise_problems(_placing_problems(workflow_slug, step_slug, depends_on, step_type, known))
+        is_map = options["step_type"] == "map"
+        raise_problems(joining_problems(workflow_slug, step_slug, depends_on, is_map, known))
         step = StepDefinition(step_slug, tuple(depends_on), clean_options(STEP_OPTIONS, options))
         index = max((index for _, index, _ in known), default=-1) + 1
         store.put_steps(workflow_slug, {index: step}, alias)
@@ -182,6 +187,8 @@ def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = 
     With ``force`` its active runs are cancelled first. Raises ``WorkflowNotFound``, and
     ``WorkflowConflict`` (``workflow_has_active_runs``) without ``force`` while runs are active.
     """
+    from pgflow_django import executor  # it builds on this module
+
     alias = using or router.db_for_write(Workflow)
     with transaction.atomic(using=alias):
         workflow = _lock(workflow_slug, alias)
@@ -192,7 +199,7 @@ def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = 
         if run_ids and not force:
             raise _active_runs(workflow_slug, len(run_ids))
         for run_id in run_ids:
-            _cancel_run(run_id, alias)
+            executor.cancel_run(run_id, using=alias)
         try:
             workflow.delete(using=alias)
         except IntegrityError as error:
@@ -251,33 +258,6 @@ def _lock(workflow_slug: str, using: str) -> Workflow:
     return found
 
 
-def _placing_problems(
-    workflow_slug: str,
-    step_slug: str,
-    depends_on: Any,
-    step_type: str,
-    known: list[tuple[str, int, int]],
-) -> Iterator[Problem]:
-    """Whether a step may join the ``known`` ones (slug, index, number of dependencies)."""
-    slugs = {slug for slug, _, _ in known}
-    owner = name_step(step_slug, workflow_slug)
-    if step_slug in slugs:
-        text = "the flow has a step of this slug already; each step needs its own"
-        yield Problem("duplicate_step_slug", f"{_NEW_STEP}/slug", say(owner, text))
-    yield from dependency_problems(
-        depends_on,
-        slug=step_slug,
-        is_map=step_type == "map",
-        known=slugs,
-        nearest=NearestNames(slugs),
-        owner=owner,
-        pointer=f"{_NEW_STEP}/depends_on",
-    )
-    new_edges = len(depends_on) if isinstance(depends_on, list | tuple) else 0
-    edges = sum(count for _, _, count in known) + new_edges
-    yield from size_problems(len(known) + 1, edges, name_flow(workflow_slug))
-
-
 def _active_runs(workflow_slug: str, count: int) -> WorkflowConflict:
     runs = "an active run" if count == 1 else f"{count:,} active runs"
     return WorkflowConflict(
@@ -285,12 +265,6 @@ def _active_runs(workflow_slug: str, count: int) -> WorkflowConflict:
         "or delete the flow with force=True, which cancels them.",
         code="workflow_has_active_runs",
     )
-
-
-def _cancel_run(run_id: UUID, using: str) -> None:
-    from pgflow_django import executor  # it builds on this module
-
-    executor.cancel_run(run_id, using=using)
 
 
 acreate_flow = async_twin(create_flow)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: A JSON Patch (RFC 6902): operations on the document, as dicts.
 Patch = list[dict[str, Any]]
 
+#: Where the problems of a step that is about to be added point: behind the steps there are.
+NEW_STEP = "/steps/-"
+
 #: Problems that are told in one exception's message; ``error.problems`` has all of them.
 _MAX_TOLD = 10
 #: Nearest names are dear; a document full of unknown names gets suggestions for the first ones.
@@ -233,6 +236,33 @@ def _dependency_fault(
         text = f"it depends on {show(dependency)}, but the flow has no such step"
         return "missing_dependencies", text
     return None
+
+
+def joining_problems(
+    workflow_slug: str,
+    step_slug: str,
+    depends_on: Any,
+    is_map: bool,
+    known: Sequence[tuple[str, int, int]],
+) -> Iterator[Problem]:
+    """Whether a new step may join the ``known`` ones (slug, index, number of dependencies)."""
+    slugs = [slug for slug, _, _ in known]
+    owner = name_step(step_slug, workflow_slug)
+    if step_slug in slugs:
+        text = "the flow has a step of this slug already; each step needs its own"
+        yield Problem("duplicate_step_slug", f"{NEW_STEP}/slug", say(owner, text))
+    yield from dependency_problems(
+        depends_on,
+        slug=step_slug,
+        is_map=is_map,
+        known=set(slugs),
+        nearest=NearestNames(slugs),
+        owner=owner,
+        pointer=f"{NEW_STEP}/depends_on",
+    )
+    new_edges = len(depends_on) if isinstance(depends_on, list | tuple) else 0
+    edges = sum(count for _, _, count in known) + new_edges
+    yield from size_problems(len(known) + 1, edges, name_flow(workflow_slug))
 
 
 def _mend_slug(slug: object) -> list[str]:

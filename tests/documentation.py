@@ -92,7 +92,8 @@ def run_python(block: Block, namespace: dict[str, Any]) -> None:
     """
     lines = block.text.splitlines()
     for node in ast.parse(block.text).body:
-        found = _VALUE.search(lines[(node.end_lineno or 0) - 1])
+        line = lines[(node.end_lineno or 0) - 1]
+        found = _VALUE.search(line)
         is_value = isinstance(node, ast.Expr)
         tree: Any = ast.Expression(node.value) if isinstance(node, ast.Expr) else _module(node)
         ast.increment_lineno(tree, block.line)
@@ -104,7 +105,7 @@ def run_python(block: Block, namespace: dict[str, Any]) -> None:
         if found:
             value = value if is_value else namespace[_target(node)]
             expected = eval(found["value"], namespace)  # noqa: S307
-            assert value == expected, f"{block}: {lines[(node.end_lineno or 0) - 1]} gave {value!r}"
+            assert value == expected, f"{block}: {line} gave {value!r}"
 
 
 def _module(node: ast.stmt) -> ast.Module:

@@ -2,12 +2,12 @@
 
 How they work together:
 
-* Whatever changes steps or edges counts the flow's ``version`` up, once per statement, because
-  runs are pinned to versions and one transaction may start runs between two changes.
+* Whatever changes flow, steps or edges counts the flow's ``version`` up, once per statement,
+  because runs are pinned to versions and one transaction may start runs between two changes.
 * Every new version queues ``definition_is_sound``, which looks at the flow at the end of the
   transaction: once, for the last version.
-* ``deps_count`` follows the edges. ``add_step`` writes the right count with the step, so that
-  the edges behind it complete the step's version instead of making another one.
+* ``deps_count`` follows the edges (``pgflow._follow_edges``). ``add_step`` writes the right count
+  with the step, so that the edges behind it complete the step's version and make no other.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from pgflow_django.choices import (
 )
 from pgflow_django.models.definitions import SlugField
 
+
 class WorkflowRun(models.Model):
     """One execution of a flow. Outlives the flow's definition."""
 

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections, transaction
+from psycopg.pq import TransactionStatus
 
 from pgflow_django import engine, jsonvalue
 from pgflow_django.conf import settings
@@ -175,5 +176,7 @@ def _mend_connection(using: str) -> None:
     connection = connections[using]
     if connection.in_atomic_block or connection.connection is None:
         return
-    if not connection.get_autocommit():
+    # Django does not know of a "begin" that went through a cursor.
+    is_idle = connection.connection.info.transaction_status == TransactionStatus.IDLE
+    if not connection.get_autocommit() or not is_idle:
         connection.close()

@@ -141,7 +141,7 @@ class Lane:
 
     def _next_task(self) -> ClaimedTask | None:
         with self.lock:
-            if not self.pending:
+            if not self.pending or self.pool.is_stopping:
                 self.current = None
                 return None
             self.current = self.pending.popleft()

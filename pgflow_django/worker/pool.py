@@ -60,7 +60,7 @@ class Pool:
         self._started = 0
         self._announced = 0
         self._broken: BaseException | None = None
-        self._renewed_at = time.monotonic()
+        self._renewed_at = self._looked_at = time.monotonic()
 
     # What the calling thread does.
 
@@ -143,11 +143,20 @@ class Pool:
                 self.patiently(partial(engine.fail_tasks, [failure], using=self.using))
             self._settle(*lane.take_waiting(now))
         self._renew_lease(now)
-        busy = [lane for lane in lanes if not lane.is_idle]
-        working = [lane for lane in busy if not lane.is_interrupted]
-        if len(busy) == len(lanes) and self._announced and len(working) < settings.THREADS:
+        if self._wants_another_lane(lanes, now):
             self._announced = 0
+            self._looked_at = now
             self._add_lane()
+
+    def _wants_another_lane(self, lanes: list[Lane], now: float) -> bool:
+        """Whether all lanes are at work while there is more to do, or nobody looks for it."""
+        if any(lane.is_idle for lane in lanes):
+            self._looked_at = now
+            return False
+        working = sum(not lane.is_interrupted for lane in lanes)
+        return working < settings.THREADS and (
+            self._announced > 0 or now - self._looked_at >= settings.POLL_INTERVAL
+        )
 
     def _settle(
         self,

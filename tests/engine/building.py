@@ -34,6 +34,4 @@ def build(slug: str, steps: Steps, *, options: Mapping[str, Any] | None = None, 
 
 def chain(count: int, *, prefix: str = "s", star: str = "") -> dict[str, list[str]]:
     """Steps ``s0`` to ``s<count - 1>`` one after another."""
-    return {
-        f"{prefix}{i}{star}": [f"{prefix}{i - 1}"] if i else [] for i in range(count)
-    }
+    return {f"{prefix}{i}{star}": [f"{prefix}{i - 1}"] if i else [] for i in range(count)}

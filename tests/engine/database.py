@@ -39,9 +39,7 @@ def value(sql: str, *params: Any) -> Any:
 
 def queues() -> list[str]:
     """The tables of all our pgmq queues."""
-    return [
-        f"pgmq.q_{name}" for (name,) in query("select queue_name from pgmq.meta order by 1")
-    ]
+    return [f"pgmq.q_{name}" for (name,) in query("select queue_name from pgmq.meta order by 1")]
 
 
 def messages(run_id: UUID | str | None = None) -> list[dict[str, Any]]:

@@ -33,7 +33,9 @@ def one(input: dict[str, Any]) -> int:
 
 def test_functions_of_the_caller_overlay_the_registered_ones(register: Register) -> None:
     build("flow", {"a": [], "b": ["a"], "c": ["b"]}, options={"c": {"uses": "tests.c"}})
-    register({"a": lambda i: "registered", "b": lambda i: i["a"] + " b", "tests.c": lambda i: i["b"]})
+    register(
+        {"a": lambda i: "registered", "b": lambda i: i["a"] + " b", "tests.c": lambda i: i["b"]}
+    )
     assert executor.execute_dynamic("flow") == {"c": "registered b"}
     output = executor.execute_dynamic("flow", {}, {"a": lambda i: "mine"})
     assert output == {"c": "mine b"}
@@ -80,7 +82,11 @@ def test_a_run_that_takes_too_long_is_cancelled_and_the_call_comes_back() -> Non
     assert caught.value.code == "run_timed_out"
     run = WorkflowRun.objects.get(id=caught.value.run_id)
     assert run.status == "cancelled"
-    assert step_statuses(run.id) == {"quick": "completed", "slow": "cancelled", "never": "cancelled"}
+    assert step_statuses(run.id) == {
+        "quick": "completed",
+        "slow": "cancelled",
+        "never": "cancelled",
+    }
     check_all_ended()
 
 
@@ -195,7 +201,9 @@ def test_a_run_that_is_cancelled_elsewhere_is_noticed_within_the_poll_interval()
         stop.wait(60)
 
     call = Background(
-        lambda: executor.execute_dynamic("flow", {}, {"a": a}, poll_interval=0.02, on_start=ids.append)
+        lambda: executor.execute_dynamic(
+            "flow", {}, {"a": a}, poll_interval=0.02, on_start=ids.append
+        )
     )
     wait_for(started)
     executor.cancel_run(ids[0])
@@ -328,6 +336,8 @@ def test_more_steps_than_threads_run_side_by_side_up_to_the_number_of_threads(
 
 def test_a_chain_of_a_hundred_steps_runs(door: Door) -> None:
     build("line", chain(100))
-    functions: dict[str, Any] = {f"s{i}": (lambda i, n=i: i[f"s{n - 1}"] + 1) for i in range(1, 100)}
+    functions: dict[str, Any] = {
+        f"s{i}": (lambda i, n=i: i[f"s{n - 1}"] + 1) for i in range(1, 100)
+    }
     assert door.output("line", {}, {"s0": one, **functions}) == {"s99": 100}
     assert registry.get("s0") is None

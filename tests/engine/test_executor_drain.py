@@ -26,7 +26,7 @@ def one(input: dict[str, Any]) -> int:
 
 def test_drain_has_nothing_to_do_on_an_empty_system() -> None:
     assert executor.drain() is True
-    assert executor.drain(timeout=0) is True
+    assert executor.drain(timeout=30) is True
     check_all_ended()
 
 
@@ -233,9 +233,7 @@ def test_the_status_of_a_run_tells_how_far_it_is(register: Register) -> None:
 
 
 def _sessions() -> int:
-    return int(
-        value("select count(*) from pg_stat_activity where datname = current_database()")
-    )
+    return int(value("select count(*) from pg_stat_activity where datname = current_database()"))
 
 
 def test_connections_of_worker_threads_are_closed_afterwards(register: Register) -> None:

@@ -85,9 +85,7 @@ def test_a_code_flow_and_the_same_stored_flow_give_the_same_rows_and_outputs() -
     flow_builder.add_step("stored", "fetch")
     flow_builder.add_step("stored", "render", ["fetch"], step_type="map", timeout=7)
     flow_builder.add_step("stored", "join", ["render"])
-    functions = dict(
-        (slug, function) for slug, function, _ in EngineReport.__workflow_steps__()
-    )
+    functions = dict((slug, function) for slug, function, _ in EngineReport.__workflow_steps__())
     stored = executor.execute_dynamic("stored", {"n": 3}, functions)
     assert executor.execute(EngineReport, {"n": 3}) == stored == {"join": 30}
     assert _rows("engine_report") == _rows("stored")
@@ -106,9 +104,12 @@ def test_a_code_flow_starts_for_the_workers() -> None:
 def test_tuples_without_dependencies_run_in_sequence() -> None:
     assert executor.execute(Plain(), {"n": 5}) == {"last": [6, -5]}
     assert Workflow.objects.get().workflow_slug == "plain"
-    assert sorted(
-        WorkflowStepDependency.objects.values_list("dep_slug", "step_slug")
-    ) == [("one", "side"), ("one", "two"), ("side", "last"), ("two", "last")]
+    assert sorted(WorkflowStepDependency.objects.values_list("dep_slug", "step_slug")) == [
+        ("one", "side"),
+        ("one", "two"),
+        ("side", "last"),
+        ("two", "last"),
+    ]
 
 
 def test_a_plain_objects_slug_may_be_its_workflow_slug() -> None:

@@ -182,9 +182,7 @@ def test_a_maps_output_is_in_task_order_whatever_order_its_tasks_finish_in() -> 
         turns[input["index"]].set()
         return int(input["item"])
 
-    output = executor.execute_dynamic(
-        "order", list(range(count)), {"each": wait_for_the_next_one}
-    )
+    output = executor.execute_dynamic("order", list(range(count)), {"each": wait_for_the_next_one})
     assert output == {"each": [0, 1, 2, 3]}
 
 

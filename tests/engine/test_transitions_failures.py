@@ -195,8 +195,7 @@ def test_the_delay_doubles_with_each_attempt_up_to_an_hour(
     base_delay: int, attempt: int, low: float, high: float
 ) -> None:
     delays = [
-        value("select pgflow.calculate_retry_delay(%s, %s)", base_delay, attempt)
-        for _ in range(10)
+        value("select pgflow.calculate_retry_delay(%s, %s)", base_delay, attempt) for _ in range(10)
     ]
     assert low <= min(delays) <= max(delays) <= high
     if low != high:
@@ -209,7 +208,8 @@ def test_a_failed_task_waits_for_its_delay_in_the_queue() -> None:
     worker = HandWorker()
     assert worker.fail(*worker.claim(2)) == 2
     waits = {
-        message["step_slug"]: message["vt"] - WorkflowTaskAttempt.objects.get(step_slug=step).ended_at
+        message["step_slug"]: message["vt"]
+        - WorkflowTaskAttempt.objects.get(step_slug=step).ended_at
         for message in messages(run.id)
         for step in [message["step_slug"]]
     }

@@ -80,11 +80,11 @@ class InCode(Flow):
     slug = "tests_in_code"
 
     @step
-    def one(input: JSON) -> int:
+    def one(input: JSON) -> int:  # noqa: N805 - steps take no self
         """One."""
         return 1
 
     @step(depends_on=["one"])
-    def two(input: JSON) -> int:
+    def two(input: JSON) -> int:  # noqa: N805
         """One more."""
         return int(input["one"]) + 1

@@ -64,7 +64,8 @@ examples:
         if options["dry_run"]:
             self._tell(f"Would delete {found}.")
         else:
-            self.say(f"Deleting {found} …" if total else "")
+            if total:
+                self.say(f"Deleting {found} …")
 
             def tell(done: int) -> None:
                 self.say(f"{done:,} of {max(total, done):,} deleted")

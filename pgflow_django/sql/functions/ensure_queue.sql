@@ -16,9 +16,11 @@ begin
             'q_' || v_queue
         );
     end if;
-    execute format(
-        'create index if not exists %I on pgmq.%I ((message->>''run_id''))',
-        'q_' || v_queue || '_run_idx', 'q_' || v_queue
-    );
+    -- Not "if not exists": that would lock the queue even where the index is there.
+    if to_regclass(format('pgmq.%I', 'q_' || v_queue || '_run_idx')) is null then
+        execute format(
+            'create index %I on pgmq.%I ((message->>''run_id''))', 'q_' || v_queue || '_run_idx', 'q_' || v_queue
+        );
+    end if;
 end
 $$;

@@ -3,9 +3,8 @@
 -- `batch` says that none is left, and then the versions that nothing needs any more are gone too.
 -- Active runs are never touched: they have not ended.
 --
--- Ids of runs begin with the time of the start, so the primary key leads to the oldest ones and
--- past none that began too late. A run that somebody is retrying just now is passed over.
--- Locks runs, then whatever belongs to them.
+-- Ids of runs begin with the time of the start, so the primary key leads to old ones first. A run
+-- that somebody is retrying just now is passed over. Locks runs, then whatever belongs to them.
 create or replace function pgflow.prune_runs(before timestamptz, statuses text[], batch integer)
 returns integer
 language plpgsql volatile
@@ -13,15 +12,12 @@ set search_path from current
 set enable_seqscan = off
 as $$
 declare
-    v_floor constant uuid := rpad(lpad(to_hex(
-        ceil(greatest(0, extract(epoch from prune_runs.before)) * 1000)::bigint
-    ), 12, '0'), 32, '0')::uuid;
     v_runs uuid[];
     v_is_quiet boolean;
 begin
     v_runs := array(
         select r.id from workflow_runs r
-        where r.id < v_floor and r.ended_at < prune_runs.before and r.status = any(prune_runs.statuses)
+        where r.ended_at < prune_runs.before and r.status = any(prune_runs.statuses)
         order by r.id
         limit prune_runs.batch
         for update skip locked

@@ -16,7 +16,7 @@ set enable_mergejoin = off
 set jit = off
 as $$
 declare
-    v_flows text[];
+    v_recounted text[];
 begin
     with recounted as (
         update workflow_steps s set deps_count = edges.count
@@ -35,24 +35,26 @@ begin
             and s.deps_count <> edges.count
         returning s.workflow_slug
     )
-    select array_agg(distinct r.workflow_slug) into v_flows from recounted r;
+    select array_agg(distinct r.workflow_slug) into v_recounted from recounted r;
 
     if _follow_edges.removed then
-        v_flows := array(
-            select distinct e.flow
+        update workflows set version = version + 1
+        where workflow_slug in (
+            select e.flow
             from unnest(_follow_edges.flows, _follow_edges.deps, _follow_edges.steps)
                 e (flow, dep, step)
             join workflow_steps s on s.workflow_slug = e.flow and s.step_slug = e.step
             join workflow_steps d on d.workflow_slug = e.flow and d.step_slug = e.dep
         );
     else
-        v_flows := v_flows || array(
-            select w.workflow_slug from workflows w
-            join workflow_versions v
-                on v.workflow_slug = w.workflow_slug and v.version = w.version
-            where w.workflow_slug = any(_follow_edges.flows)
+        update workflows w set version = w.version + 1
+        where w.workflow_slug = any(_follow_edges.flows) and (
+            w.workflow_slug = any(v_recounted)
+            or exists (
+                select from workflow_versions v
+                where v.workflow_slug = w.workflow_slug and v.version = w.version
+            )
         );
     end if;
-    update workflows set version = version + 1 where workflow_slug = any(v_flows);
 end
 $$;
