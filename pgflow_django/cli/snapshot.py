@@ -128,7 +128,7 @@ class RunView:
 
 def load_plans(run_id: UUID, *, using: str) -> dict[str, StepPlan]:
     """The steps of the version that a run is pinned to; none where there is no such run."""
-    version = WorkflowRun.objects.filter(id=run_id).values("version_id")
+    version = WorkflowRun.objects.filter(id=run_id).values("version_id")[:1]
     rows = WorkflowVersionStep.objects.using(using).filter(version_id=Subquery(version))
     return {
         row.step_slug: StepPlan(

@@ -115,7 +115,7 @@ def wrapped(*args: Any, **kwargs: Any) -> Any: ...
         (with_context_first, False),
         (with_positional_context, False),
         (with_many, False),
-        (lambda input: input, False),  # noqa: A006
+        (lambda input: input, False),
         (print, False),
         (dict, False),
     ],
@@ -141,7 +141,7 @@ def test_a_function_without_a_name_needs_one() -> None:
     with pytest.raises(InvalidStepOption):
         StepRegistry().register(functools.partial(with_context))
     with pytest.raises(InvalidStepOption, match="<lambda>"):
-        step_function(lambda input: input)  # noqa: A006
+        step_function(lambda input: input)
 
 
 def test_what_can_t_be_called_is_refused() -> None:

@@ -28,7 +28,7 @@ TABLES = (
 def query(sql: str, *params: Any) -> list[tuple[Any, ...]]:
     """Run SQL and give its rows, if it has any."""
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql, params or None)
         return cursor.fetchall() if cursor.description else []
 
 

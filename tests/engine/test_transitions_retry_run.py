@@ -28,10 +28,10 @@ from tests.engine.database import (
 )
 from tests.engine.invariants import check_all_ended, check_consistency
 from tests.engine.threads import Background
-
-UNKNOWN = UUID("01a20551-fe00-7df3-af3d-bec5f6bc8dcd")
 from tests.engine.workers import HandWorker
 from tests.waiting import wait_for
+
+UNKNOWN = UUID("01a20551-fe00-7df3-af3d-bec5f6bc8dcd")
 
 
 def one(input: dict[str, Any]) -> int:
@@ -70,9 +70,7 @@ def test_cancelling_again_or_after_the_end_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("call", ["cancel_run", "get_run_status", "wait", "retry_run"])
-@pytest.mark.parametrize(
-    "run_id", [UNKNOWN, str(UNKNOWN), "no uuid", "", 5]
-)
+@pytest.mark.parametrize("run_id", [UNKNOWN, str(UNKNOWN), "no uuid", "", 5])
 def test_unknown_runs_are_not_found(call: str, run_id: Any) -> None:
     with pytest.raises(RunNotFound, match="there is no run") as caught:
         getattr(executor, call)(run_id)
