@@ -202,7 +202,7 @@ def _look_at_workers(depths: list[Depth], using: str) -> Finding:
         trouble = Trouble(
             f"Work waits in the {place(using)}, and no worker is alive: queue "
             f"{', '.join(waiting)}.",
-            "Start a worker: `celery -A <your project> worker`.",
+            "Work them off in a process of yours: `executor.drain()`.",
         )
         return Finding("Workers", found, trouble)
     return Finding("Workers", found)

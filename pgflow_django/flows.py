@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, overload
 
+from asgiref.sync import sync_to_async
 from django.db import router, transaction
 
 from pgflow_django import definition_store as store
@@ -153,6 +154,11 @@ class Flow:
         from pgflow_django import executor  # it builds on this module
 
         return executor.start_flow(cls, input, **options)
+
+    @classmethod
+    async def astart(cls, input: Any = _NO_INPUT, **options: Any) -> WorkflowRun:
+        """Do what ``start`` does, from async code."""
+        return await sync_to_async(cls.start)(input, **options)
 
 
 def definition_of(flow: Any) -> CodeFlow:

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 (
                     "tasks",
                     models.JSONField(
-                        help_text="list of [run_id, step_slug, first task_index, count]"
+                        help_text="list of {run_id, step_slug, task_index (the first), count}"
                     ),
                 ),
                 (
@@ -1182,6 +1182,7 @@ class Migration(migrations.Migration):
         _sql("foreign_keys"),
         _sql("storage"),
         _sql("types"),
+        _sql("views", "drop view if exists pgflow.step_outputs"),
         operations.InstallFunctions("0001"),
         operations.CreateQueues(["default", "in_process"]),
     ]

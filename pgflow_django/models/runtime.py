@@ -6,7 +6,7 @@ anybody else.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
@@ -19,9 +19,10 @@ from pgflow_django.choices import (
     STEP_TRANSITIONS,
     RunStatus,
     StepStatus,
+    StepType,
     TaskStatus,
 )
-from pgflow_django.models.definitions import SlugField
+from pgflow_django.models.definitions import SlugField, WorkflowVersionStep
 
 
 class WorkflowRun(models.Model):
@@ -188,6 +189,19 @@ class WorkflowStepState(models.Model):
     def __str__(self) -> str:
         return f"{self.run_id}.{self.step_slug}"
 
+    @property
+    def output(self) -> Any:
+        """A completed step's output, for a map the list of its tasks'; else ``None``."""
+        if self.status != StepStatus.COMPLETED:
+            return None
+        outputs = [task.output for task in self.tasks.order_by("task_index")]
+        return outputs if self._is_map() else outputs[0]
+
+    def _is_map(self) -> bool:
+        steps = WorkflowVersionStep.objects.using(self._state.db)
+        step = steps.get(version_id=self.run.version_id, step_slug=self.step_slug)
+        return step.step_type == StepType.MAP
+
 
 class WorkflowStepTask(models.Model):
     """The unit of work: one call of a step function, with its latest attempt."""
@@ -319,7 +333,7 @@ class WorkflowClaim(models.Model):
 
     id = models.BigIntegerField(primary_key=True, help_text="chosen by the thread that claims")
     worker_id = models.BigIntegerField()
-    tasks = models.JSONField(help_text="list of [run_id, step_slug, first task_index, count]")
+    tasks = models.JSONField(help_text="list of {run_id, step_slug, task_index (the first), count}")
     claimed_at = models.DateTimeField(db_default=Now())
 
     class Meta:

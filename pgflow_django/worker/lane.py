@@ -189,6 +189,13 @@ class Lane:
 
     # From here on: called by the supervisor, from its own thread.
 
+    def interrupt(self) -> None:
+        """Stop the function that runs, if any, as far as a thread can be stopped."""
+        with self.lock:
+            if self.current is not None and not self.is_interrupted:
+                self.is_interrupted = True
+                raise_in_thread(self.thread)
+
     def interrupt_overdue(self, now: float) -> dict[str, Any] | None:
         """Stop a function that runs for longer than its step's timeout, as far as a thread can
         be stopped; its failure for the engine.

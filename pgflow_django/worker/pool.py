@@ -24,7 +24,7 @@ from pgflow_django.conf import settings
 from pgflow_django.engine import TaskGroup
 from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.registry import RegisteredFunction
-from pgflow_django.worker.lane import Lane, raise_in_thread
+from pgflow_django.worker.lane import Lane
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -107,21 +107,21 @@ class Pool:
         will be refused.
         """
         self.is_stopping = True
-        deadline = None
         if interrupt:
-            deadline = time.monotonic() + _GRACE
             for lane in list(self._lanes):
-                with lane.lock:
-                    if lane.current is not None:
-                        lane.is_interrupted = True
-                        raise_in_thread(lane.thread)
+                lane.interrupt()
         for lane in list(self._lanes):
             self._settle(*lane.take_all())
-        with self._changed:
-            self._changed.notify_all()
-            while self._lanes and (deadline is None or time.monotonic() < deadline):
+        give_up_at = time.monotonic() + _GRACE
+        while any(
+            time.monotonic() < give_up_at or not (interrupt or lane.is_interrupted)
+            for lane in list(self._lanes)
+        ):
+            with self._changed:
+                self._changed.notify_all()
                 self._changed.wait(_TICK)
-        self._renew_lease(time.monotonic())
+            self._stop_overdue(time.monotonic())
+            self._renew_lease(time.monotonic())
 
     def is_idle(self) -> bool:
         """Whether no lane has anything to do (stuck ones, given up, don't count)."""
@@ -137,16 +137,20 @@ class Pool:
 
     def _supervise(self, now: float) -> None:
         lanes = list(self._lanes)
+        self._stop_overdue(now)
         for lane in lanes:
-            failure = lane.interrupt_overdue(now)
-            if failure is not None:
-                self.patiently(partial(engine.fail_tasks, [failure], using=self.using))
             self._settle(*lane.take_waiting(now))
         self._renew_lease(now)
         if self._wants_another_lane(lanes, now):
             self._announced = 0
             self._looked_at = now
             self._add_lane()
+
+    def _stop_overdue(self, now: float) -> None:
+        for lane in list(self._lanes):
+            failure = lane.interrupt_overdue(now)
+            if failure is not None:
+                self.patiently(partial(engine.fail_tasks, [failure], using=self.using))
 
     def _wants_another_lane(self, lanes: list[Lane], now: float) -> bool:
         """Whether all lanes are at work while there is more to do, or nobody looks for it."""
@@ -177,10 +181,12 @@ class Pool:
             self.announce_work()
 
     def _renew_lease(self, now: float) -> None:
+        """Extend the lease a few times in its length, and take back what others have lost."""
         if now - self._renewed_at < settings.LEASE_SECONDS / 3:
             return
         self._renewed_at = now
         self.patiently(partial(engine.renew_lease, self.worker, using=self.using))
+        self.patiently(partial(engine.sweep, using=self.using))
 
     def _add_lane(self) -> None:
         lane = Lane(self, self._started)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import get_commands
 from django.db import connection, connections
 
 from pgflow_django import executor
-from tests.commands.calling import Answer, call
+from tests.commands.calling import call
 from tests.commands.test_parts import OURS
 from tests.storage.conftest import alias
 
@@ -69,16 +68,7 @@ def test_advice_names_the_alias(runs: dict[str, str], other: str) -> None:
     )
 
 
-def test_an_alias_that_is_not_there_exits_with_2() -> None:
+def test_an_alias_that_is_not_there_is_refused() -> None:
     answer = call("listruns", "--database", "elsewhere")
-    assert (
-        answer
-        == Answer(
-            "",
-            "CommandError: Error: argument --database: invalid choice: 'elsewhere' "
-            "(choose from 'default')\n",
-            1,
-        )
-        or "choose from default" in answer.stderr
-    )
-    assert "listruns" in get_commands()
+    assert answer.status != 0
+    assert "argument --database: invalid choice: 'elsewhere'" in answer.stderr

@@ -167,6 +167,16 @@ def test_slugs_that_differ_by_case_are_different_flows() -> None:
     assert [step["step_slug"] for step in steps] == ["of_ORDERS", "OF_ORDERS"]
 
 
+def test_long_slugs_and_slugs_that_differ_by_case_run_side_by_side() -> None:
+    """Defect 8 of the ancestors: long slugs failed at the queue, cases shared one."""
+    slugs = ["x" * 128, "X" * 128, "x" * 127, "Orders", "orders"]
+    for slug in slugs:
+        flow_builder.create_flow(slug)
+        flow_builder.add_step(slug, slug)
+    for slug in slugs:
+        assert executor.execute_dynamic(slug, {}, {slug: lambda _, own=slug: own}) == {slug: slug}
+
+
 def test_depends_on_is_told_in_the_order_of_the_steps(flow: str) -> None:
     flow_builder.add_step(flow, "join", ["check", "fetch"])
     assert flow_builder.get_flow(flow)["steps"][-1]["depends_on"] == ["fetch", "check"]

@@ -23,9 +23,18 @@ from tests.engine.workers import HandWorker, sweep
 
 @pytest.fixture(autouse=True)
 def witness(transactional_db: None) -> Iterator[None]:
-    """Watch every move of every task."""
+    """Watch every move of every task, and that nobody has to be saved from a deadlock."""
+    before = deadlocks()
     with audited():
         yield
+    assert deadlocks() == before
+
+
+def deadlocks() -> int:
+    """How many deadlocks the server has had to break in this database."""
+    return int(
+        value("select deadlocks from pg_stat_database where datname = current_database()")
+    )
 
 
 def settle(worker: HandWorker, tasks: list[ClaimedTask]) -> Callable[[], int]:

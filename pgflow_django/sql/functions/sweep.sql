@@ -30,6 +30,20 @@ begin
         return 0;
     end if;
 
+    -- Runs before workers before claims: the order in which results are settled.
+    v_runs := array(
+        select (g->>'run_id')::uuid
+        from workflow_claims c, jsonb_array_elements(c.tasks) as g
+        where not exists (
+            select from workflow_workers w where w.id = c.worker_id and w.lease_until >= clock_timestamp()
+        )
+        union
+        select r.id
+        from workflow_workers w join workflow_runs r on r.owner_id = w.id
+        where w.lease_until < clock_timestamp() and r.status in ('started', 'paused')
+    );
+    perform from workflow_runs r where r.id = any(v_runs) order by r.id for update;
+
     with lost as (
         delete from workflow_workers w
         where w.id = any(array(
@@ -49,13 +63,13 @@ begin
     )
     select array_agg(taken.claim) into v_claims from taken;
 
-    v_runs := array(
+    -- What they have claimed since the first look.
+    perform from workflow_runs r
+    where r.id = any(array(
         select (g->>'run_id')::uuid from unnest(v_claims) as c, jsonb_array_elements(c.tasks) as g
-        union
-        select r.id from workflow_runs r
-        where r.owner_id = any(array(select w.id from unnest(v_lost) as w)) and r.status in ('started', 'paused')
-    );
-    perform from workflow_runs r where r.id = any(v_runs) order by r.id for update;
+    )) and r.id <> all(v_runs)
+    order by r.id
+    for update;
 
     foreach v_worker in array coalesce(v_lost, '{}') loop
         perform pgflow._end_run(r.id, 'failed', null, jsonb_build_object(

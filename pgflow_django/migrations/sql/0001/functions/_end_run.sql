@@ -11,7 +11,7 @@ as $$
 declare
     v_run workflow_runs;
     v_queue text;
-    v_now timestamptz := clock_timestamp();
+    v_now timestamptz;
 begin
     select * into v_run from workflow_runs r where r.id = _end_run.run for update;
     if v_run.status not in ('started', 'paused') then
@@ -27,6 +27,7 @@ begin
         execute format('delete from pgmq.%I where message->>''run_id'' = $1', v_queue) using v_run.id::text;
     end loop;
 
+    v_now := clock_timestamp();  -- only now: tasks may have been claimed while this waited
     update workflow_step_tasks t
     set status = 'cancelled', claim_id = null, ended_at = v_now
     where t.run_id = v_run.id and t.status in ('queued', 'started');

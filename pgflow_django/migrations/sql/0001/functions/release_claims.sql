@@ -8,6 +8,16 @@ as $$
 declare
     v_tasks jsonb;
 begin
+    -- Runs before claims: the order in which results are settled.
+    perform from workflow_runs r
+    where r.id = any(array(
+        select (g->>'run_id')::uuid
+        from workflow_claims c, jsonb_array_elements(c.tasks) as g
+        where c.id = any(release_claims.claims)
+    ))
+    order by r.id
+    for key share;
+
     with gone as (
         delete from workflow_claims c where c.id = any(release_claims.claims)
         returning c.id, c.tasks
