@@ -86,4 +86,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def _rounded(value: float) -> float:
-    return value if value == int(value) else float(f"{value:.4g}")
+    """Four digits of a measured figure; a whole number stays one."""
+    rounded = value if value == int(value) else float(f"{value:.4g}")
+    return int(rounded) if rounded == int(rounded) else rounded

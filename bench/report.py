@@ -68,6 +68,8 @@ NAMES = {
 }
 HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Target", "")
 """A rate is given in C, a duration in the time of one commit."""
+STEADY = 3.0
+"""C may move by this factor before the figures are in doubt."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,15 @@ def _short(value: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def doubts(figures: Sequence[Figure]) -> str:
+    """What speaks against the figures, if anything does."""
+    rates = [sample["per_s"] for sample in figures[0].samples]  # C itself comes first
+    spread = max(rates) / min(rates)
+    if spread < STEADY:
+        return ""
+    return f"C moved by a factor of {spread:.0f}: the machine was busy, so don't trust these."
+
+
 def print_table(figures: Sequence[Figure], conditions: Conditions) -> None:
     """Print the figures of each engine on standard error."""
     console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140)
@@ -135,6 +146,7 @@ def print_table(figures: Sequence[Figure], conditions: Conditions) -> None:
         for row in rows([figure for figure in figures if figure.subject.engine == engine]):
             table.add_row(*row)
         console.print(table)
+    console.print(doubts(figures))
 
 
 def write_docs(
@@ -146,8 +158,8 @@ def write_docs(
     _, _, after = rest.partition(END)
     command = "make bench-full" if is_full else "make bench"
     day = datetime.now(tz=UTC).date()
-    intro = f"`{command}` on {day}: {conditions}; medians of {rounds} rounds."
-    lines = [intro, "", *_markdown(figures)]
+    intro = f"`{command}` on {day}: {conditions};\nmedians of {rounds} rounds. {doubts(figures)}"
+    lines = [intro.strip(), "", *_markdown(figures)]
     body = "\n".join([BEGIN, "", *lines, "", END])
     DOCS.write_text(f"{before}{body}{after}", encoding="utf-8")
 

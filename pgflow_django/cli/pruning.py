@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from django.db.models import Count
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pgflow_django import engine
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import WorkflowRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
+    from pgflow_django.cli.terminal import Terminal
+
+#: Seconds between two lines about how far it is, where there is no terminal.
+_PAUSE = 5.0
 #: Statuses of runs that have ended: no others can be deleted.
 ENDED = tuple(status.value for status in RunStatus if status.is_terminal)
 
@@ -31,7 +39,7 @@ def prune(
     *,
     batch: int,
     using: str,
-    on_batch: Callable[[int], None],
+    on_batch: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Delete runs that ended before then, each batch in a transaction of its own; how many.
 
@@ -44,3 +52,23 @@ def prune(
         if deleted < batch:
             return total
         on_batch(total)
+
+
+@contextmanager
+def show_progress(terminal: Terminal, total: int) -> Iterator[Callable[[int], None]]:
+    """What to call with the sum so far: a bar on a terminal, now and then a line elsewhere."""
+    if terminal.is_tty and not terminal.console.is_dumb_terminal:
+        columns = (TextColumn("Deleting"), BarColumn(), MofNCompleteColumn(), TextColumn("runs"))
+        with Progress(*columns, console=terminal.console, transient=True) as progress:
+            task = progress.add_task("", total=total)
+            yield lambda done: progress.update(task, completed=done)
+        return
+    told_at = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at >= _PAUSE:
+            told_at = time.monotonic()
+            terminal.stream.write(f"{done:,} of {max(total, done):,} deleted\n")
+
+    yield tell

@@ -664,7 +664,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     ("remaining_steps__gte", 0),
                     models.Q(
-                        models.Q(("ended_at__isnull", True), ("status__in", ["started", "paused"])),
+                        models.Q(
+                            ("ended_at__isnull", True),
+                            ("error__isnull", True),
+                            ("output__isnull", True),
+                            ("status__in", ["started", "paused"]),
+                        ),
                         models.Q(
                             ("ended_at__isnull", False),
                             ("error__isnull", True),
@@ -675,9 +680,15 @@ class Migration(migrations.Migration):
                         models.Q(
                             ("ended_at__isnull", False),
                             ("error__isnull", False),
+                            ("output__isnull", True),
                             ("status", "failed"),
                         ),
-                        models.Q(("ended_at__isnull", False), ("status", "cancelled")),
+                        models.Q(
+                            ("ended_at__isnull", False),
+                            ("error__isnull", True),
+                            ("output__isnull", True),
+                            ("status", "cancelled"),
+                        ),
                         _connector="OR",
                     ),
                 ),

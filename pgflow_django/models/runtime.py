@@ -57,7 +57,12 @@ class WorkflowRun(models.Model):
                 name="run_columns_agree_with_its_status",
                 condition=Q(remaining_steps__gte=0)
                 & (
-                    Q(status__in=["started", "paused"], ended_at__isnull=True)
+                    Q(
+                        status__in=["started", "paused"],
+                        ended_at__isnull=True,
+                        output__isnull=True,
+                        error__isnull=True,
+                    )
                     | Q(
                         status="completed",
                         ended_at__isnull=False,
@@ -65,8 +70,18 @@ class WorkflowRun(models.Model):
                         output__isnull=False,
                         error__isnull=True,
                     )
-                    | Q(status="failed", ended_at__isnull=False, error__isnull=False)
-                    | Q(status="cancelled", ended_at__isnull=False)
+                    | Q(
+                        status="failed",
+                        ended_at__isnull=False,
+                        output__isnull=True,
+                        error__isnull=False,
+                    )
+                    | Q(
+                        status="cancelled",
+                        ended_at__isnull=False,
+                        output__isnull=True,
+                        error__isnull=True,
+                    )
                 ),
             ),
             models.UniqueConstraint(

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from pgflow_django import engine, executor, flow_builder
+from pgflow_django.cli.pruning import ENDED, prune
 from pgflow_django.models import (
     Workflow,
     WorkflowRun,
@@ -22,7 +23,7 @@ from pgflow_django.models import (
     WorkflowVersion,
     WorkflowVersionStep,
 )
-from tests.commands.calling import Answer, call
+from tests.commands.calling import Answer, call, on_terminal
 from tests.engine.database import query
 from tests.waiting import wait_for
 
@@ -99,10 +100,21 @@ def test_nothing_to_delete() -> None:
 def test_many_batches_tell_how_far_they_are(doubles: str) -> None:
     for run in executor.start_flows(doubles, [{}] * 7):
         executor.cancel_run(run.id)
-    answer = call("pruneruns", older_than="0s", batch_size=3)
-    assert answer.stdout == "Deleted 7 runs.\n"
-    assert "3 of 7 deleted\n6 of 7 deleted\n" in answer.stderr
+    told: list[int] = []
+    later = timezone.now() + timedelta(hours=1)
+    assert prune(later, ENDED, batch=3, using="default", on_batch=told.append) == 7
+    assert told == [3, 6]
     assert not WorkflowStepTask.objects.exists()
+
+
+def test_a_terminal_gets_a_bar_that_goes_away(doubles: str) -> None:
+    for run in executor.start_flows(doubles, [{}] * 5):
+        executor.cancel_run(run.id)
+    screen = on_terminal("pruneruns", "--older-than", "0s", "--batch-size", "2")
+    assert screen.status == 0
+    assert "5 runs" in screen.text
+    assert screen.raw.endswith("Deleted 5 runs.\r\n")
+    assert screen.raw.count("\x1b[?25l") == screen.raw.count("\x1b[?25h") == 1
 
 
 @pytest.mark.parametrize(

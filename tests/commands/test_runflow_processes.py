@@ -14,7 +14,6 @@ import pytest
 
 from pgflow_django.models import WorkflowRun, WorkflowRunEvent
 from tests.commands.calling import (
-    ROOT,
     command_line,
     environment,
     finish,
@@ -23,7 +22,7 @@ from tests.commands.calling import (
     spawn,
 )
 from tests.engine.building import build
-from tests.engine.database import messages
+from tests.engine.database import messages, query
 from tests.waiting import wait_until
 
 
@@ -291,11 +290,20 @@ def test_a_database_that_is_down_is_one_message(doubles: str) -> None:
     assert error["code"] == "database_not_ready"
 
 
+def test_lost_connections_do_not_end_the_run(holding: Holding) -> None:
+    holding.start()
+    killed = query(
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    assert killed
+    holding.gate.touch()
+    answer = finish(holding.process)
+    assert (answer.status, answer.json) == (0, {"held": "held"})
+    assert f"run {holding.run().id}: completed after" in answer.stderr
+
+
 def test_traceback_shows_where_an_error_comes_from() -> None:
     answer = manage("runflow", "nothing", "--traceback")
     assert "Traceback (most recent call last)" in answer.stderr
     assert "WorkflowNotFound" in answer.stderr
-
-
-def test_the_project_stands_where_the_tests_think() -> None:
-    assert (ROOT / "manage.py").exists()

@@ -150,7 +150,7 @@ def test_a_flow_is_shown_as_a_tree() -> None:
         "STEP | TYPE | ALSO AFTER | FUNCTION | OPTIONS",
         "fetch | single | tests.numbers | timeout 120 s",
         '└─ check | map | tests.double | max_attempts 5, params {"strict": true}',
-        " | ├─ score | single | rates | ✗ shop.score is not registered",
+        " | ├─ score | single | rates | ✗ shop.score",
         " | └─ say | single | tests.total | start_delay 5 s, queue slow",
         "rates | single | tests.numbers",
     ]

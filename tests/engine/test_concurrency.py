@@ -32,9 +32,7 @@ def witness(transactional_db: None) -> Iterator[None]:
 
 def deadlocks() -> int:
     """How many deadlocks the server has had to break in this database."""
-    return int(
-        value("select deadlocks from pg_stat_database where datname = current_database()")
-    )
+    return int(value("select deadlocks from pg_stat_database where datname = current_database()"))
 
 
 def settle(worker: HandWorker, tasks: list[ClaimedTask]) -> Callable[[], int]:

@@ -23,8 +23,8 @@ from tests.engine.database import query, value
 
 # How to put a fresh row into each status, as the CHECKs want it.
 RUN_STATES = {
-    "started": "status = 'started', ended_at = null",
-    "paused": "status = 'paused', ended_at = null",
+    "started": "status = 'started', ended_at = null, output = null, error = null",
+    "paused": "status = 'paused', ended_at = null, output = null, error = null",
     "completed": "status = 'completed', ended_at = now(), remaining_steps = 0, output = '{}', "
     "error = null",
     "failed": "status = 'failed', ended_at = now(), error = '{}', output = null",

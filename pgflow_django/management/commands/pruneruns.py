@@ -8,10 +8,12 @@ from django.utils import timezone
 
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.options import read_age, read_count, read_words
-from pgflow_django.cli.pruning import ENDED, count_prunable, prune
+from pgflow_django.cli.pruning import ENDED, count_prunable, prune, show_progress
 from pgflow_django.cli.words import clock, plural
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from django.core.management.base import CommandParser
 
 
@@ -66,17 +68,19 @@ examples:
         else:
             if total:
                 self.say(f"Deleting {found} …")
-
-            def tell(done: int) -> None:
-                self.say(f"{done:,} of {max(total, done):,} deleted")
-
-            deleted = prune(before, statuses, batch=batch, using=self.using, on_batch=tell)
+            deleted = self._prune(before, statuses, batch, total)
             self._tell(f"Deleted {plural(deleted, 'run')}.")
         if self.is_json:
             dry_run = options["dry_run"]
             self.show_json(
                 {"before": before, "found": counts, "deleted": deleted, "dry_run": dry_run}
             )
+
+    def _prune(self, before: datetime, statuses: list[str], batch: int, total: int) -> int:
+        if self.is_json or not self.options["verbosity"]:
+            return prune(before, statuses, batch=batch, using=self.using)
+        with show_progress(self.err, total) as show:
+            return prune(before, statuses, batch=batch, using=self.using, on_batch=show)
 
     def _tell(self, text: str) -> None:
         if not self.is_json:

@@ -96,8 +96,7 @@ examples:
         name = function_of(step)
         function = Text("" if name == line.slug else name)
         if line.slug in missing:
-            sign = self.out.sign("failed")
-            function = Text(f"{sign} {name} is not registered", "red")
+            function = Text(f"{self.out.sign('failed')} {name}", "red")
         options = [
             f"{option.key} {_show(option.name, step[option.name])}"
             for option in STEP_OPTIONS.values()

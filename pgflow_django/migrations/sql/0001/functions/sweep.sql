@@ -30,48 +30,26 @@ begin
         return 0;
     end if;
 
-    -- Runs before workers before claims: the order in which results are settled.
-    v_runs := array(
-        select (g->>'run_id')::uuid
-        from workflow_claims c, jsonb_array_elements(c.tasks) as g
+    v_lost := array(select w from workflow_workers w where w.lease_until < clock_timestamp());
+    -- Not only theirs: a worker that was still claiming while another sweep took it away has left
+    -- a claim that no worker holds.
+    v_claims := array(
+        select c from workflow_claims c
         where not exists (
-            select from workflow_workers w where w.id = c.worker_id and w.lease_until >= clock_timestamp()
+            select from workflow_workers w
+            where w.id = c.worker_id and w.id <> all(array(select l.id from unnest(v_lost) as l))
         )
+    );
+    v_runs := array(
+        select (g->>'run_id')::uuid from unnest(v_claims) as c, jsonb_array_elements(c.tasks) as g
         union
         select r.id
-        from workflow_workers w join workflow_runs r on r.owner_id = w.id
-        where w.lease_until < clock_timestamp() and r.status in ('started', 'paused')
+        from unnest(v_lost) as l join workflow_runs r on r.owner_id = l.id
+        where r.status in ('started', 'paused')
     );
     perform from workflow_runs r where r.id = any(v_runs) order by r.id for update;
 
-    with lost as (
-        delete from workflow_workers w
-        where w.id = any(array(
-            select l.id from workflow_workers l
-            where l.lease_until < clock_timestamp() order by l.id for update skip locked
-        ))
-        returning w as worker
-    )
-    select array_agg(lost.worker) into v_lost from lost;
-
-    -- Not only theirs: a worker that was still claiming while another sweep took it away has left
-    -- a claim that no worker holds.
-    with taken as (
-        delete from workflow_claims c
-        where not exists (select from workflow_workers w where w.id = c.worker_id)
-        returning c as claim
-    )
-    select array_agg(taken.claim) into v_claims from taken;
-
-    -- What they have claimed since the first look.
-    perform from workflow_runs r
-    where r.id = any(array(
-        select (g->>'run_id')::uuid from unnest(v_claims) as c, jsonb_array_elements(c.tasks) as g
-    )) and r.id <> all(v_runs)
-    order by r.id
-    for update;
-
-    foreach v_worker in array coalesce(v_lost, '{}') loop
+    foreach v_worker in array v_lost loop
         perform pgflow._end_run(r.id, 'failed', null, jsonb_build_object(
             'code', 'caller_lost', 'error_type', 'CallerLost',
             'error_message', format(
@@ -81,6 +59,11 @@ begin
         from workflow_runs r where r.owner_id = v_worker.id and r.status in ('started', 'paused');
     end loop;
     perform pgflow._return_claim(c.id, c.tasks) from unnest(v_claims) as c;
-    return coalesce(cardinality(v_lost), 0);
+
+    -- Claims, then workers, and last, as when results are settled. A claim that holds other tasks by
+    -- now is for the next sweep.
+    delete from workflow_claims c using unnest(v_claims) as seen where c.id = seen.id and c.tasks = seen.tasks;
+    delete from workflow_workers w where w.id = any(array(select l.id from unnest(v_lost) as l));
+    return cardinality(v_lost);
 end
 $$;
