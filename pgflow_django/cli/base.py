@@ -144,6 +144,11 @@ class PgflowCommand(BaseCommand):
         return Terminal(self.stderr, self.options)
 
     @property
+    def is_process(self) -> bool:
+        """Whether the process is there for this command alone, and ends with it."""
+        return self._called_from_command_line
+
+    @property
     def is_json(self) -> bool:
         """Whether only JSON may be printed."""
         return bool(self.options.get("json"))

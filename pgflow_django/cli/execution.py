@@ -45,7 +45,7 @@ class Execution:
         self._drawing = drawing
         is_quiet = command.is_json or not command.options.get("verbosity", 1)
         self._display = choose_display(command.err, is_quiet=is_quiet)
-        self._interrupts = Interrupts()
+        self._interrupts = Interrupts(is_final=command.is_process)
         self._progress = Progress(self._display, self._interrupts, using=command.using)
 
     def run(self, execute: Callable[..., T]) -> T:

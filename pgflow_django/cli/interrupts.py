@@ -23,8 +23,9 @@ class Interrupts:
     saying so) is done to its end. Ctrl-\\ still ends the process on the spot.
     """
 
-    def __init__(self) -> None:
-        """Nothing has happened yet."""
+    def __init__(self, *, is_final: bool = False) -> None:
+        """``is_final``: the process ends after a signal, and nobody else waits for another."""
+        self._is_final = is_final
         self.signum: int | None = None
         self._since = 0.0
         self.is_raised = False
@@ -45,7 +46,9 @@ class Interrupts:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave the signals as they were."""
+        """Leave the signals as they were, unless the process is about to end by one."""
+        if self._is_final and self.is_raised:
+            return
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before.clear()

@@ -48,6 +48,8 @@ class Lane:
         self.current_since = 0.0
         self.is_interrupted = False
         self.is_idle = False
+        self._is_work_bound = False
+        self._exchange_seconds = 0.0
         self._wanted = _FIRST_BATCH
         self._saw_empty_queue_at = 0.0
         self.thread = threading.Thread(target=self._run, name=f"pgflow-lane-{number}", daemon=True)
@@ -77,6 +79,7 @@ class Lane:
             results, self.results = self.results, []
             failures, self.failures = self.failures, []
         wanted = 0 if self.pool.is_stopping else self._wanted
+        began = time.monotonic()
         try:
             if self._is_unsure:
                 self._clear_up(results)
@@ -92,6 +95,7 @@ class Lane:
                 self.failures = failures + self.failures
             self._is_unsure = True
             raise
+        self._exchange_seconds = time.monotonic() - began
         tasks = list(iterate(settled))
         with self.lock:
             self.pending.extend(tasks)
@@ -182,12 +186,19 @@ class Lane:
 
     def _adapt(self, count: int, seconds: float) -> None:
         """Larger batches of short steps, single long ones."""
+        self._is_work_bound = seconds > self._exchange_seconds
         if seconds > _BATCH_SECONDS:
             self._wanted = max(1, int(count * _BATCH_SECONDS / seconds))
         elif count >= self._wanted and seconds < _BATCH_SECONDS / 2:
             self._wanted = min(self._wanted * 2, settings.MAX_BATCH)
 
     # From here on: called by the supervisor, from its own thread.
+
+    def is_held_up(self, now: float) -> bool:
+        """Whether step functions, not the database, are what this lane spends its time on."""
+        return self.current is not None and (
+            self._is_work_bound or now - self.current_since > _BATCH_SECONDS
+        )
 
     def interrupt(self) -> None:
         """Stop the function that runs, if any, as far as a thread can be stopped."""

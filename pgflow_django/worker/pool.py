@@ -153,9 +153,14 @@ class Pool:
                 self.patiently(partial(engine.fail_tasks, [failure], using=self.using))
 
     def _wants_another_lane(self, lanes: list[Lane], now: float) -> bool:
-        """Whether all lanes are at work while there is more to do, or nobody looks for it."""
+        """Whether all lanes are held up while there is more to do, or nobody looks for it.
+
+        Where steps are so short that the database is the limit, a further lane would only wait
+        for the locks of the others.
+        """
         if any(lane.is_idle for lane in lanes):
             self._looked_at = now
+        if not all(lane.is_held_up(now) for lane in lanes):
             return False
         working = sum(not lane.is_interrupted for lane in lanes)
         return working < settings.THREADS and (
