@@ -146,7 +146,7 @@ class PgflowCommand(BaseCommand):
     @property
     def is_process(self) -> bool:
         """Whether the process is there for this command alone, and ends with it."""
-        return self._called_from_command_line
+        return bool(getattr(self, "_called_from_command_line", False))
 
     @property
     def is_json(self) -> bool:

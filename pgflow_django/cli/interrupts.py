@@ -47,10 +47,9 @@ class Interrupts:
         trace: TracebackType | None,
     ) -> None:
         """Leave the signals as they were, unless the process is about to end by one."""
-        if self._is_final and self.is_raised:
-            return
         for signum, handler in self._before.items():
-            signal.signal(signum, handler)
+            is_over = self._is_final and self.is_raised
+            signal.signal(signum, signal.SIG_IGN if is_over else handler)
         self._before.clear()
 
     def postpone(self) -> None:

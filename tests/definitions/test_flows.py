@@ -34,7 +34,7 @@ class Report(Flow):
         return [1, 2, input.get("n", 3)]
 
     @step(depends_on=["fetch"], step_type="map", params={"factor": 2}, atomic=True)
-    def render(input: Any, context: Any) -> Any:  # noqa: ARG002, N805
+    def render(input: Any, context: Any) -> Any:  # noqa: N805
         return input["item"] * input["params"]["factor"]
 
 

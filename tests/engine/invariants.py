@@ -33,7 +33,8 @@ _WRONG_REMAINING_TASKS = """
         from workflow_step_tasks t where t.run_id = s.run_id and t.step_slug = s.step_slug
     ) found
     where (s.initial_tasks is null and total > 0)
-    or (s.initial_tasks is not null and (s.initial_tasks <> total or s.remaining_tasks <> left_over))
+    or (s.initial_tasks is not null and s.initial_tasks <> total)
+    or (s.initial_tasks is not null and s.remaining_tasks <> left_over)
 """
 _WRONG_REMAINING_DEPS = """
     select s.run_id, s.step_slug, s.status, s.remaining_deps, found.count

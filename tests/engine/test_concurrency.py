@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -172,10 +173,8 @@ class Chaos:
         executor.cancel_run(self.random.choice(self.runs).id)
 
     def retry(self) -> None:
-        try:
+        with contextlib.suppress(RunNotRetryable):
             executor.retry_run(self.random.choice(self.runs).id)
-        except RunNotRetryable:
-            pass
 
     def sweep(self) -> None:
         sweep()

@@ -85,7 +85,7 @@ def test_a_code_flow_and_the_same_stored_flow_give_the_same_rows_and_outputs() -
     flow_builder.add_step("stored", "fetch")
     flow_builder.add_step("stored", "render", ["fetch"], step_type="map", timeout=7)
     flow_builder.add_step("stored", "join", ["render"])
-    functions = dict((slug, function) for slug, function, _ in EngineReport.__workflow_steps__())
+    functions = {slug: function for slug, function, _ in EngineReport.__workflow_steps__()}
     stored = executor.execute_dynamic("stored", {"n": 3}, functions)
     assert executor.execute(EngineReport, {"n": 3}) == stored == {"join": 30}
     assert _rows("engine_report") == _rows("stored")

@@ -209,7 +209,7 @@ def test_pattern_3_runs_two_variants_in_parallel() -> None:
     step_fns = {
         "fetch": fetch,
         "filter": lambda input: [n for n in input["fetch"] if n > 1],
-        "rank": lambda input: sorted(input["filter" if "filter" in input else "fetch"])[0],
+        "rank": lambda input: min(input["filter" if "filter" in input else "fetch"]),
     }
 
     def execute(workflow_slug: str) -> Any:

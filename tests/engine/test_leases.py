@@ -95,9 +95,7 @@ def test_the_one_that_kills_its_process_spends_nobody_elses_attempts() -> None:
     check_all_ended()
 
 
-def test_a_task_that_must_be_alone_is_not_claimed_beside_tasks_that_follow_from_completed_ones() -> (
-    None
-):
+def test_a_task_that_must_be_alone_is_not_claimed_beside_fed_tasks() -> None:
     build("poison", {"bad*": []})
     build("chain", {"a": [], "b": ["a"]})
     executor.start_flow("poison", [0, 1])

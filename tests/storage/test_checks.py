@@ -54,7 +54,7 @@ def test_a_site_without_faults_has_no_messages() -> None:
 class ToSqlite:
     """A router that sends our models to the alias ``sqlite``."""
 
-    def db_for_read(self, model: type, **hints: Any) -> str:  # noqa: ARG002
+    def db_for_read(self, model: type, **hints: Any) -> str:
         return "sqlite"
 
     db_for_write = db_for_read
@@ -188,7 +188,7 @@ def test_an_empty_database_has_no_messages_since_migrate_begins_with_the_checks(
 class KeepOut:
     """A router that keeps our app out of every database but the default one."""
 
-    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:  # noqa: ARG002
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
         return db == "default"
 
 

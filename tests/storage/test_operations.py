@@ -28,7 +28,7 @@ from tests.storage.conftest import alias, apply, objects, revert, run
 class KeepOut:
     """A router that keeps our app out of every database but the default one."""
 
-    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:  # noqa: ARG002
+    def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool:
         return db == "default"
 
 
