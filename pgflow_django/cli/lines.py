@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from pgflow_django.cli.words import duration, plural
+from pgflow_django.cli.words import duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +99,7 @@ def _failure(before: StepView | None, step: StepView) -> str:
     """The last attempt to fail, and how many others did since the last look."""
     others = step.failures - (before.failures if before else 0) - 1
     more = f" (and {plural(others, 'other')} meanwhile)" if others else ""
-    error = step.error.replace("\n", " ")
+    error = one_line(step.error)
     if step.is_map:
         return f"an attempt failed: {error}{more}"
     number = step.attempt if step.status in {"failed", "cancelled"} else step.attempt - 1

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from pgflow_django.cli.terminal import Terminal, style_of
-from pgflow_django.cli.words import duration, plural
+from pgflow_django.cli.words import duration, one_line, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +136,7 @@ class Table:
     ) -> Text:
         """Sign, name, status and time, in columns that all rows share."""
         colour = style_of(status)
-        title = Text(f"{indent}{{}} ".format(self.terminal.sign(status, self.beat)), colour)
+        title = Text(f"{indent}{self.terminal.sign(status, self.beat)} ", colour)
         cell = Text(name, "dim" if status == "waiting" else style)
         cell.truncate(self.name_width - len(indent), overflow="ellipsis", pad=True)
         title.append_text(cell).append(_GAP)
@@ -167,7 +167,7 @@ def _remark(step: StepView) -> str:
     number = f"attempt {step.attempt:,} of {step.plan.max_attempts:,}"
     if step.status == "completed":
         return number
-    error = step.error.replace("\n", " ")
+    error = one_line(step.error)
     if step.status == "failed":
         return f"{number}: {error}"
     wait = f" in {duration(step.wait)}" if step.wait is not None else ""

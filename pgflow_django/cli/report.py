@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 
 from pgflow_django.cli.snapshot import load_plans, load_view
-from pgflow_django.cli.tables import Column, build_table, one_line
+from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
-from pgflow_django.cli.words import ago, clock, duration, plural
+from pgflow_django.cli.words import ago, clock, duration, one_line, plural
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
 from pgflow_django.status import describe_error
 

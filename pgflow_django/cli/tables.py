@@ -52,8 +52,3 @@ def build_table(
             cell.overflow = "ellipsis" if terminal.is_unicode else "crop"
         table.add_row(*(row[index] for index in shown))
     return table
-
-
-def one_line(text: str) -> str:
-    """Text without line breaks and other characters that steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

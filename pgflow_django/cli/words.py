@@ -18,6 +18,11 @@ def plural(count: int, word: str, words: str = "") -> str:
     return f"{count:,} {word if count == 1 else words or f'{word}s'}"
 
 
+def one_line(text: str) -> str:
+    """Text without line breaks and other characters that steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def duration(seconds: float) -> str:
     """A length of time, in as few characters as tell it: ``42 ms``, ``3.2 s``, ``1 min 12 s``."""
     seconds = max(0.0, seconds)

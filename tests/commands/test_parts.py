@@ -19,7 +19,7 @@ from pgflow_django.cli.live import choose
 from pgflow_django.cli.snapshot import StepPlan, StepView
 from pgflow_django.cli.source import Source
 from pgflow_django.cli.tree import draw_tree
-from pgflow_django.cli.words import ago, duration, parse_age, plural
+from pgflow_django.cli.words import ago, duration, one_line, parse_age, plural
 
 OURS = sorted(
     name
@@ -49,6 +49,10 @@ def test_durations(seconds: float, words: str) -> None:
 def test_how_long_ago(seconds: float, words: str) -> None:
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     assert ago(now - timedelta(seconds=seconds), now) == words
+
+
+def test_one_line_steers_no_terminal() -> None:
+    assert one_line("a\n\tb\x1b[31m\x07 é日") == "a b [31m é日"
 
 
 def test_plurals() -> None:

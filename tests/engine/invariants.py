@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from uuid import UUID
 
 from tests.engine.database import messages, query
@@ -111,8 +112,25 @@ def check_consistency() -> None:
         str(run_id)
         for (run_id,) in query("select id from workflow_runs where ended_at is not null")
     }
+    check_messages()
     left = [message for message in messages() if message["run_id"] in ended]
     assert not left, f"broken: an ended run has no messages: {left[:5]}"
+
+
+def check_messages() -> None:
+    """Each queued task lies in exactly one message, and messages name queued tasks only."""
+    covered = Counter(
+        (message["run_id"], message["step_slug"], index)
+        for message in messages()
+        for index in range(message["task_index"], message["task_index"] + message["count"])
+    )
+    queued = query(
+        "select run_id::text, step_slug, task_index from workflow_step_tasks "
+        "where status = 'queued'"
+    )
+    assert set(covered) == set(queued), (set(covered) ^ set(queued), "queued and no message")
+    twice = [task for task, count in covered.items() if count > 1]
+    assert not twice, f"queued tasks in several messages: {twice[:5]}"
 
 
 def check_all_ended() -> None:

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.overview import list_flows
-from pgflow_django.cli.tables import Column, build_table, one_line
+from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
-from pgflow_django.cli.words import ago, plural
+from pgflow_django.cli.words import ago, one_line, plural
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser

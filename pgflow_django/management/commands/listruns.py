@@ -12,9 +12,9 @@ from pgflow_django.choices import RunStatus
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.options import read_count, read_words
 from pgflow_django.cli.overview import list_runs
-from pgflow_django.cli.tables import Column, build_table, one_line
+from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
-from pgflow_django.cli.words import ago, duration
+from pgflow_django.cli.words import ago, duration, one_line
 from pgflow_django.models import Workflow
 from pgflow_django.status import describe_error
 

@@ -60,10 +60,20 @@ begin
     end loop;
     perform pgflow._return_claim(c.id, c.tasks) from unnest(v_claims) as c;
 
-    -- Claims, then workers, and last, as when results are settled. A claim that holds other tasks by
-    -- now is for the next sweep.
-    delete from workflow_claims c using unnest(v_claims) as seen where c.id = seen.id and c.tasks = seen.tasks;
-    delete from workflow_workers w where w.id = any(array(select l.id from unnest(v_lost) as l));
+    -- What is in use just now is for the next sweep: a lost worker that still settles or claims. To
+    -- wait for it would be a deadlock, since it may wait for our runs.
+    delete from workflow_claims c
+    where c.id = any(array(
+        select held.id
+        from workflow_claims held join unnest(v_claims) as seen on seen.id = held.id and seen.tasks = held.tasks
+        for update of held skip locked
+    ));
+    delete from workflow_workers w
+    where w.id = any(array(
+        select held.id from workflow_workers held
+        where held.id = any(array(select l.id from unnest(v_lost) as l))
+        for update skip locked
+    ));
     return cardinality(v_lost);
 end
 $$;
