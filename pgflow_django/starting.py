@@ -12,8 +12,9 @@ from pgflow_django import engine, jsonvalue
 from pgflow_django.conf import settings
 from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
+from pgflow_django.flow_builder import workflow_not_found
 from pgflow_django.flows import CodeFlow, definition_of, sync_code_flow
-from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
+from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.running import functions_of_flow
 from pgflow_django.worker.current import current_run
@@ -51,7 +52,7 @@ def start_stored_flow(
 ) -> list[UUID]:
     """Start a run per input; ``options`` are those of ``engine.start_flow``."""
     if not is_valid_slug(slug):
-        raise _not_found(slug, alias)
+        raise workflow_not_found(slug, using=alias)
     if key is not None and not _is_good_key(key):
         raise InvalidInput(
             f'flow "{slug}" was not started: key must be a text of 1 to {_KEY_LENGTH} characters '
@@ -80,7 +81,7 @@ def start_stored_flow(
             **options,
         )
     except WorkflowNotFound:
-        raise _not_found(slug, alias) from None
+        raise workflow_not_found(slug, using=alias) from None
 
 
 def _is_good_key(key: Any) -> bool:
@@ -99,11 +100,5 @@ def require_flow(slug: Any, alias: str) -> dict[str, str]:
     if not steps and not (
         is_valid_slug(slug) and Workflow.objects.using(alias).filter(pk=slug).exists()
     ):
-        raise _not_found(slug, alias)
+        raise workflow_not_found(slug, using=alias)
     return steps
-
-
-def _not_found(slug: Any, alias: str) -> WorkflowNotFound:
-    slugs = Workflow.objects.using(alias).values_list("workflow_slug", flat=True)
-    hint = did_you_mean(nearest_names(slug, slugs))
-    return WorkflowNotFound(f'there is no flow "{slug}"{hint}')

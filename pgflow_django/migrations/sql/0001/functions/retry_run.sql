@@ -77,7 +77,7 @@ begin
     from started z;
 
     insert into workflow_run_events (run_id, at, level, kind, message)
-    values (v_run.id, v_now, 'info', 'retried', format('taken up again after it had %s', v_run.status));
+    values (v_run.id, v_now, 'info', 'retried', format('taken up again; it was %s', v_run.status));
     if v_again is not null then
         perform pgflow._resend_tasks(v_again);
     end if;
