@@ -1,1 +1,21 @@
-"""Fixtures for every test."""
+"""What holds for every test."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+
+def pytest_configure() -> None:
+    """Let processes that tests start be interrupted.
+
+    In the background of a script, or under ``nohup``, signals are ignored, and whoever is started
+    there inherits that; a handler, or the default, is not inherited as ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)

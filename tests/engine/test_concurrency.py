@@ -17,6 +17,7 @@ from tests.engine.audit import audited
 from tests.engine.building import build
 from tests.engine.conftest import Register
 from tests.engine.database import query, step_statuses, value
+from tests.engine.effort import EFFORT
 from tests.engine.invariants import check_all_ended, check_consistency
 from tests.engine.threads import at_once
 from tests.engine.workers import HandWorker, sweep
@@ -187,7 +188,7 @@ class Chaos:
         self.runs.append(executor.start_flow("mixed", [1, 2, 3]))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(1, 1 + 3 * EFFORT))
 def test_anything_at_once_leaves_everything_consistent(seed: int, register: Register) -> None:
     build(
         "mixed",

@@ -68,8 +68,9 @@ def test_a_drain_killed_in_the_middle_of_a_map_keeps_what_was_done(
     with process(tmp_path, _STEPS + "executor.drain()") as worker:
         worker.wait_for("stop")
         wait_until(
-            lambda: value("select count(*) from workflow_step_tasks where status = 'completed'")
-            == 6,
+            lambda: (
+                value("select count(*) from workflow_step_tasks where status = 'completed'") == 6
+            ),
             "the tasks beside the one that never ends",
         )
         worker.kill()
