@@ -4,6 +4,9 @@ create or replace function pgflow.cancel_run(run uuid, reason text)
 returns text
 language plpgsql volatile
 set search_path from current
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
     v_status text;

@@ -4,6 +4,9 @@ create or replace function pgflow.remove_worker(worker bigint)
 returns void
 language plpgsql volatile
 set search_path from current
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 begin
     delete from workflow_workers w

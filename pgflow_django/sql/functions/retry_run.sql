@@ -6,6 +6,9 @@ create or replace function pgflow.retry_run(run uuid, new_owner bigint default n
 returns text
 language plpgsql volatile
 set search_path from current
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
     v_run workflow_runs;

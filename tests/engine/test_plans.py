@@ -1,0 +1,196 @@
+"""How the hot statements get at their rows, told by the server's own counters.
+
+The tables are empty when they are analysed, and full when they are worked on: that is when a
+planner that may choose goes wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from pgflow_django import engine, executor
+from pgflow_django.worker.claimed import ClaimedTask
+from tests.engine.building import build, chain
+from tests.engine.conftest import Register
+from tests.engine.database import TABLES, query, value
+from tests.engine.workers import HandWorker, sweep
+from tests.waiting import wait_until
+
+HOT = ("workflow_runs", "workflow_step_states", "workflow_step_tasks")
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the server has counted so far: sequential scans and rows fetched by index, by table."""
+
+    seq_scans: dict[str, int]
+    fetched: dict[str, int]
+    index_scans: dict[str, int]
+
+    @classmethod
+    def now(cls) -> Counters:
+        """Read them, once everybody has handed in theirs."""
+        wait_until(
+            lambda: (
+                value(
+                    "select count(*) from pg_stat_activity where datname = current_database() "
+                    "and pid <> pg_backend_pid() and backend_type = 'client backend'"
+                )
+                == 0
+            ),
+            "other sessions to end",
+        )
+        query("select pg_stat_force_next_flush()")
+        query("select 1")
+        tables = query("select relname, seq_scan, idx_tup_fetch from pg_stat_user_tables")
+        indexes = query("select indexrelname, idx_scan from pg_stat_user_indexes")
+        return cls(
+            {name: scans for name, scans, _ in tables},
+            {name: fetched or 0 for name, _, fetched in tables},
+            {name: scans or 0 for name, scans in indexes},
+        )
+
+    def since(self, before: Counters) -> Counters:
+        """The difference."""
+        return Counters(
+            {name: count - before.seq_scans.get(name, 0) for name, count in self.seq_scans.items()},
+            {name: count - before.fetched.get(name, 0) for name, count in self.fetched.items()},
+            {
+                name: count - before.index_scans.get(name, 0)
+                for name, count in self.index_scans.items()
+            },
+        )
+
+
+@pytest.fixture(autouse=True)
+def without_statistics(transactional_db: None) -> None:
+    """Let the planner believe that the tables are empty."""
+    if connection.cursor().connection.info.server_version < 150000:
+        pytest.skip("statistics are handed in on demand from PostgreSQL 15 on")
+    tables = ", ".join((*TABLES, "pgmq.q_pgflow_default", "pgmq.q_pgflow_in_process"))
+    query(f"truncate {tables}")
+    for table in TABLES:
+        query(f"alter table {table} set (autovacuum_enabled = off)")
+        query(f"analyze {table}")
+
+
+@pytest.fixture(autouse=True)
+def vacuum_again(without_statistics: None) -> Any:
+    """Put the tables back under autovacuum."""
+    yield
+    for table in TABLES:
+        query(f"alter table {table} reset (autovacuum_enabled)")
+
+
+def measure(work: Callable[[], Any]) -> Counters:
+    """What the server counts while this works."""
+    before = Counters.now()
+    work()
+    return Counters.now().since(before)
+
+
+def claim_all(worker: HandWorker, size: int) -> list[list[ClaimedTask]]:
+    """Claim everything, in batches under claims of their own."""
+    batches = []
+    while batch := worker.claim_in_another_thread(size):
+        batches.append(batch)
+    return batches
+
+
+def one(input: dict[str, Any]) -> int:
+    return 1
+
+
+def fill() -> HandWorker:
+    """Work for every case below: 200 chains, a map of 2,000, and its rows."""
+    build("chains", chain(3))
+    build("wide", {"each*": [], "end": ["each"]})
+    build("fan", {"root": [], **{f"p{i}": ["root"] for i in range(30)}, "join": ["p0", "p29"]})
+    executor.start_flows("chains", [{}] * 200)
+    executor.start_flow("wide", list(range(2000)))
+    executor.start_flows("fan", [{}] * 5)
+    return HandWorker()
+
+
+def test_draining_scans_no_table_from_end_to_end(register: Register) -> None:
+    fill().leave()
+    names = ["s0", "s1", "s2", "each", "end", "root", "join", *(f"p{i}" for i in range(30))]
+    register(dict.fromkeys(names, one))
+    counted = measure(executor.drain)
+    assert {name: counted.seq_scans[name] for name in HOT} == dict.fromkeys(HOT, 0)
+    assert counted.index_scans["workflow_runs_active"] == 0
+    assert value("select count(*) from workflow_runs where status = 'completed'") == 206
+
+
+@pytest.mark.parametrize("way", ["settle", "fail", "release", "cancel", "sweep", "retry"])
+def test_no_way_on_scans_a_table_from_end_to_end(way: str) -> None:
+    worker = fill()
+    batches = claim_all(worker, 100)
+    tasks = [task for batch in batches for task in batch]
+    assert len(tasks) == 2205
+    runs = sorted({UUID(task.group.run_id) for task in tasks})
+    if way == "retry":
+        for run in runs[:20]:
+            executor.cancel_run(run)
+    ways: dict[str, Callable[[], Any]] = {
+        "settle": lambda: [worker.complete(*batch, output=1) for batch in batches],
+        "fail": lambda: worker.fail(*tasks[:300]),
+        "release": lambda: worker.release(*tasks[:300]),
+        "cancel": lambda: [
+            engine.cancel_run(run, "", using="default") for run in runs[:20]
+        ],
+        "retry": lambda: [
+            engine.retry_run(run, None, using="default") for run in runs[:20]
+        ],
+        "sweep": sweep,
+    }
+    if way == "sweep":
+        worker.die()
+    counted = measure(ways[way])
+    assert {name: counted.seq_scans[name] for name in HOT} == dict.fromkeys(HOT, 0)
+
+
+def test_starting_a_run_scans_no_table_from_end_to_end() -> None:
+    fill()
+    counted = measure(lambda: [executor.start_flow("chains", {}) for _ in range(20)])
+    assert {name: counted.seq_scans[name] for name in HOT} == dict.fromkeys(HOT, 0)
+
+
+def fetched_per_task(count: int, register: Register) -> dict[str, float]:
+    """Rows that are fetched for each task of a map of this size."""
+    register({"each": lambda i: i["item"], "end": lambda i: len(i["each"])})
+    run = executor.start_flow("wide", list(range(count)))
+    counted = measure(executor.drain)
+    assert executor.wait(run.id) == {"end": count}
+    return {name: counted.fetched[name] / count for name in HOT}
+
+
+def test_a_task_costs_no_more_rows_in_a_large_map_than_in_a_small_one(register: Register) -> None:
+    build("wide", {"each*": [], "end": ["each"]})
+    small = fetched_per_task(300, register)
+    large = fetched_per_task(3000, register)
+    for table in HOT:
+        assert large[table] <= small[table] * 1.5 + 0.5, (table, small, large)
+    assert large["workflow_step_tasks"] < 20
+
+
+def test_a_chain_costs_no_more_rows_among_thousands_of_runs_than_among_few(
+    register: Register,
+) -> None:
+    build("chains", chain(3))
+    register({f"s{i}": one for i in range(3)})
+
+    def fetched(count: int) -> dict[str, float]:
+        executor.start_flows("chains", [{}] * count)
+        counted = measure(executor.drain)
+        return {name: counted.fetched[name] / count for name in HOT}
+
+    few, many = fetched(50), fetched(1000)
+    for table in HOT:
+        assert many[table] <= few[table] * 1.5 + 0.5, (table, few, many)
