@@ -124,7 +124,8 @@ def test_draining_scans_no_table_from_end_to_end(register: Register) -> None:
     register(dict.fromkeys(names, one))
     counted = measure(executor.drain)
     assert {name: counted.seq_scans[name] for name in HOT} == dict.fromkeys(HOT, 0)
-    assert counted.index_scans["workflow_runs_active"] == 0
+    # It would look at every active run for each run that is counted down.
+    assert counted.index_scans["workflow_runs_active"] < 5
     assert value("select count(*) from workflow_runs where status = 'completed'") == 206
 
 
