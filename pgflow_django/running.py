@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from django.db import connections
@@ -21,10 +22,13 @@ from pgflow_django.models import WorkflowStep, WorkflowVersionStep
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe, registry
 from pgflow_django.status import RunStatus, load_status
 from pgflow_django.worker.inline import work_inline
+from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool, register
 
 #: Seconds between two calls of ``on_tick``.
 _TICK = 0.1
+#: Seconds to try to tell a database that is out of reach that this process has done.
+_GOODBYE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def own_worker(using: str) -> Iterator[int]:
     try:
         yield worker
     finally:
-        engine.remove_worker(worker, using=using)
+        patiently(partial(engine.remove_worker, worker, using=using), using=using, seconds=_GOODBYE)
 
 
 def execute_run(run_id: UUID, worker: int, functions: Functions, options: Options) -> RunStatus:
@@ -142,7 +146,7 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
     reason = _time_is_over(options)
     if not in_time:
         engine.cancel_run(run_id, reason, using=using)
-    status = load_status(run_id, using=using)
+    status = patiently(partial(load_status, run_id, using=using), using=using)
     # It may have ended by itself at the last moment.
     if not in_time and status.status == Status.CANCELLED:
         raise RunTimedOut(
@@ -175,7 +179,8 @@ def _work_in_pool(
     finally:
         try:
             # First the run, so that nothing of it is claimed again while the lanes end.
-            engine.cancel_run(run_id, reason, using=using)
+            cancel = partial(engine.cancel_run, run_id, reason, using=using)
+            patiently(cancel, using=using, seconds=_GOODBYE)
         finally:
             pool.close(interrupt=True)
 

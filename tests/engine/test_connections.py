@@ -86,7 +86,11 @@ def test_an_execution_whose_connections_are_all_terminated_comes_back(
             terminate_others(axe)
         return input["item"]
 
-    functions = {"a": lambda i: list(range(10)), "each": each, "sum": lambda i: sum(i["each"])}
+    def cut_and_sum(input: dict[str, Any]) -> int:
+        terminate_others(axe)
+        return sum(input["each"])
+
+    functions = {"a": lambda i: list(range(10)), "each": each, "sum": cut_and_sum}
     assert executor.execute_dynamic("flow", {}, functions, timeout=60) == {"sum": 45}
     check_all_ended()
 

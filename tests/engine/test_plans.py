@@ -143,12 +143,8 @@ def test_no_way_on_scans_a_table_from_end_to_end(way: str) -> None:
         "settle": lambda: [worker.complete(*batch, output=1) for batch in batches],
         "fail": lambda: worker.fail(*tasks[:300]),
         "release": lambda: worker.release(*tasks[:300]),
-        "cancel": lambda: [
-            engine.cancel_run(run, "", using="default") for run in runs[:20]
-        ],
-        "retry": lambda: [
-            engine.retry_run(run, None, using="default") for run in runs[:20]
-        ],
+        "cancel": lambda: [engine.cancel_run(run, "", using="default") for run in runs[:20]],
+        "retry": lambda: [engine.retry_run(run, None, using="default") for run in runs[:20]],
         "sweep": sweep,
     }
     if way == "sweep":
