@@ -39,7 +39,7 @@ from pgflow_django.running import (
 from pgflow_django.starting import require_flow, start_code_flow, start_runs, start_stored_flow
 from pgflow_django.status import RunStatus, load_status
 from pgflow_django.worker.inline import work_inline
-from pgflow_django.worker.pool import Pool, register
+from pgflow_django.worker.pool import Pool
 
 __all__ = [
     "RunStatus",
@@ -244,15 +244,13 @@ def drain(
     """
     alias = _alias(using)
     deadline = None if timeout is None else time.monotonic() + timeout
-    if not connections[alias].in_atomic_block:
-        engine.sweep(using=alias)
     names = engine.list_queues(using=alias) if queues is None else queues
-    worker = register(alias, names, registry.names())
-    try:
+    with own_worker(alias, names, registry.names()) as worker:
         if connections[alias].in_atomic_block:
-            return work_inline(using=alias, worker=worker, resolve=Functions(), deadline=deadline)[
-                0
-            ]
+            is_done, _ = work_inline(
+                using=alias, worker=worker, resolve=Functions(), deadline=deadline
+            )
+            return is_done
         pool = Pool(using=alias, worker=worker, resolve=Functions())
         try:
             return pool.work_until(
@@ -261,8 +259,6 @@ def drain(
             )
         finally:
             pool.close()
-    finally:
-        engine.remove_worker(worker, using=alias)
 
 
 def _execute(

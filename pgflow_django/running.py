@@ -6,7 +6,7 @@ Service layer, below ``executor``, which has the public functions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -103,11 +103,13 @@ def functions_of_version(version_id: int, *, using: str) -> dict[str, str]:
 
 
 @contextmanager
-def own_worker(using: str) -> Iterator[int]:
-    """Register this process for the run that it is about to execute, and sweep after others."""
+def own_worker(
+    using: str, queues: Sequence[str] = ("in_process",), functions: Sequence[str] | None = None
+) -> Iterator[int]:
+    """Register this process for what it is about to work off, and sweep after others."""
     if not connections[using].in_atomic_block:
         engine.sweep(using=using)
-    worker = register(using, ["in_process"], None)
+    worker = register(using, queues, functions)
     try:
         yield worker
     finally:

@@ -17,14 +17,12 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, connections
-
 from pgflow_django import engine
 from pgflow_django.conf import settings
 from pgflow_django.engine import TaskGroup
-from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.registry import RegisteredFunction
 from pgflow_django.worker.lane import Lane
+from pgflow_django.worker.patience import patiently
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -242,30 +240,5 @@ class Pool:
             self._changed.notify_all()
 
     def patiently(self, call: Callable[[], T]) -> T:
-        """Call the engine; where the connection is lost, come back until the lease is over.
-
-        Everything that the engine offers may be called twice.
-        """
-        give_up_at = time.monotonic() + settings.LEASE_SECONDS
-        pause = 0.05
-        was_lost = False
-        while True:
-            try:
-                return call()
-            except (OperationalError, InterfaceError, DatabaseNotReady) as error:
-                connection = connections[self.using]
-                is_lost = isinstance(
-                    error.__cause__ or error, OperationalError | InterfaceError
-                ) or (isinstance(error, OperationalError | InterfaceError))
-                if (
-                    not is_lost
-                    or connection.in_atomic_block
-                    or time.monotonic() + pause > give_up_at
-                ):
-                    raise
-                if not was_lost:
-                    logger.warning("lost the database, trying again: %s", error)
-                was_lost = True
-                connection.close()
-                time.sleep(pause)
-                pause = min(pause * 2, 2.0)
+        """Call the engine, and again where the connection is lost."""
+        return patiently(call, using=self.using)

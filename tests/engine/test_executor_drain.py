@@ -15,6 +15,7 @@ from pgflow_django.registry import registry
 from tests.engine.building import build
 from tests.engine.conftest import Register
 from tests.engine.database import attempts_counts, messages, step_statuses, value
+from tests.engine.effort import EFFORT
 from tests.engine.invariants import check_all_ended
 from tests.engine.threads import Background
 from tests.waiting import wait_for, wait_until
@@ -169,7 +170,7 @@ def test_drains_of_several_threads_share_the_work(register: Register) -> None:
     check_all_ended()
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", range(3 * EFFORT))
 def test_drain_does_not_leave_before_short_delays_are_over(
     register: Register, attempt: int
 ) -> None:

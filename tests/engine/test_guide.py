@@ -256,6 +256,3 @@ def test_migration_path_from_static_to_dynamic_executes_identically() -> None:
     flow_builder.add_step("my_workflow", "step1", [])
     after = executor.execute_dynamic("my_workflow", {"any": "input"}, {"step1": MyWorkflow.step1})
     assert before == after == {"step1": {"any": "input"}}
-
-
-DATA = "name,amount\n" + "".join(f"row {n},{n}\n" for n in range(120))

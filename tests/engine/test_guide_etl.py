@@ -16,6 +16,8 @@ from pgflow_django import (
 )
 from tests.engine.invariants import check_all_ended
 
+DATA = "name,amount\n" + "".join(f"row {n},{n}\n" for n in range(120))
+
 
 def _etl(text: str) -> tuple[dict[str, Any], list[Any]]:
     flow_builder.create_flow("claude_etl", base_delay=0)
