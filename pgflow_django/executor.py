@@ -39,6 +39,7 @@ from pgflow_django.running import (
 from pgflow_django.starting import require_flow, start_code_flow, start_runs, start_stored_flow
 from pgflow_django.status import RunStatus, load_status
 from pgflow_django.worker.inline import work_inline
+from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool
 
 __all__ = [
@@ -244,8 +245,9 @@ def drain(
     """
     alias = _alias(using)
     deadline = None if timeout is None else time.monotonic() + timeout
-    names = engine.list_queues(using=alias) if queues is None else queues
-    with own_worker(alias, names, registry.names()) as worker:
+    if queues is None:
+        queues = patiently(partial(engine.list_queues, using=alias), using=alias)
+    with own_worker(alias, queues, registry.names()) as worker:
         if connections[alias].in_atomic_block:
             is_done, _ = work_inline(
                 using=alias, worker=worker, resolve=Functions(), deadline=deadline

@@ -108,8 +108,8 @@ def own_worker(
 ) -> Iterator[int]:
     """Register this process for what it is about to work off, and sweep after others."""
     if not connections[using].in_atomic_block:
-        engine.sweep(using=using)
-    worker = register(using, queues, functions)
+        patiently(partial(engine.sweep, using=using), using=using)
+    worker = patiently(partial(register, using, queues, functions), using=using)
     try:
         yield worker
     finally:

@@ -114,7 +114,8 @@ def test_a_run_that_completed_can_not_be_retried(doubles: str) -> None:
         answer = call("retryrun", str(run.id), **options)
         assert answer.status == 2
         assert answer.stdout == ""
-        assert answer.stderr == (
+        # Before it, a slow machine may have shown how the run stands.
+        assert answer.stderr.endswith(
             f'Error: run {run.id} of flow "doubles" can\'t be retried: it is completed; only '
             "failed and cancelled runs can\n"
         )

@@ -259,3 +259,39 @@ def test_a_failed_run_does_not_touch_others_of_the_same_flow(register: Register)
             with pytest.raises(RunFailed, match="ZeroDivisionError"):
                 executor.wait(run.id)
     check_all_ended()
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        (float("nan"), r"\$ is nan"),
+        ({"a": [1, float("inf")]}, r"\$\.a\[1\] is inf"),
+        ({"a": {"b": "x\0y"}}, r"\$\.a\.b.*u0000"),
+        ({"a\0": 1}, r"key.*u0000"),
+        (["\udc00"], r"\$\[0\].*surrogate"),
+        ({"a": {1, 2}}, r"\$\.a is of type set"),
+        (object(), r"\$ is of type object"),
+    ],
+)
+@pytest.mark.parametrize("call", [executor.start_flow, executor.execute_dynamic])
+def test_an_input_that_is_no_json_is_refused_and_says_where(
+    call: Any, given: Any, match: str
+) -> None:
+    build("flow", {"a*": []})
+    options = {} if call is executor.start_flow else {"step_functions": {"a": one}}
+    with pytest.raises(PgflowError, match=f'flow "flow".*{match}') as caught:
+        call("flow", given, **options)
+    assert caught.value.code == "invalid_input"
+    assert not WorkflowRun.objects.exists()
+
+
+def test_an_input_over_the_limit_is_refused(settings: Any) -> None:
+    settings.PGFLOW = {"MAX_INPUT_BYTES": 100}
+    build("flow", {"a": []})
+    with pytest.raises(PgflowError, match="101 bytes.*at most 100") as caught:
+        executor.start_flow("flow", "x" * 99)
+    assert caught.value.code == "input_too_large"
+    executor.start_flow("flow", "x" * 98)
+    with pytest.raises(PgflowError):
+        executor.start_flows("flow", [1, "é" * 50])
+    assert WorkflowRun.objects.count() == 1
