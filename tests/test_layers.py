@@ -124,7 +124,7 @@ def sql_outside(sources: Sources) -> list[str]:
     return [
         f"{module}:{node.lineno} {node.value!r}"
         for module, source in sources.items()
-        if layer_of(module) not in SQL_LAYERS and module not in SQL_MODULES
+        if layer_of(module) not in SQL_LAYERS and module.partition(".")[0] not in SQL_MODULES
         for node in ast.walk(parse(source))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if SQL_TEXT.search(node.value)

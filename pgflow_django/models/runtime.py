@@ -323,6 +323,9 @@ class WorkflowWorker(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     kind = models.TextField(help_text="in_process or celery")
+    node = models.TextField(
+        default="", db_default="", help_text="the Celery node that it belongs to, if any"
+    )
     hostname = models.TextField()
     pid = models.IntegerField()
     queues = ArrayField(models.TextField(), default=list)
@@ -331,6 +334,9 @@ class WorkflowWorker(models.Model):
     )
     started_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField()
+    is_asleep = models.BooleanField(
+        default=False, db_default=False, help_text="wants NOTIFY to tell it of new messages"
+    )
     alone_claim = models.BigIntegerField(
         null=True, help_text="of a task that was lost together with others: nothing else beside it"
     )

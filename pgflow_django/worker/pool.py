@@ -188,7 +188,7 @@ class Pool:
         if now - self._renewed_at < settings.LEASE_SECONDS / 3:
             return
         self._renewed_at = now
-        self.patiently(partial(engine.renew_lease, self.worker, using=self.using))
+        self.patiently(partial(engine.renew_leases, [self.worker], using=self.using))
         self.patiently(partial(engine.sweep, using=self.using))
 
     def _add_lane(self) -> None:

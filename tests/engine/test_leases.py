@@ -142,7 +142,7 @@ def test_whatever_a_lost_worker_still_says_changes_nothing(count: int) -> None:
     assert lost.fail(*tasks, permanent=True) == 0
     assert lost.release(*tasks) == 0
     assert engine.release_claims([lost.claim_id], using="default") == 0
-    assert engine.renew_lease(lost.id, using="default") is False
+    assert engine.renew_leases([lost.id], using="default") == []
     assert _everything() == before
     other = HandWorker()
     for _ in range(count):

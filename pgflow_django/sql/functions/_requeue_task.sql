@@ -19,14 +19,14 @@ begin
         and t.task_index = (_requeue_task.task).task_index;
 
     select * into v_run from workflow_runs r where r.id = (_requeue_task.task).run_id;
-    perform pgmq.send(
-        'pgflow_' || case when v_run.owner_id is null then (_requeue_task.step).queue else 'in_process' end,
-        jsonb_build_object(
+    perform pgflow._send_messages(
+        case when v_run.owner_id is null then (_requeue_task.step).queue else 'in_process' end,
+        array[_requeue_task.visible_at],
+        array[jsonb_build_object(
             'workflow_slug', v_run.workflow_slug, 'run_id', v_run.id,
             'step_slug', (_requeue_task.task).step_slug, 'task_index', (_requeue_task.task).task_index,
             'count', 1, 'function', (_requeue_task.step).function, 'alone', _requeue_task.alone
-        ),
-        _requeue_task.visible_at
+        )]
     );
 end
 $$;

@@ -24,6 +24,7 @@ declare
 begin
     for v_queue in select distinct r.queue from unnest(_resend_tasks.steps) as r loop
         execute format(c_send, 'q_pgflow_' || v_queue) using _resend_tasks.steps, v_queue;
+        perform pgflow._wake_sleepers(v_queue);
     end loop;
 end
 $$;

@@ -13,5 +13,6 @@ begin
             'insert into pgmq.%I (vt, message) select * from unnest($1, $2)', 'q_pgflow_' || _send_messages.queue
         ) using _send_messages.visible_at, _send_messages.messages;
     end if;
+    perform pgflow._wake_sleepers(_send_messages.queue);
 end
 $$;

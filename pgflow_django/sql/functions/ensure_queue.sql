@@ -15,6 +15,7 @@ begin
             'alter table pgmq.%I set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)',
             'q_' || v_queue
         );
+        perform pg_notify('pgflow_queues', ensure_queue.name);  -- who serves all queues serves this one
     end if;
     -- Not "if not exists": that would lock the queue even where the index is there.
     if to_regclass(format('pgmq.%I', 'q_' || v_queue || '_run_idx')) is null then

@@ -1,0 +1,58 @@
+"""The gateway to the SQL functions: one typed Python function for each, and their errors.
+
+Gateway layer: may import the pure modules and storage. Nothing else calls these SQL functions.
+"""
+
+from __future__ import annotations
+
+from pgflow_django.engine.runs import (
+    WorkflowOutdated,
+    cancel_run,
+    prune_runs,
+    retry_run,
+    start_flow,
+)
+from pgflow_django.engine.tasks import (
+    Settled,
+    TaskGroup,
+    fail_tasks,
+    next_visible,
+    release_claims,
+    release_tasks,
+    settle_and_claim,
+)
+from pgflow_django.engine.workers import (
+    announce_sleep,
+    list_queues,
+    lose_workers,
+    register_worker,
+    release_worker,
+    remove_worker,
+    renew_leases,
+    set_queues,
+    sweep,
+)
+
+__all__ = [
+    "Settled",
+    "TaskGroup",
+    "WorkflowOutdated",
+    "announce_sleep",
+    "cancel_run",
+    "fail_tasks",
+    "list_queues",
+    "lose_workers",
+    "next_visible",
+    "prune_runs",
+    "register_worker",
+    "release_claims",
+    "release_tasks",
+    "release_worker",
+    "remove_worker",
+    "renew_leases",
+    "retry_run",
+    "set_queues",
+    "settle_and_claim",
+    "start_flow",
+    "sweep",
+]

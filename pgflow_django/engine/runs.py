@@ -1,0 +1,100 @@
+"""The SQL functions for runs: start, cancel, take up again, prune."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import datetime
+from uuid import UUID
+
+from django.db import DatabaseError, connections, transaction
+
+from pgflow_django.engine.calling import call
+from pgflow_django.exceptions import (
+    InvalidInput,
+    PgflowError,
+    WorkflowConflict,
+    WorkflowNotFound,
+)
+
+
+class WorkflowOutdated(PgflowError):
+    """The stored definition of a code flow is not the one that the caller has."""
+
+    default_code = "workflow_outdated"
+
+
+def start_flow(
+    workflow_slug: str,
+    inputs_json: str,
+    *,
+    using: str,
+    key: str | None = None,
+    owner: int | None = None,
+    has_caller_functions: bool = False,
+    parent: UUID | None = None,
+    fingerprint: str | None = None,
+) -> list[UUID]:
+    """Start one run per element of ``inputs_json`` (a JSON array); their ids in that order.
+
+    Raises ``WorkflowNotFound``, ``WorkflowConflict`` (inactive, without steps), ``InvalidInput``
+    (a root map over what is no array) and ``WorkflowOutdated``.
+    """
+    in_atomic = connections[using].in_atomic_block
+    try:
+        # The savepoint keeps a refusal from breaking the caller's transaction.
+        with transaction.atomic(using) if in_atomic else nullcontext():
+            return call(
+                "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s)",
+                [workflow_slug, inputs_json, key, owner, has_caller_functions, parent, fingerprint],
+                using,
+            )
+    except DatabaseError as error:
+        raise _start_error(error, workflow_slug) from error
+
+
+def cancel_run(run: UUID, reason: str, *, using: str) -> str | None:
+    """Cancel a run; its status afterwards, ``None`` where there is no such run."""
+    return call("select pgflow.cancel_run(%s, %s)", [run, reason], using)
+
+
+def retry_run(run: UUID, owner: int | None, *, using: str) -> str | None:
+    """Take an ended run up again; its status before, ``None`` where there is no such run."""
+    return call("select pgflow.retry_run(%s, %s)", [run, owner], using)
+
+
+def prune_runs(before: datetime, statuses: Sequence[str], batch: int, *, using: str) -> int:
+    """Delete up to ``batch`` runs that ended before then; a smaller number says: none is left."""
+    return call("select pgflow.prune_runs(%s, %s, %s)", [before, list(statuses), batch], using)
+
+
+def _start_error(error: DatabaseError, slug: str) -> Exception:
+    state = getattr(error.__cause__, "sqlstate", None)
+    match state:
+        case "PF001":
+            return WorkflowNotFound(slug)
+        case "PF002":
+            return WorkflowConflict(
+                f'flow "{slug}" is inactive: set is_active to let it start again',
+                code="workflow_inactive",
+            )
+        case "PF003":
+            return WorkflowOutdated(slug)
+        case "PF004":
+            return WorkflowConflict(
+                f'flow "{slug}" has no steps: add one with '
+                f'flow_builder.add_step("{slug}", "first_step") before it is started',
+                code="workflow_has_no_steps",
+            )
+        case "PF005":
+            detail = json.loads(error.__cause__.diag.message_detail)  # type: ignore[union-attr]
+            article = "an" if detail["found"] == "object" else "a"
+            return InvalidInput(
+                f'flow "{slug}": map step "{detail["step_slug"]}" maps over the run input, which '
+                f"is {article} {detail['found']}, not an array; pass a list, or give the step "
+                "initial_tasks",
+                code="type_violation",
+            )
+        case _:
+            return error

@@ -1,0 +1,108 @@
+"""The SQL functions for tasks: settle and claim, fail, hand back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError
+
+from pgflow_django.engine.calling import call
+from pgflow_django.exceptions import LeaseLost
+
+_LEASE_LOST = (
+    "this process was silent for longer than its lease (PGFLOW['LEASE_SECONDS']), and its work "
+    "went to others: was the machine asleep, or the database out of reach?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGroup:
+    """Tasks of one step of one run that were claimed together, and what they share.
+
+    ``tasks`` are ``[task_index, attempt, item]``; ``deps`` is ``{dependency: output}`` for a
+    single step; ``broadcast`` is ``[value]`` for a map step over a value that is no array.
+    """
+
+    run_id: str
+    workflow_slug: str
+    step_slug: str
+    step_type: str
+    function: str
+    params: Any
+    timeout: int
+    max_attempts: int
+    tasks: list[list[Any]]
+    run_input: Any
+    deps: dict[str, Any] | None = None
+    broadcast: list[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The answer of ``settle_and_claim``: how many results counted, and the next tasks."""
+
+    accepted: int = 0
+    claim: int | None = None
+    groups: tuple[TaskGroup, ...] = ()
+
+
+def settle_and_claim(
+    worker: int | None,
+    results_json: str | None,
+    claim: int | None,
+    wanted: int,
+    *,
+    using: str,
+    run: UUID | None = None,
+    poll: bool = True,
+) -> Settled:
+    """Settle completed tasks and claim up to ``wanted`` others, in one round trip and commit.
+
+    ``claim`` is the caller's claim, to be used again, once nothing of it is left to run.
+    """
+    try:
+        answer = call(
+            "select pgflow.settle_and_claim(%s, %s::jsonb, %s, %s, %s, %s)",
+            [worker, results_json, claim, wanted, run, poll],
+            using,
+        )
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlstate", None) == "PF006":
+            raise LeaseLost(_LEASE_LOST) from error
+        raise
+    if answer is None:
+        return Settled()
+    data = json.loads(answer)
+    inputs = data.get("inputs") or {}
+    return Settled(
+        accepted=data["accepted"],
+        claim=data.get("claim"),
+        groups=tuple(
+            TaskGroup(run_input=inputs.get(group["run_id"]), **group)
+            for group in data.get("groups") or ()
+        ),
+    )
+
+
+def fail_tasks(failures: Sequence[dict[str, Any]], *, using: str) -> int:
+    """End failed attempts (see ``fail_tasks.sql`` for their keys); how many of them counted."""
+    return call("select pgflow.fail_tasks(%s::jsonb)", [json.dumps(list(failures))], using)
+
+
+def release_tasks(tasks: Sequence[dict[str, Any]], *, using: str) -> int:
+    """Hand back claimed tasks that have not begun; how many were still the caller's."""
+    return call("select pgflow.release_tasks(%s::jsonb)", [json.dumps(list(tasks))], using)
+
+
+def release_claims(claims: Sequence[int], *, using: str) -> int:
+    """Hand back whatever these claims still cover, and forget them; how many tasks that were."""
+    return call("select pgflow.release_claims(%s::bigint[])", [list(claims)], using)
+
+
+def next_visible(worker: int, *, using: str, run: UUID | None = None) -> float | None:
+    """Seconds until the next message that a worker could take is due, ``None`` for none."""
+    return call("select pgflow.next_visible(%s, %s)", [worker, run], using)
