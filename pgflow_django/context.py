@@ -21,6 +21,10 @@ _LEVELS = {
 }
 
 
+#: Seconds between two events that tell of a task's progress.
+_PROGRESS_INTERVAL = 1.0
+
+
 @dataclass(slots=True)
 class StepContext:
     """Where and as what a step function runs, and its way to talk to the run.
@@ -36,6 +40,8 @@ class StepContext:
     max_attempts: int
     deadline: float
     using: str = field(repr=False)
+    _held_back: tuple[float, float] | None = field(default=None, init=False, repr=False)
+    _told_at: float = field(default=float("-inf"), init=False, repr=False)
 
     def heartbeat(self) -> float:
         """Seconds left until the step's timeout. The lease is renewed by the process itself."""
@@ -56,12 +62,31 @@ class StepContext:
             self.task_index,
             self.attempt,
             message,
-            extra={"run_id": str(self.run_id), "step_slug": self.step_slug},
+            extra={
+                "run_id": str(self.run_id),
+                "workflow_slug": self.workflow_slug,
+                "step_slug": self.step_slug,
+                "task_index": self.task_index,
+                "attempt": self.attempt,
+            },
         )
         self._record("log", message, level, {"attempt": self.attempt, **fields})
 
     def progress(self, done: float, total: float) -> None:
-        """Tell how far this task is: ``done`` of ``total``, in any unit."""
+        """Tell how far this task is: ``done`` of ``total``, in any unit.
+
+        Call it as often as you like: an event is written once a second at most, and for the last.
+        """
+        self._held_back = (done, total)
+        if time.monotonic() - self._told_at >= _PROGRESS_INTERVAL:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what ``progress`` holds back, if anything. Done at the end of the attempt."""
+        if self._held_back is None:
+            return
+        (done, total), self._held_back = self._held_back, None
+        self._told_at = time.monotonic()
         self._record("progress", f"{done} of {total}", "info", {"done": done, "total": total})
 
     def cancelled(self) -> bool:

@@ -9,12 +9,13 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.conf import settings
 from django.db import Error, OperationalError, connections
 
 from pgflow_django.exceptions import DatabaseNotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 #: Objects that our migrations make; what else is undefined is the caller's own mistake.
 _OURS = re.compile(r"\b(pgflow|pgmq|workflows?)(\b|_)", re.IGNORECASE)
@@ -120,6 +121,18 @@ def migrate_command(using: str) -> str:
 def doctor_command(using: str) -> str:
     """The command that looks at the database of this alias."""
     return "python manage.py pgflow_doctor" + _database_option(using)
+
+
+def worker_command(queues: Sequence[str] = ()) -> str:
+    """The command that starts a Celery worker, for these queues or for all.
+
+    Celery apps lie beside the settings, as in the tutorials of both; who has it elsewhere knows.
+    """
+    module = getattr(settings, "SETTINGS_MODULE", None) or "project.settings"
+    command = f"celery -A {module.partition('.')[0]} worker"
+    if set(queues) <= {"default"}:
+        return command
+    return f"{command} --pgflow-queues {','.join(queues)}"
 
 
 def _database_option(using: str) -> str:

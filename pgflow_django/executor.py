@@ -168,18 +168,26 @@ def wait(
             return status.result()
         left = interval if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            raise RunTimedOut(
-                f'run {run_id} of flow "{status.workflow_slug}" has not ended within {timeout:g} s '
-                f"and goes on: {status.completed_steps} of {status.total_steps} steps are "
-                "completed. Is a worker running?",
-                run_id=run_id,
-            )
+            raise _wait_is_over(run_id, timeout, alias)
         time.sleep(min(interval, left))
 
 
+def _wait_is_over(run_id: UUID, timeout: float | None, alias: str) -> RunTimedOut:
+    status = load_status(run_id, using=alias, explain=True)
+    why = f". It waits: {status.waiting.message}" if status.waiting else ""
+    return RunTimedOut(
+        f'run {run_id} of flow "{status.workflow_slug}" has not ended within {timeout:g} s and '
+        f"goes on: {status.completed_steps} of {status.total_steps} steps are completed{why}",
+        run_id=run_id,
+    )
+
+
 def get_run_status(run_id: UUID | str, *, using: str | None = None) -> RunStatus:
-    """How a run stands: status, output, error, steps; raises ``RunNotFound``."""
-    return load_status(_uuid(run_id), using=_alias(using))
+    """How a run stands: status, output, error, steps, and what it waits for.
+
+    Raises ``RunNotFound``.
+    """
+    return load_status(_uuid(run_id), using=_alias(using), explain=True)
 
 
 def cancel_run(

@@ -12,13 +12,18 @@ from pgflow_django.choices import RunStatus as Status
 from pgflow_django.choices import StepStatus
 from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound
 from pgflow_django.models import WorkflowRun
+from pgflow_django.waiting import Waiting, find_waiting
+
+_FIELDS = ("workflow_slug", "status", "output", "error", "total_steps", "completed_steps")
+_PINNED = ("version_id", "owner_id")
 
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run's status, its output or error, and how many of its steps are done.
+    """A run's status, its output or error, how many of its steps are done, what it waits for.
 
-    ``error`` is a dict with ``code``, ``step_slug``, ``task_index``, ``attempt``, ``error_type``,
+    ``waiting`` says why nothing moves, and what to do; ``None`` where something does, and of a run
+    that has ended. ``error`` is a dict with ``code``, ``step_slug``, ``task_index``, ``attempt``, ``error_type``,
     ``error_message`` and ``traceback``, each only where it applies.
     """
 
@@ -29,6 +34,7 @@ class RunStatus:
     error: dict[str, Any] | None
     total_steps: int
     completed_steps: int
+    waiting: Waiting | None = None
 
     @property
     def percentage(self) -> float:
@@ -70,8 +76,8 @@ def describe_error(error: dict[str, Any]) -> str:
     return f"{where}: {text}"
 
 
-def load_status(run_id: UUID, *, using: str) -> RunStatus:
-    """Read a run's status; raises ``RunNotFound``."""
+def load_status(run_id: UUID, *, using: str, explain: bool = False) -> RunStatus:
+    """Read a run's status, with ``waiting`` if ``explain``; raises ``RunNotFound``."""
     completed = Q(step_states__status__in=[StepStatus.COMPLETED, StepStatus.SKIPPED])
     row = (
         WorkflowRun.objects.using(using)
@@ -80,9 +86,13 @@ def load_status(run_id: UUID, *, using: str) -> RunStatus:
             total_steps=Count("step_states__step_slug"),
             completed_steps=Count("step_states__step_slug", filter=completed),
         )
-        .values("workflow_slug", "status", "output", "error", "total_steps", "completed_steps")
+        .values(*_FIELDS, *_PINNED)
         .first()
     )
     if row is None:
         raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
-    return RunStatus(run_id=run_id, **row)
+    pinned = {name: row.pop(name) for name in _PINNED}
+    waiting = None
+    if explain:
+        waiting = find_waiting(run_id, status=row["status"], **pinned, using=using)
+    return RunStatus(run_id=run_id, waiting=waiting, **row)

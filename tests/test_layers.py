@@ -30,9 +30,10 @@ NAME = PACKAGE.name
 LAYERS: dict[str, str] = {
     "pure": "choices conf definition exceptions graph jsonvalue options problems ui",
     "storage": "database definition_store diagnosis migrations models operations sql",
-    "gateways": "engine registry",
+    "gateways": "engine registry signals",
     "services": (
-        "async_twins context document executor flow_builder flows running starting status worker"
+        "async_twins context delivery document executor flow_builder flows logs running starting "
+        "status waiting worker"
     ),
     "adapters": f"{NAME} apps checks cli management",
 }

@@ -142,7 +142,7 @@ def test_a_run_status_knows_these() -> None:
     known = set(RunStatus.__slots__) | {"percentage", "has_ended", "result"}
     assert known == {
         *("run_id", "workflow_slug", "status", "output", "error", "total_steps"),
-        *("completed_steps", "percentage", "has_ended", "result"),
+        *("completed_steps", "waiting", "percentage", "has_ended", "result"),
     }
     for name in known:
         assert hasattr(RunStatus, name)
@@ -152,7 +152,7 @@ def test_a_step_context_knows_these() -> None:
     public = {name for name in dir(StepContext) if not name.startswith("_")} - {"using"}
     assert public == {
         *("run_id", "workflow_slug", "step_slug", "task_index", "attempt", "max_attempts"),
-        *("deadline", "heartbeat", "log", "progress", "cancelled"),
+        *("deadline", "heartbeat", "log", "progress", "flush", "cancelled"),
     }
 
 

@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from pgflow_django import signals
 from pgflow_django.database import database_errors
 
 #: Serialisation failure and deadlock: the transaction has changed nothing and may be tried again.
 _TRY_AGAIN = frozenset({"40001", "40P01"})
 _MAX_TRIES = 5
+#: Characters of an answer that is not kept in memory until the next one.
+_LARGE = 64 * 1024
+
+_cursors: WeakKeyDictionary[psycopg.Connection[Any], psycopg.Cursor[Any]] = WeakKeyDictionary()
+
+
+def call_telling(sql: str, params: list[Any], using: str) -> Any:
+    """As ``call``, for a function that moves runs: signals tell of it where anybody listens."""
+    if not signals.has_receivers():
+        return call(sql, params, using)
+    # Evaluated from left to right; `told` is null where nothing happened.
+    sql = f"select pgflow.tell(), {sql.removeprefix('select ')}, pgflow.told()"
+    _, value, told = _call(sql, params, using)
+    if told is not None:
+        signals.send_after_commit(told, using)
+    return value
 
 
 def call(sql: str, params: list[Any], using: str) -> Any:
     """Run one function and give its value; deadlocks are tried again where nothing was lost."""
+    return _call(sql, params, using)[0]
+
+
+def _call(sql: str, params: list[Any], using: str) -> tuple[Any, ...]:
     connection = connections[using]
     for tries in range(1, _MAX_TRIES + 1):
         try:
             with database_errors(using):
-                return _fetch_value(connection, sql, params)
+                return _fetch_row(connection, sql, params)
         except OperationalError as error:
             state = getattr(error.__cause__, "sqlstate", None)
             if state not in _TRY_AGAIN or connection.in_atomic_block or tries == _MAX_TRIES:
@@ -29,8 +51,8 @@ def call(sql: str, params: list[Any], using: str) -> Any:
     raise AssertionError("unreachable")
 
 
-def _fetch_value(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> Any:
-    """Run a query of one value, prepared on the server, which saves a fifth of a round trip.
+def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> tuple[Any, ...]:
+    """Run a query of one row, prepared on the server, which saves a fifth of a round trip.
 
     Through Django's own cursor where somebody watches the queries, and unprepared where the site
     says, as Django asks for behind a transaction pooler, DISABLE_SERVER_SIDE_CURSORS.
@@ -40,10 +62,21 @@ def _fetch_value(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -
             cursor.execute(sql, params)
             row = cursor.fetchone()
             assert row is not None  # noqa: S101 - a function call gives one row
-            return row[0]
+            return row
     connection.ensure_connection()
     prepare = not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    with connection.wrap_database_errors:
+        cursor = _cursor_of(connection.connection)
         row = cursor.execute(sql, params, prepare=prepare).fetchone()
-        assert row is not None  # noqa: S101 - a function call gives one row
-        return row[0]
+    assert row is not None  # noqa: S101 - a function call gives one row
+    if isinstance(row[0], str) and len(row[0]) > _LARGE:
+        del _cursors[connection.connection]  # it would keep the answer until the next call
+    return row
+
+
+def _cursor_of(connection: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
+    """The connection's cursor for our calls: making one costs more than a call's own Python."""
+    cursor = _cursors.get(connection)
+    if cursor is None or cursor.closed:
+        cursor = _cursors[connection] = psycopg.Cursor(connection)
+    return cursor

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, connections, transaction
 
-from pgflow_django.engine.calling import call
+from pgflow_django.engine.calling import call, call_telling
 from pgflow_django.exceptions import (
     InvalidInput,
     PgflowError,
@@ -45,7 +45,7 @@ def start_flow(
     try:
         # The savepoint keeps a refusal from breaking the caller's transaction.
         with transaction.atomic(using) if in_atomic else nullcontext():
-            return call(
+            return call_telling(
                 "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s)",
                 [workflow_slug, inputs_json, key, owner, has_caller_functions, parent, fingerprint],
                 using,
@@ -56,12 +56,12 @@ def start_flow(
 
 def cancel_run(run: UUID, reason: str, *, using: str) -> str | None:
     """Cancel a run; its status afterwards, ``None`` where there is no such run."""
-    return call("select pgflow.cancel_run(%s, %s)", [run, reason], using)
+    return call_telling("select pgflow.cancel_run(%s, %s)", [run, reason], using)
 
 
 def retry_run(run: UUID, owner: int | None, *, using: str) -> str | None:
     """Take an ended run up again; its status before, ``None`` where there is no such run."""
-    return call("select pgflow.retry_run(%s, %s)", [run, owner], using)
+    return call_telling("select pgflow.retry_run(%s, %s)", [run, owner], using)
 
 
 def prune_runs(before: datetime, statuses: Sequence[str], batch: int, *, using: str) -> int:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from pgflow_django.engine.calling import call
+from pgflow_django.engine.calling import call, call_telling
 from pgflow_django.exceptions import LeaseLost
 
 _LEASE_LOST = (
@@ -65,7 +65,7 @@ def settle_and_claim(
     ``claim`` is the caller's claim, to be used again, once nothing of it is left to run.
     """
     try:
-        answer = call(
+        answer = call_telling(
             "select pgflow.settle_and_claim(%s, %s::jsonb, %s, %s, %s, %s)",
             [worker, results_json, claim, wanted, run, poll],
             using,
@@ -90,7 +90,7 @@ def settle_and_claim(
 
 def fail_tasks(failures: Sequence[dict[str, Any]], *, using: str) -> int:
     """End failed attempts (see ``fail_tasks.sql`` for their keys); how many of them counted."""
-    return call("select pgflow.fail_tasks(%s::jsonb)", [json.dumps(list(failures))], using)
+    return call_telling("select pgflow.fail_tasks(%s::jsonb)", [json.dumps(list(failures))], using)
 
 
 def release_tasks(tasks: Sequence[dict[str, Any]], *, using: str) -> int:

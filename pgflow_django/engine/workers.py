@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgflow_django.conf import settings
-from pgflow_django.engine.calling import call
+from pgflow_django.engine.calling import call, call_telling
 
 
 def register_worker(
@@ -48,22 +48,22 @@ def renew_leases(workers: Sequence[int], *, using: str) -> list[int]:
 
 def remove_worker(worker: int, *, using: str) -> None:
     """Unregister a worker; what it still holds returns to the queues."""
-    call("select pgflow.remove_worker(%s)", [worker], using)
+    call_telling("select pgflow.remove_worker(%s)", [worker], using)
 
 
 def lose_workers(workers: Sequence[int], *, using: str) -> int:
     """Take back at once what workers held whose processes are gone; how many were swept."""
-    return call("select pgflow.lose_workers(%s::bigint[])", [list(workers)], using)
+    return call_telling("select pgflow.lose_workers(%s::bigint[])", [list(workers)], using)
 
 
 def release_worker(worker: int, *, using: str) -> int:
     """Hand back all that a worker has claimed, no attempt spent, and unregister it; how many."""
-    return call("select pgflow.release_worker(%s)", [worker], using)
+    return call_telling("select pgflow.release_worker(%s)", [worker], using)
 
 
 def sweep(*, using: str) -> int:
     """Take back what lost workers held; the number of those workers."""
-    return call("select pgflow.sweep()", [], using)
+    return call_telling("select pgflow.sweep()", [], using)
 
 
 def set_queues(worker: int, queues: Sequence[str], *, using: str) -> None:

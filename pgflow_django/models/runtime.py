@@ -21,8 +21,27 @@ from pgflow_django.choices import (
     StepStatus,
     StepType,
     TaskStatus,
+    Transitions,
 )
 from pgflow_django.models.definitions import SlugField, WorkflowVersionStep
+
+
+def _status_moves(name: str, transitions: Transitions) -> pgtrigger.FSM:
+    """Refuse what is no edge of a state machine, without a call where it is one.
+
+    The trigger's function is only asked about moves that its condition does not know as allowed:
+    calling it for every row was a tenth of the hot path.
+    """
+    known = ",".join(f"{old}:{new}" for old, new in transitions)
+    return pgtrigger.FSM(
+        name=name,
+        field="status",
+        transitions=transitions,
+        condition=pgtrigger.Condition(
+            'OLD."status" IS DISTINCT FROM NEW."status" AND '
+            f"(OLD.\"status\" || ':' || NEW.\"status\") <> ALL ('{{{known}}}')"
+        ),
+    )
 
 
 class WorkflowRun(models.Model):
@@ -104,12 +123,7 @@ class WorkflowRun(models.Model):
             ),
         ]
         triggers: ClassVar = [
-            pgtrigger.FSM(
-                name="run_status_moves_as_allowed",
-                field="status",
-                transitions=RUN_TRANSITIONS,
-                condition=pgtrigger.AnyChange("status"),
-            ),
+            _status_moves("run_status_moves_as_allowed", RUN_TRANSITIONS),
             pgtrigger.Protect(
                 name="run_facts_are_read_only",
                 operation=pgtrigger.UpdateOf(
@@ -193,12 +207,7 @@ class WorkflowStepState(models.Model):
             ),
         ]
         triggers: ClassVar = [
-            pgtrigger.FSM(
-                name="step_status_moves_as_allowed",
-                field="status",
-                transitions=STEP_TRANSITIONS,
-                condition=pgtrigger.AnyChange("status"),
-            ),
+            _status_moves("step_status_moves_as_allowed", STEP_TRANSITIONS),
         ]
 
     def __str__(self) -> str:

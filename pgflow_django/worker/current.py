@@ -1,25 +1,35 @@
-"""Which run this thread is in the middle of, so that runs started by a step know their parent."""
+"""Which attempt this thread is in the middle of: for logging, and for the parents of runs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-_current_run: ContextVar[UUID | None] = ContextVar("pgflow_current_run", default=None)
+if TYPE_CHECKING:
+    from pgflow_django.worker.claimed import ClaimedTask
+
+_current_task: ContextVar[ClaimedTask | None] = ContextVar("pgflow_current_task", default=None)
 
 
 @contextmanager
-def inside_run(run_id: UUID) -> Iterator[None]:
-    """Mark what happens within as part of the run."""
-    token = _current_run.set(run_id)
+def inside_attempt(task: ClaimedTask) -> Iterator[None]:
+    """Mark what happens within as part of this attempt."""
+    token = _current_task.set(task)
     try:
         yield
     finally:
-        _current_run.reset(token)
+        _current_task.reset(token)
+
+
+def current_task() -> ClaimedTask | None:
+    """The task whose step function calls this, if any."""
+    return _current_task.get()
 
 
 def current_run() -> UUID | None:
     """The run whose step function calls this, if any."""
-    return _current_run.get()
+    task = _current_task.get()
+    return None if task is None else UUID(task.group.run_id)

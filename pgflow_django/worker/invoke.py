@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 from psycopg.pq import TransactionStatus
 
 from pgflow_django import engine, jsonvalue
 from pgflow_django.conf import settings
 from pgflow_django.context import StepContext
 from pgflow_django.exceptions import InvalidOutput, PermanentFailure, RetryAfter
+from pgflow_django.logs import extra_of
 from pgflow_django.registry import RegisteredFunction
 from pgflow_django.worker.claimed import ClaimedTask
-from pgflow_django.worker.current import inside_run
+from pgflow_django.worker.current import inside_attempt
+
+logger = logging.getLogger("pgflow_django.steps")
 
 _TRACEBACK_LIMIT = 20_000
 #: Seconds that a step may put its next attempt off: more than anybody means, and a valid time.
@@ -93,11 +98,8 @@ def _settle_or_refuse(outcome: Outcome, using: str) -> None:
 
 def _call(task: ClaimedTask, function: RegisteredFunction, using: str) -> str:
     group = task.group
-    options = {"context": build_context(task, using)} if function.takes_context else {}
-    with inside_run(UUID(group.run_id)):
-        output = function.function(task.build_input(), **options)
-        if inspect.iscoroutine(output):
-            output = asyncio.run(output)
+    with inside_attempt(task):
+        output = _call_function(task, function, using)
     where = f'step "{group.step_slug}" of flow "{group.workflow_slug}"'
     if group.step_type == "map":
         where += f", task {task.index}"
@@ -108,6 +110,25 @@ def _call(task: ClaimedTask, function: RegisteredFunction, using: str) -> str:
         too_large=_too_large,
         limit=settings.MAX_OUTPUT_BYTES,
     )
+
+
+def _call_function(task: ClaimedTask, function: RegisteredFunction, using: str) -> Any:
+    if not function.takes_context:
+        return _wait_for(function.function(task.build_input()))
+    context = build_context(task, using)
+    try:
+        output = _wait_for(function.function(task.build_input(), context=context))
+    except Exception:
+        with suppress(Error):  # the function's own error is the one that counts
+            context.flush()
+        raise
+    with suppress(Error):
+        context.flush()
+    return output
+
+
+def _wait_for(output: Any) -> Any:
+    return asyncio.run(output) if inspect.iscoroutine(output) else output
 
 
 def _too_large(message: str) -> InvalidOutput:
@@ -132,22 +153,40 @@ def build_context(task: ClaimedTask, using: str) -> StepContext:
 def describe_failure(
     task: ClaimedTask, error: BaseException, *, code: str = "step_failed"
 ) -> dict[str, Any]:
-    """A failed attempt as ``fail_tasks`` takes it."""
+    """A failed attempt as ``fail_tasks`` takes it; the log tells of it, too."""
     if isinstance(error, InvalidOutput):
         code = error.code
+    # The same function would return the same value again.
+    is_permanent = isinstance(error, PermanentFailure | InvalidOutput)
+    _log_failure(task, error, is_last=is_permanent or task.attempt >= task.group.max_attempts)
     return {
         **task.ref,
         "code": code,
         "error_type": type(error).__name__,
         "error_message": _storable(_text(error)),
         "traceback": _storable(_own_traceback(error)),
-        # The same function would return the same value again.
-        "permanent": isinstance(error, PermanentFailure | InvalidOutput),
+        "permanent": is_permanent,
         # "0.0 <" is false for NaN, too.
         "delay": (min(error.seconds, _MAX_DELAY) if error.seconds > 0.0 else 0.0)
         if isinstance(error, RetryAfter)
         else None,
     }
+
+
+def _log_failure(task: ClaimedTask, error: BaseException, *, is_last: bool) -> None:
+    logger.log(
+        logging.ERROR if is_last else logging.INFO,
+        "%s.%s[%s] attempt %s of %s failed: %s: %s",
+        task.group.workflow_slug,
+        task.group.step_slug,
+        task.index,
+        task.attempt,
+        task.group.max_attempts,
+        type(error).__name__,
+        _text(error),
+        exc_info=error,
+        extra=extra_of(task),
+    )
 
 
 def _text(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,33 +17,68 @@ logger = logging.getLogger("pgflow_django.worker")
 
 T = TypeVar("T")
 
-_LONGEST_PAUSE = 2.0
+LONGEST_PAUSE = 2.0
+_FIRST_PAUSE = 0.05
 
 
-def patiently(call: Callable[[], T], *, using: str, seconds: float | None = None) -> T:
+class Outage:
+    """Tells of a lost database once, however many calls it stops, and when it is back."""
+
+    def __init__(self) -> None:
+        self.since: float | None = None
+
+    def begin(self, error: BaseException) -> None:
+        """Note that a call has failed."""
+        if self.since is None:
+            self.since = time.monotonic()
+            self.tell("lost the database, trying again: %s", error)
+
+    def end(self) -> None:
+        """Note that a call has succeeded."""
+        if self.since is not None:
+            since, self.since = self.since, None
+            self.tell("the database is back after %.1f s", time.monotonic() - since)
+
+    def tell(self, message: str, value: object) -> None:
+        """Write a line to the log."""
+        logger.warning(message, value)
+
+
+def patiently(
+    call: Callable[[], T],
+    *,
+    using: str,
+    seconds: float | None = None,
+    outage: Outage | None = None,
+    gives_up: Callable[[], bool] = lambda: False,
+) -> T:
     """Call something that may be called twice; where the connection is lost, connect and try again.
 
-    For as long as a lease by default: after that others have the work anyway. Not inside
-    ``atomic()``, where what came before is lost with the connection.
+    For as long as a lease by default: after that others have the work anyway. ``seconds`` may be
+    ``math.inf``, and ``gives_up`` ends it at any time. Not inside ``atomic()``, where what came
+    before is lost with the connection.
     """
     give_up_at = time.monotonic() + (settings.LEASE_SECONDS if seconds is None else seconds)
-    pause = 0.05
+    pause = _FIRST_PAUSE
+    outage = Outage() if outage is None and seconds != math.inf else outage
     while True:
         try:
-            return call()
+            value = call()
         except (OperationalError, InterfaceError, DatabaseNotReady) as error:
             connection = connections[using]
-            is_over = time.monotonic() + pause > give_up_at
-            if not _is_lost(error) or connection.in_atomic_block or is_over:
+            is_over = time.monotonic() + pause > give_up_at or gives_up()
+            if not is_lost(error) or connection.in_atomic_block or is_over:
                 raise
-            if pause == 0.05:
-                logger.warning("lost the database, trying again: %s", error)
+            if outage is not None:
+                outage.begin(error)
             connection.close()
             time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            pause = min(pause * 2, LONGEST_PAUSE)
+        else:
+            return value
 
 
-def _is_lost(error: BaseException) -> bool:
+def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone, rather than the migrations."""
     lost = (OperationalError, InterfaceError)
     return isinstance(error, lost) or isinstance(error.__cause__, lost)

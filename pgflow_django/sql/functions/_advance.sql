@@ -87,6 +87,12 @@ begin
         v_all_stuck := v_all_stuck || v_stuck;
     end loop;
 
+    if current_setting('pgflow.told', true) <> '' then
+        perform pgflow._tell(
+            'step_completed', c.run_id, r.workflow_slug, jsonb_build_object('step_slug', c.step_slug)
+        )
+        from unnest(v_all) as c join workflow_runs r on r.id = c.run_id;
+    end if;
     perform pgflow._count_down(d.run_id, d.steps)
     from (
         select c.run_id, count(*)::integer as steps

@@ -42,5 +42,16 @@ begin
     update workflow_runs r
     set status = _end_run.end_status, error = _end_run.run_error, ended_at = v_now
     where r.id = v_run.id;
+
+    if current_setting('pgflow.told', true) <> '' then
+        if _end_run.failed_step is not null then
+            perform pgflow._tell('step_failed', v_run.id, v_run.workflow_slug, jsonb_build_object(
+                'step_slug', _end_run.failed_step, 'error', _end_run.run_error - 'traceback'
+            ));
+        end if;
+        perform pgflow._tell(
+            'run_ended', v_run.id, v_run.workflow_slug, jsonb_build_object('status', _end_run.end_status)
+        );
+    end if;
 end
 $$;

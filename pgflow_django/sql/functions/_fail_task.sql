@@ -45,6 +45,14 @@ begin
         v_error->>'error_type', v_error->>'error_message', coalesce(v_error->>'traceback', ''),
         coalesce(v_task.worker, ''), v_task.started_at, clock_timestamp(), v_retry_at
     );
+    if current_setting('pgflow.told', true) <> '' then
+        perform pgflow._tell('attempt_failed', r.id, r.workflow_slug, jsonb_build_object(
+            'step_slug', _fail_task.slug, 'task_index', _fail_task.index, 'attempt', v_task.attempts_count,
+            'will_retry', not v_is_last, 'retry_at', v_retry_at, 'code', v_error->'code',
+            'error_type', v_error->'error_type', 'error_message', v_error->'error_message'
+        ))
+        from workflow_runs r where r.id = _fail_task.run;
+    end if;
     if not v_is_last then
         perform pgflow._requeue_task(v_task, v_step, v_retry_at, 0, _fail_task.alone, v_error);
         return 1;

@@ -72,6 +72,11 @@ begin
         )::pgflow.ready_step],
         _settle_one.feed, _settle_one.claim_id, _settle_one.caller
     );
+    if current_setting('pgflow.told', true) <> '' then
+        perform pgflow._tell(
+            'step_completed', v_run_id, v_run.workflow_slug, jsonb_build_object('step_slug', v_slug)
+        );
+    end if;
     update workflow_runs r set remaining_steps = r.remaining_steps - 1 where r.id = v_run_id;
 end
 $$;

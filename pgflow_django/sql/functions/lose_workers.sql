@@ -6,7 +6,7 @@ language plpgsql volatile
 set search_path from current
 as $$
 begin
-    update workflow_workers w set lease_until = '-infinity' where w.id = any(lose_workers.workers);
+    update workflow_workers w set lease_until = 'epoch' where w.id = any(lose_workers.workers);
     return pgflow.sweep();
 end
 $$;

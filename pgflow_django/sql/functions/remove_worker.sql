@@ -17,7 +17,7 @@ begin
             select from workflow_runs r where r.owner_id = w.id and r.status in ('started', 'paused')
         );
     if not found then
-        update workflow_workers w set lease_until = '-infinity' where w.id = remove_worker.worker;
+        update workflow_workers w set lease_until = 'epoch' where w.id = remove_worker.worker;
         perform pgflow.sweep();
     end if;
 end

@@ -36,7 +36,14 @@ declare
     v_ranges pgflow.task_range[];
     v_wanted integer := settle_and_claim.wanted;
     v_now timestamptz := clock_timestamp();
+    v_answer text;
 begin
+    if settle_and_claim.wanted > 0 and not settle_and_claim.poll and jsonb_array_length(settle_and_claim.results) = 1 then
+        v_answer := pgflow._follow_link(settle_and_claim.results->0, settle_and_claim.worker, settle_and_claim.claim);
+        if v_answer is not null then
+            return v_answer;
+        end if;
+    end if;
     if settle_and_claim.wanted > 0 then
         select * into v_caller from workflow_workers w where w.id = settle_and_claim.worker;
         if not found then  -- its lease has ended, and others have its work

@@ -87,6 +87,9 @@ begin
             where r.workflow_slug = start_flow.slug and r.key = start_flow.run_key
         );
     end if;
+    if current_setting('pgflow.told', true) <> '' then
+        perform pgflow._tell('run_started', id, start_flow.slug, '{"retried": false}') from unnest(v_ids) as id;
+    end if;
 
     with sized as materialized (
         select

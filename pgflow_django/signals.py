@@ -1,0 +1,75 @@
+"""Django signals that tell what happens to runs and steps, from whichever process it happens in.
+
+The sender is ``WorkflowRun``. Every receiver gets ``run``, which knows its ``id`` and
+``workflow_slug`` and reads everything else from the database when asked, and ``using``, the
+database alias. Signals are sent after the commit, and what a receiver raises is logged and stops
+nobody. The process that made the change calls the receivers, and waits for them.
+
+Gateway layer: the engine's answers bring the events; see ``engine.calling``.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import connections, transaction
+from django.dispatch import Signal
+from django.utils.dateparse import parse_datetime
+
+from pgflow_django.models import WorkflowRun
+
+#: A run has started, or was taken up again: ``retried`` (bool).
+run_started = Signal()
+#: A run has ended: ``status`` ("completed", "failed" or "cancelled").
+run_ended = Signal()
+#: A step has completed, with all of its tasks: ``step_slug``.
+step_completed = Signal()
+#: A step has failed, and its run with it: ``step_slug``, ``error`` (a dict, as the run has it).
+step_failed = Signal()
+#: An attempt has failed: ``step_slug``, ``task_index``, ``attempt`` (from 1), ``will_retry`` (bool),
+#: ``retry_at`` (when, or None), ``code``, ``error_type``, ``error_message``.
+attempt_failed = Signal()
+
+_SIGNALS = {
+    "run_started": run_started,
+    "run_ended": run_ended,
+    "step_completed": step_completed,
+    "step_failed": step_failed,
+    "attempt_failed": attempt_failed,
+}
+
+Event = dict[str, Any]
+
+
+def has_receivers() -> bool:
+    """Whether anybody listens, so that the database has to note down what happens."""
+    return any(signal.receivers for signal in _SIGNALS.values())
+
+
+def send_after_commit(told: str, using: str) -> None:
+    """Send the events of an engine call (a JSON array), once what they tell of is committed."""
+    events = json.loads(told)
+    connection = connections[using]
+    if connection.in_atomic_block:
+        transaction.on_commit(partial(_send, events, using), using)
+    else:
+        # Where a site switched autocommit off nobody can say when it commits: send it now.
+        _send(events, using)
+
+
+def _send(events: list[Event], using: str) -> None:
+    for event in events:
+        signal = _SIGNALS[event.pop("kind")]
+        if signal.receivers:
+            # Django logs what a receiver raises.
+            signal.send_robust(WorkflowRun, using=using, **_arguments(event, using))
+
+
+def _arguments(event: Event, using: str) -> Event:
+    values = [UUID(event.pop("run_id")), event.pop("workflow_slug")]
+    if event.get("retry_at"):
+        event["retry_at"] = parse_datetime(event["retry_at"])
+    return {"run": WorkflowRun.from_db(using, ["id", "workflow_slug"], values), **event}

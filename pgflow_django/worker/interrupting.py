@@ -1,0 +1,50 @@
+"""Stops the step function that another thread, or greenlet, is in the middle of."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from typing import Any
+
+
+class StepInterrupted(BaseException):
+    """Raised into a thread to stop its step function; no ``except Exception`` swallows it."""
+
+
+class Target:
+    """The thread that makes it, to be interrupted by others."""
+
+    def __init__(self) -> None:
+        self._thread_id = threading.get_ident()
+        self._greenlet = _current_greenlet()
+
+    def interrupt(self) -> None:
+        """Raise ``StepInterrupted`` there, at the next bytecode that it runs.
+
+        Python offers nothing stronger: code that is stuck in C is interrupted when it returns, and
+        a greenlet when it waits for something.
+        """
+        if self._greenlet is None:
+            raise_in_thread(self._thread_id)
+        else:
+            import gevent
+
+            gevent.kill(self._greenlet, StepInterrupted, block=False)
+
+
+def raise_in_thread(thread_id: int) -> None:
+    """Raise ``StepInterrupted`` in the thread of this identity, if it lives."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread_id), ctypes.py_object(StepInterrupted)
+    )
+
+
+def _current_greenlet() -> Any:
+    """The greenlet that runs, where gevent stands for threads: all are one thread then."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("threading"):
+        return None
+    import gevent
+
+    return gevent.getcurrent()
