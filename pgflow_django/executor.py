@@ -17,7 +17,7 @@ from uuid import UUID
 
 from django.db import connections, router
 
-from pgflow_django import engine
+from pgflow_django import delivery, engine
 from pgflow_django.async_twins import async_twin, waiting_twin
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import (
@@ -35,6 +35,7 @@ from pgflow_django.running import (
     execute_run,
     functions_of_version,
     own_worker,
+    raise_if_failed,
 )
 from pgflow_django.starting import require_flow, start_code_flow, start_runs, start_stored_flow
 from pgflow_django.status import RunStatus, load_status
@@ -136,6 +137,8 @@ def start_flow(
     ``flow`` is a slug, or a flow defined in code. With ``key``, a run of this flow that has the
     same key is given instead of a new one.
 
+    Where Celery's ``task_always_eager`` is set the run is executed before this returns.
+
     Raises ``WorkflowNotFound``, ``WorkflowConflict`` (inactive, without steps), ``InvalidInput``.
     """
     return start_runs(flow, [input], _alias(using), key=key)[0]
@@ -221,20 +224,26 @@ def retry_run(
     run = WorkflowRun.objects.using(alias).filter(id=run_id).first()
     if run is None:
         raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
-    if step_functions is None:
-        if run.has_caller_functions:
-            raise StepFunctionMissing(
-                f"run {run_id} was executed with functions of its caller, which workers don't "
-                "have: pass step_functions={step slug: function} to retry it in this process",
-                missing=list(functions_of_version(run.version_id, using=alias).items()),
-            )
+    if step_functions is None and run.has_caller_functions:
+        raise StepFunctionMissing(
+            f"run {run_id} was executed with functions of its caller, which workers don't "
+            "have: pass step_functions={step slug: function} to retry it in this process",
+            missing=list(functions_of_version(run.version_id, using=alias).items()),
+        )
+    is_eager = step_functions is None and delivery.is_eager()
+    if step_functions is None and not is_eager:
         _retry(run, None, alias)
     else:
         functions = Functions(step_functions)
         functions.require(functions_of_version(run.version_id, using=alias), run.workflow_slug)
         with own_worker(alias) as worker:
             _retry(run, worker, alias)
-            execute_run(run_id, worker, functions, Options(alias, timeout)).result()
+            options = Options(alias, timeout, in_thread=is_eager)
+            status = execute_run(run_id, worker, functions, options)
+        if is_eager:
+            raise_if_failed(status)
+        else:
+            status.result()
     run.refresh_from_db(using=alias)
     return run
 

@@ -5,6 +5,7 @@ Service layer, below ``executor``, which has the public functions.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,9 @@ from uuid import UUID
 
 from django.db import connections
 
-from pgflow_django import engine
+from pgflow_django import delivery, engine
 from pgflow_django.choices import RunStatus as Status
+from pgflow_django.conf import settings
 from pgflow_django.engine import TaskGroup
 from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing
 from pgflow_django.models import WorkflowStep, WorkflowVersionStep
@@ -33,13 +35,17 @@ _GOODBYE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to execute: ``timeout`` and ``poll_interval`` in seconds; see ``executor``."""
+    """How to execute: ``timeout`` and ``poll_interval`` in seconds; see ``executor``.
+
+    ``in_thread``: in the calling thread, one step at a time, as always inside ``atomic()``.
+    """
 
     using: str
     timeout: float | None = None
     poll_interval: float | None = None
     on_start: Callable[[UUID], None] | None = None
     on_tick: Callable[[UUID], None] | None = None
+    in_thread: bool = False
 
 
 class Functions:
@@ -126,15 +132,16 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
         options.on_start(run_id)
     deadline = None if options.timeout is None else time.monotonic() + options.timeout
     try:
-        if connections[using].in_atomic_block:
-            in_time, _ = work_inline(
-                using=using,
-                worker=worker,
-                run=run_id,
-                resolve=functions,
-                deadline=deadline,
-                on_tick=_slowly(options.on_tick, run_id),
-            )
+        if options.in_thread or connections[using].in_atomic_block:
+            with _lease_kept(worker, using):
+                in_time, _ = work_inline(
+                    using=using,
+                    worker=worker,
+                    run=run_id,
+                    resolve=functions,
+                    deadline=deadline,
+                    on_tick=_slowly(options.on_tick, run_id),
+                )
         else:
             in_time = _work_in_pool(run_id, worker, functions, options, deadline)
     except LeaseLost:
@@ -185,6 +192,36 @@ def _work_in_pool(
             patiently(cancel, using=using, seconds=_GOODBYE)
         finally:
             pool.close(interrupt=True)
+
+
+def raise_if_failed(status: RunStatus) -> None:
+    """Raise ``RunFailed`` for a run that failed in eager mode, where the site asks for that."""
+    if status.status == Status.FAILED and delivery.propagates():
+        status.result()
+
+
+@contextmanager
+def _lease_kept(worker: int, using: str) -> Iterator[None]:
+    """Renew the lease from a thread; not inside ``atomic()``, where nobody else sees the worker."""
+    if connections[using].in_atomic_block:
+        yield
+        return
+    is_over = threading.Event()
+
+    def renew() -> None:
+        try:
+            while not is_over.wait(settings.LEASE_SECONDS / 3):
+                patiently(partial(engine.renew_leases, [worker], using=using), using=using)
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=renew, name="pgflow-lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _time_is_over(options: Options) -> str:

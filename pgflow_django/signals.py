@@ -29,8 +29,8 @@ run_ended = Signal()
 step_completed = Signal()
 #: A step has failed, and its run with it: ``step_slug``, ``error`` (a dict, as the run has it).
 step_failed = Signal()
-#: An attempt has failed: ``step_slug``, ``task_index``, ``attempt`` (from 1), ``will_retry`` (bool),
-#: ``retry_at`` (when, or None), ``code``, ``error_type``, ``error_message``.
+#: An attempt has failed: ``step_slug``, ``task_index``, ``attempt`` (from 1), ``will_retry``,
+#: ``retry_at`` (a datetime, or None), ``code``, ``error_type``, ``error_message``.
 attempt_failed = Signal()
 
 _SIGNALS = {

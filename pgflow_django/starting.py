@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
-from pgflow_django import engine, jsonvalue
+from pgflow_django import delivery, engine, jsonvalue
 from pgflow_django.conf import settings
 from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
@@ -16,7 +16,14 @@ from pgflow_django.flow_builder import workflow_not_found
 from pgflow_django.flows import CodeFlow, definition_of, sync_code_flow
 from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowRun
-from pgflow_django.running import functions_of_flow
+from pgflow_django.running import (
+    Functions,
+    Options,
+    execute_run,
+    functions_of_flow,
+    own_worker,
+    raise_if_failed,
+)
 from pgflow_django.worker.current import current_run
 
 #: Longest key of a run, in characters: it must fit into an index.
@@ -26,14 +33,44 @@ _KEY_LENGTH: Final = 255
 def start_runs(
     flow: Any, inputs: list[Any], alias: str, key: str | None = None
 ) -> list[WorkflowRun]:
-    """Start a run per input of a flow (its slug, or a flow in code), for the workers."""
+    """Start a run per input of a flow (its slug, or a flow in code), for the workers.
+
+    In eager mode (see ``delivery``) they have ended when this returns.
+    """
+    if delivery.is_eager():
+        return _start_eagerly(flow, inputs, alias, key)
+    return _start(flow, inputs, alias, key=key)
+
+
+def _start_eagerly(flow: Any, inputs: list[Any], alias: str, key: str | None) -> list[WorkflowRun]:
+    """Start runs of our own and execute them, one after another, in the calling thread."""
+    if isinstance(flow, str):
+        functions = Functions()
+        functions.require(require_flow(flow, alias), flow)
+    else:
+        functions = Functions(definition_of(flow).functions)
+    options = Options(alias, in_thread=True)
+    with own_worker(alias) as worker:
+        runs = _start(flow, inputs, alias, key=key, owner=worker)
+        # With a key it may be an older run, and somebody else's.
+        ours = WorkflowRun.objects.using(alias).filter(owner_id=worker).order_by("id")
+        ended = [
+            execute_run(run_id, worker, functions, options)
+            for run_id in ours.values_list("id", flat=True)
+        ]
+    for status in ended:
+        raise_if_failed(status)
+    return runs
+
+
+def _start(flow: Any, inputs: list[Any], alias: str, **options: Any) -> list[WorkflowRun]:
     if isinstance(flow, str):
         slug = flow
-        ids = start_stored_flow(slug, inputs, alias, key=key)
+        ids = start_stored_flow(slug, inputs, alias, **options)
     else:
         code = definition_of(flow)
         slug = code.slug
-        ids = start_code_flow(code, inputs, alias, key=key)
+        ids = start_code_flow(code, inputs, alias, **options)
     # Everything else of the run is read when asked for: most callers only keep the id.
     return [WorkflowRun.from_db(alias, ["id", "workflow_slug"], [id_, slug]) for id_ in ids]
 

@@ -23,7 +23,9 @@ class RunStatus:
     """A run's status, its output or error, how many of its steps are done, what it waits for.
 
     ``waiting`` says why nothing moves, and what to do; ``None`` where something does, and of a run
-    that has ended. ``error`` is a dict with ``code``, ``step_slug``, ``task_index``, ``attempt``, ``error_type``,
+    that has ended.
+
+    ``error`` is a dict with ``code``, ``step_slug``, ``task_index``, ``attempt``, ``error_type``,
     ``error_message`` and ``traceback``, each only where it applies.
     """
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-def find_flow(slug: str, *, using: str) -> Callable[..., dict[str, Any]]:
-    """What executes a flow: ``executor.execute_dynamic`` or ``execute``, with the flow filled in.
+def find_flow(slug: str, *, using: str) -> str | type[Flow]:
+    """The flow in code of this name, or its slug where it is stored only.
 
     Code wins, since it is what the site means now; unless somebody else stored a flow of that
     name. Raises ``WorkflowNotFound`` with the nearest names.
@@ -27,10 +27,17 @@ def find_flow(slug: str, *, using: str) -> Callable[..., dict[str, Any]]:
     origin = origins.values_list("origin", flat=True).first()
     code = next((flow for flow in code_flows() if flow.slug == slug), None)
     if code is not None and origin in {None, Origin.CODE}:
-        return partial(executor.execute, code)
+        return code
     if origin is None:
         raise flow_builder.workflow_not_found(slug, using=using)
-    return partial(executor.execute_dynamic, slug)
+    return slug
+
+
+def executes(flow: str | type[Flow]) -> Callable[..., dict[str, Any]]:
+    """What executes a flow in this process, with the flow filled in."""
+    if isinstance(flow, str):
+        return partial(executor.execute_dynamic, flow)
+    return partial(executor.execute, flow)
 
 
 def suggest_functions(error: StepFunctionMissing) -> Iterator[str]:

@@ -24,7 +24,8 @@ class TaskGroup:
     """Tasks of one step of one run that were claimed together, and what they share.
 
     ``tasks`` are ``[task_index, attempt, item]``; ``deps`` is ``{dependency: output}`` for a
-    single step; ``broadcast`` is ``[value]`` for a map step over a value that is no array.
+    single step; ``broadcast`` is ``[value]`` for a map step over a value that is no array;
+    ``next`` is a single step's only dependent.
     """
 
     run_id: str
@@ -35,6 +36,8 @@ class TaskGroup:
     params: Any
     timeout: int
     max_attempts: int
+    version_id: int
+    next: str | None
     tasks: list[list[Any]]
     run_input: Any
     deps: dict[str, Any] | None = None

@@ -14,7 +14,8 @@ from math import inf
 from pgflow_django.ui.ordering import Layering
 
 SWEEPS, RELAXATIONS = 10, 4
-MANY_VERTICES = 2_000  # then half as many of both: nobody sees the difference
+MANY_VERTICES = 1_000  # then fewer of both: nobody sees the difference
+SWEEPS_OF_MANY, RELAXATIONS_OF_MANY = 4, 1
 SNAP_SHARE, LEAST_SNAP = 0.5, 20.0  # curves as slight as this share of the reach are removed
 STEP_TO_STEP, STEP_TO_BEND = 1.0, 0.25  # how strongly a step is drawn to its neighbours
 BEND_TO_STEP, BEND_TO_BEND = 2.0, 12.0  # and a bend: long edges are to be straight
@@ -28,11 +29,13 @@ def place_across(layering: Layering, reach: Sequence[float]) -> list[float]:
     centers = _pack(layering.layers, reach)
     pulls = _weigh_neighbours(layering)
     weights = [sum(weight for _, weight in pull) for pull in pulls]
-    thrift = 1 if len(centers) <= MANY_VERTICES else 2
-    for sweep in range(SWEEPS // thrift):
+    many = len(centers) > MANY_VERTICES
+    for sweep in range(SWEEPS_OF_MANY if many else SWEEPS):
         for layer in layering.layers if sweep % 2 == 0 else reversed(layering.layers):
             _settle(layer, centers, pulls, weights, reach)
-    _Straightener(layering, centers, pulls, reach).straighten(RELAXATIONS // thrift)
+    _Straightener(layering, centers, pulls, reach).straighten(
+        RELAXATIONS_OF_MANY if many else RELAXATIONS
+    )
     return centers
 
 

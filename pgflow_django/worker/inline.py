@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
+from django.db import connections
+
 from pgflow_django import engine
 from pgflow_django.engine import Settled
 from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
+from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
-from pgflow_django.worker.lane import raise_in_thread
 from pgflow_django.worker.pool import Resolve
 
 
@@ -90,9 +92,9 @@ def _run_limited(
     def stop() -> None:
         with gate:
             if not is_over:
-                raise_in_thread(thread)
+                target.interrupt()
 
-    thread = threading.current_thread()
+    target = Target()
     timer = threading.Timer(limit, stop)
     timer.daemon = True
     timer.start()
@@ -101,6 +103,9 @@ def _run_limited(
         with gate:
             is_over = True
     except StepInterrupted:
+        if not connections[using].in_atomic_block:
+            # It may have been in the middle of a query.
+            connections[using].close()
         if limit < task.group.timeout:
             return None
         error = StepTimeout(

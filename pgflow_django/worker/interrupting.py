@@ -7,9 +7,7 @@ import sys
 import threading
 from typing import Any
 
-
-class StepInterrupted(BaseException):
-    """Raised into a thread to stop its step function; no ``except Exception`` swallows it."""
+from pgflow_django.worker.invoke import StepInterrupted
 
 
 class Target:

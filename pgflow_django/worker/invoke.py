@@ -50,10 +50,11 @@ class Outcome:
     @property
     def result(self) -> str:
         """The task with its output, as ``settle_and_claim`` takes it: JSON text."""
-        task = self.task
+        task, group = self.task, self.task.group
+        link = f'"v":{group.version_id},"n":"{group.next}",' if group.next else ""
         return (
-            f'{{"r":"{task.group.run_id}","s":"{task.group.step_slug}","i":{task.index},'
-            f'"c":{task.claim},"o":{self.output}}}'
+            f'{{"r":"{group.run_id}","s":"{group.step_slug}","i":{task.index},'
+            f'"c":{task.claim},{link}"o":{self.output}}}'
         )
 
 

@@ -6,7 +6,6 @@ would otherwise wait behind a long step.
 
 from __future__ import annotations
 
-import ctypes
 import secrets
 import threading
 import time
@@ -21,6 +20,7 @@ from pgflow_django.conf import settings
 from pgflow_django.engine import Settled
 from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
+from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
 
 if TYPE_CHECKING:
@@ -52,9 +52,15 @@ class Lane:
         self._exchange_seconds = 0.0
         self._wanted = _FIRST_BATCH
         self._saw_empty_queue_at = 0.0
+        #: How often the pool's bell had rung before the last look into the queues.
+        self.noted = 0
+        #: Whether it has sent failures since its pool has asked when they are due again.
+        self.has_failed = False
+        self._target: Target | None = None
         self.thread = threading.Thread(target=self._run, name=f"pgflow-lane-{number}", daemon=True)
 
     def _run(self) -> None:
+        self._target = Target()
         try:
             self._loop()
             self.pool.patiently(partial(engine.release_claims, [self.claim], using=self.pool.using))
@@ -79,12 +85,14 @@ class Lane:
             results, self.results = self.results, []
             failures, self.failures = self.failures, []
         wanted = 0 if self.pool.is_stopping else self._wanted
+        self.noted = self.pool.note()
         began = time.monotonic()
         try:
             if self._is_unsure:
                 self._clear_up(results)
             if failures:
                 engine.fail_tasks(failures, using=self.pool.using)
+                self.has_failed = True
                 failures = []
             if not results and not wanted:
                 return Settled()
@@ -151,6 +159,7 @@ class Lane:
             self.current = self.pending.popleft()
             self.current_since = time.monotonic()
             self.is_interrupted = False
+            self.pool.task_begins(self.current, self.current_since)
             return self.current
 
     def _attempt(self, task: ClaimedTask) -> Outcome | None:
@@ -177,6 +186,7 @@ class Lane:
     def _keep(self, outcome: Outcome | None) -> None:
         with self.lock:
             self.current = None
+            self.pool.task_ends()
             if outcome is None or outcome.settled:
                 return
             if outcome.failure is not None:
@@ -204,8 +214,12 @@ class Lane:
         """Stop the function that runs, if any, as far as a thread can be stopped."""
         with self.lock:
             if self.current is not None and not self.is_interrupted:
-                self.is_interrupted = True
-                raise_in_thread(self.thread)
+                self._interrupt()
+
+    def _interrupt(self) -> None:
+        self.is_interrupted = True
+        if self._target is not None:
+            self._target.interrupt()
 
     def interrupt_overdue(self, now: float) -> dict[str, Any] | None:
         """Stop a function that runs for longer than its step's timeout, as far as a thread can
@@ -217,8 +231,7 @@ class Lane:
                 return None
             if now - self.current_since < task.group.timeout:
                 return None
-            self.is_interrupted = True
-            raise_in_thread(self.thread)
+            self._interrupt()
         timeout = task.group.timeout
         return describe_failure(
             task,
@@ -250,14 +263,3 @@ class Lane:
         released = [task.ref for task in self.pending]
         self.pending.clear()
         return results, failures, released
-
-
-def raise_in_thread(thread: threading.Thread) -> None:
-    """Raise ``StepInterrupted`` in a thread, at the next bytecode that it runs.
-
-    Python offers nothing stronger: code that is stuck in C is interrupted when it returns.
-    """
-    if thread.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(StepInterrupted)
-        )

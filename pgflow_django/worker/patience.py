@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -55,12 +54,12 @@ def patiently(
     """Call something that may be called twice; where the connection is lost, connect and try again.
 
     For as long as a lease by default: after that others have the work anyway. ``seconds`` may be
-    ``math.inf``, and ``gives_up`` ends it at any time. Not inside ``atomic()``, where what came
-    before is lost with the connection.
+    ``math.inf``, and ``gives_up`` ends it at any time. Calls that share an ``outage`` tell of it
+    once. Not inside ``atomic()``, where what came before is lost with the connection.
     """
     give_up_at = time.monotonic() + (settings.LEASE_SECONDS if seconds is None else seconds)
     pause = _FIRST_PAUSE
-    outage = Outage() if outage is None and seconds != math.inf else outage
+    told = outage or Outage()
     while True:
         try:
             value = call()
@@ -69,12 +68,13 @@ def patiently(
             is_over = time.monotonic() + pause > give_up_at or gives_up()
             if not is_lost(error) or connection.in_atomic_block or is_over:
                 raise
-            if outage is not None:
-                outage.begin(error)
+            told.begin(error)
             connection.close()
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         else:
+            if outage is not None:
+                outage.end()
             return value
 
 

@@ -21,6 +21,7 @@ from pgflow_django import engine
 from pgflow_django.conf import settings
 from pgflow_django.engine import TaskGroup
 from pgflow_django.registry import RegisteredFunction
+from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.lane import Lane
 from pgflow_django.worker.patience import patiently
 
@@ -133,6 +134,12 @@ class Pool:
             if self.is_idle():
                 self._changed.wait(interval)
 
+    @property
+    def max_lanes(self) -> int:
+        """How many lanes there may be."""
+        limit: int = settings.THREADS
+        return limit
+
     def _supervise(self, now: float) -> None:
         lanes = list(self._lanes)
         self._stop_overdue(now)
@@ -161,7 +168,7 @@ class Pool:
         if not all(lane.is_held_up(now) for lane in lanes):
             return False
         working = sum(not lane.is_interrupted for lane in lanes)
-        return working < settings.THREADS and (
+        return working < self.max_lanes and (
             self._announced > 0 or now - self._looked_at >= settings.POLL_INTERVAL
         )
 
@@ -198,6 +205,16 @@ class Pool:
         lane.thread.start()
 
     # What lanes call, each from its own thread.
+
+    def note(self) -> int:
+        """What ``HostedPool`` needs to know of the time before a look into the queues."""
+        return 0
+
+    def task_begins(self, task: ClaimedTask, now: float) -> None:
+        """Hear that a step function is about to be called; ``now`` is ``time.monotonic()``."""
+
+    def task_ends(self) -> None:
+        """Hear that it has ended."""
 
     def wait_for_work(self, lane: Lane) -> bool:
         """Sleep until there may be work; False when the lane shall end."""

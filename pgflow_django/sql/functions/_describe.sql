@@ -19,7 +19,9 @@ begin
             select json_agg(json_build_object(
                 'run_id', r.id, 'workflow_slug', r.workflow_slug, 'step_slug', vs.step_slug,
                 'step_type', vs.step_type, 'function', vs.function, 'params', vs.params,
-                'timeout', vs.timeout, 'max_attempts', vs.max_attempts, 'tasks', task.list,
+                'timeout', vs.timeout, 'max_attempts', vs.max_attempts, 'version_id', vs.version_id,
+                'next', case when vs.step_type = 'single' and cardinality(vs.dependents) = 1 then vs.dependents[1] end,
+                'tasks', task.list,
                 'deps', dep.outputs,
                 'broadcast', case
                     when vs.step_type = 'map' and task.is_plain

@@ -1,7 +1,8 @@
 -- The shortest way from a step to the next one of a chain: settles one result (see
 -- settle_and_claim) and hands the task of the only dependent to the same worker, with all that it
--- needs. Returns the answer of settle_and_claim, or null where this is no such case; then nothing
--- has changed.
+-- needs. The result says which one that is ("v": version id, "n": step slug), as the worker was told
+-- with the task. Returns the answer of settle_and_claim, or null where this is no such case; then
+-- nothing has changed.
 --
 -- The same transitions as in _settle_one, _advance and _describe, without their generality: half of
 -- the time of a lone chain would go there. The run's row is locked by its own update, first of all.
@@ -12,31 +13,35 @@ as $$
 declare
     v_run_id uuid := _follow_link.result->>'r';
     v_slug text := _follow_link.result->>'s';
+    v_version_id bigint := _follow_link.result->>'v';
     v_next record;
     v_accepted integer;
     v_now timestamptz := clock_timestamp();
 begin
-    update workflow_runs r
-    set remaining_steps = r.remaining_steps - 1
-    from workflow_version_steps vs
-    join workflow_version_steps n on n.version_id = vs.version_id and n.step_slug = vs.dependents[1]
-    join workflow_workers w on w.id = _follow_link.worker
+    -- Nothing of this changes while the claim covers the task, so it needs no lock.
+    select
+        r.workflow_slug, r.input, n.step_slug, n.function, n.params, n.timeout, n.max_attempts,
+        case when cardinality(n.dependents) = 1 then n.dependents[1] end as next,
+        w.hostname || ':' || w.pid as worker
+    into v_next
+    from workflow_runs r, workflow_version_steps n, workflow_workers w
     where
-        r.id = v_run_id and r.ended_at is null and r.status <> 'paused'
-        and vs.version_id = r.version_id and vs.step_slug = v_slug and vs.step_type = 'single'
-        and cardinality(vs.dependents) = 1 and cardinality(n.depends_on) = 1
+        r.id = v_run_id and n.version_id = v_version_id and n.step_slug = _follow_link.result->>'n'
+        and w.id = _follow_link.worker
+        and r.version_id = v_version_id and n.depends_on = array[v_slug]
         and n.step_type = 'single' and n.start_delay = 0
         and (r.owner_id is not null or n.queue = any(w.queues))
         and (w.functions is null or n.function = any(w.functions))
-        and w.alone_claim is null
-    returning
-        r.workflow_slug, r.input, n.step_slug, n.function, n.params, n.timeout, n.max_attempts,
-        w.hostname || ':' || w.pid as worker
-    into v_next;
+        and w.alone_claim is null;
     if not found then
         return null;
     end if;
 
+    update workflow_runs r set remaining_steps = r.remaining_steps - 1
+    where r.id = v_run_id and r.ended_at is null and r.status <> 'paused';
+    if not found then
+        return null;
+    end if;
     with settled as (
         update workflow_step_tasks t
         set status = 'completed', output = _follow_link.result->'o', claim_id = null, ended_at = v_now
@@ -93,7 +98,8 @@ begin
         'groups', json_build_array(json_build_object(
             'run_id', v_run_id, 'workflow_slug', v_next.workflow_slug, 'step_slug', v_next.step_slug,
             'step_type', 'single', 'function', v_next.function, 'params', v_next.params,
-            'timeout', v_next.timeout, 'max_attempts', v_next.max_attempts, 'tasks', '[[0,1,null]]'::json,
+            'timeout', v_next.timeout, 'max_attempts', v_next.max_attempts, 'version_id', v_version_id,
+            'next', v_next.next, 'tasks', '[[0,1,null]]'::json,
             'deps', json_build_object(v_slug, _follow_link.result->'o'), 'broadcast', null
         ))
     );

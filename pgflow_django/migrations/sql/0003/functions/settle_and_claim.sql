@@ -1,7 +1,8 @@
 -- The hot path: settles completed tasks and claims the next ones, in one round trip and one commit.
 --
 -- results   [{"r": run id, "s": step slug, "i": task index, "c": claim id, "o": output}], or null;
---           whatever its claim no longer covers (lost lease, ended run) changes nothing
+--           whatever its claim no longer covers (lost lease, ended run) changes nothing; a lone
+--           result of a chain also says what follows (see _follow_link)
 -- claim     the id under which the calling thread claims; of its last tasks nothing is left to run
 -- wanted    how many tasks the worker can take now; 0 to settle only
 -- run       null, or the one run whose tasks are wanted: then from the queue `in_process`
@@ -38,7 +39,10 @@ declare
     v_now timestamptz := clock_timestamp();
     v_answer text;
 begin
-    if settle_and_claim.wanted > 0 and not settle_and_claim.poll and jsonb_array_length(settle_and_claim.results) = 1 then
+    if
+        settle_and_claim.wanted > 0 and not settle_and_claim.poll
+        and jsonb_array_length(settle_and_claim.results) = 1 and settle_and_claim.results->0 ? 'n'
+    then
         v_answer := pgflow._follow_link(settle_and_claim.results->0, settle_and_claim.worker, settle_and_claim.claim);
         if v_answer is not null then
             return v_answer;

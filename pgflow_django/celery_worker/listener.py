@@ -1,0 +1,95 @@
+"""Hears from the database: LISTEN, on a connection of its own."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+
+import psycopg
+from django.db import connections
+from psycopg import sql
+
+from pgflow_django.worker.keepalive import harden
+
+#: New messages in a queue (its name), for whoever has said that it sleeps.
+WORK = "pgflow"
+#: A queue that was made.
+QUEUES = "pgflow_queues"
+#: Seconds that a notification to oneself may take.
+_PATIENCE = 5.0
+#: Seconds between two tests where notifications don't come.
+_TEST_INTERVAL = 60.0
+
+
+class Listener:
+    """A connection that listens, and whether notifications come at all.
+
+    Behind a transaction pooler they don't: LISTEN reaches a server connection that is somebody
+    else's in the next moment.
+    """
+
+    def __init__(self, using: str) -> None:
+        self._using = using
+        self._own = f"pgflow_{secrets.token_hex(8)}"
+        self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self._tested_at = 0.0
+        #: Whether a notification to oneself has come; ``None`` while that is not known.
+        self.works: bool | None = None
+
+    def fileno(self) -> int | None:
+        """What is readable when there is something to hear."""
+        return None if self._connection is None else self._connection.fileno()
+
+    def connect(self) -> None:
+        """Connect and listen, if it does not; raises what psycopg raises."""
+        if self._connection is not None:
+            return
+        harden(self._using)
+        wrapper = connections[self._using]
+        connection = wrapper.Database.connect(**wrapper.get_connection_params())
+        try:
+            connection.autocommit = True
+            for channel in (WORK, QUEUES, self._own):
+                connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self._tested_at = 0.0
+        self.works = None
+
+    def hear(self) -> set[str]:
+        """The channels that have something new. Raises what psycopg raises, and is closed then."""
+        if self._connection is None:
+            return set()
+        pgconn = self._connection.pgconn
+        try:
+            pgconn.consume_input()
+        except psycopg.Error:
+            self.close()
+            raise
+        heard = set()
+        while notification := pgconn.notifies():
+            heard.add(notification.relname.decode())
+        if self._own in heard:
+            self.works = True
+        return heard
+
+    def test(self, now: float) -> bool | None:
+        """Notify oneself, now and then where that has failed; False when that is found to fail."""
+        if self.works is None and self._tested_at and now - self._tested_at > _PATIENCE:
+            self.works = False
+            return False
+        if not self._tested_at or (self.works is False and now - self._tested_at > _TEST_INTERVAL):
+            self._tested_at = time.monotonic()
+            with connections[self._using].cursor() as cursor:
+                cursor.execute("select pg_notify(%s, '')", [self._own])
+        return None
+
+    def close(self) -> None:
+        """Stop listening."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()

@@ -1,0 +1,211 @@
+"""The claiming loop, as a process of the pool runs it until it is told to leave."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import socket
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from django.db import connections
+
+from pgflow_django import engine
+from pgflow_django.celery_worker.board import OFF, PARKED, WORKING, Board
+from pgflow_django.exceptions import LeaseLost
+from pgflow_django.registry import registry
+from pgflow_django.running import Functions
+from pgflow_django.worker.bell import Bell
+from pgflow_django.worker.claimed import ClaimedTask
+from pgflow_django.worker.hosted import Host, HostedPool
+from pgflow_django.worker.keepalive import harden
+from pgflow_django.worker.patience import Outage, patiently
+
+logger = logging.getLogger("pgflow_django.worker")
+
+#: Seconds after its timeout that a step function gets to be stopped inside the child.
+GRACE = 1.0
+#: Seconds to try to unregister where the database is out of reach.
+_GOODBYE = 5.0
+
+
+class Loop(Host):
+    """Claims and runs until it is told to leave: registered as a worker of its node."""
+
+    def __init__(self, *, using: str, node: str, queues: Sequence[str] | None) -> None:
+        self.using = using
+        self.node = node
+        self.queues = queues
+        self.worker = 0
+        self.lanes = 1
+        self.outage = Outage()
+
+    def bell(self) -> Bell:
+        """What its lanes wait for; a new one each time it is asked."""
+        raise NotImplementedError
+
+    def registered(self, worker: int) -> None:
+        """Hear under which id it claims, 0 for none."""
+        self.worker = worker
+
+    def run(self) -> None:
+        """Work until told to leave, and unregister."""
+        while not self.leaves():
+            self.registered(self._register())
+            try:
+                self._work()
+            except LeaseLost as error:
+                logger.warning("registering anew: %s", error)
+            finally:
+                goodbye = partial(engine.remove_worker, self.worker, using=self.using)
+                patiently(goodbye, using=self.using, seconds=_GOODBYE, outage=self.outage)
+                self.registered(0)
+                connections[self.using].close()
+
+    def _work(self) -> None:
+        pool = HostedPool(
+            using=self.using,
+            worker=self.worker,
+            resolve=Functions(),
+            bell=self.bell(),
+            host=self,
+            outage=self.outage,
+            lanes=self.lanes,
+        )
+        try:
+            pool.run()
+        except BaseException:
+            pool.close(interrupt=True)
+            raise
+        pool.close()
+
+    def _register(self) -> int:
+        harden(self.using)
+        return patiently(
+            partial(register, self.node, self.queues, using=self.using),
+            using=self.using,
+            seconds=math.inf,
+            outage=self.outage,
+            gives_up=self.leaves,
+        )
+
+
+def register(node: str, queues: Sequence[str] | None, *, using: str) -> int:
+    """Register this process as a worker of a node, for these queues or for all; its worker id."""
+    return engine.register_worker(
+        "celery",
+        socket.gethostname(),
+        os.getpid(),
+        engine.list_queues(using=using) if queues is None else queues,
+        registry.names(),
+        using=using,
+        node=node,
+    )
+
+
+class SlotLoop(Loop):
+    """A loop in a child process: one lane, that its parent sees on the board."""
+
+    def __init__(
+        self, board: Board, slot: int, *, using: str, node: str, queues: Sequence[str] | None
+    ) -> None:
+        super().__init__(using=using, node=node, queues=queues)
+        self.board = board
+        self.slot = slot
+        self.parent = os.getppid()
+        self.outage = SharedOutage(board)
+
+    def bell(self) -> Bell:
+        """See ``Loop``."""
+        return SlotBell(self)
+
+    def registered(self, worker: int) -> None:
+        """See ``Loop``."""
+        super().registered(worker)
+        self.board.set_owner(self.slot, os.getpid(), worker)
+
+    def run(self) -> None:
+        """See ``Loop``."""
+        if self.board.state(self.slot) != OFF:
+            logger.debug("slot %s has a loop already", self.slot)
+            return
+        self.board.set_owner(self.slot, os.getpid(), 0)
+        self.board.set_state(self.slot, WORKING)
+        try:
+            super().run()
+        finally:
+            self.board.clear(self.slot)
+            self.board.tell_parent()
+
+    def leaves(self) -> bool:
+        """See ``Host``: told by the parent, or without one."""
+        return self.board.shall_leave(self.slot) or os.getppid() != self.parent
+
+    def found_plenty(self) -> None:
+        """See ``Host``."""
+        self.board.plenty_at = time.monotonic()
+
+    def due_in(self, seconds: float) -> None:
+        """See ``Host``."""
+        due_at = time.monotonic() + seconds
+        if due_at < self.board.due_at:
+            self.board.due_at = due_at
+            self.board.tell_parent()
+
+    def task_begins(self, task: ClaimedTask, now: float) -> None:
+        """See ``Host``."""
+        self.board.task_begins(self.slot, task, now + task.group.timeout + GRACE)
+
+    def task_ends(self) -> None:
+        """See ``Host``."""
+        self.board.task_ends(self.slot)
+
+
+class SlotBell:
+    """The bell of a loop with one lane: it waits at its slot's pipe."""
+
+    def __init__(self, loop: SlotLoop) -> None:
+        self._loop = loop
+        self._board = loop.board
+        self._slot = loop.slot
+        self._is_closed = False
+
+    def note(self) -> int:
+        """See ``Bell``."""
+        return self._board.rung
+
+    def park(self, noted: int) -> None:
+        """See ``Bell``."""
+        board, slot = self._board, self._slot
+        board.set_state(slot, PARKED)
+        if not board.is_asleep:
+            board.tell_parent()
+        if board.rung == noted and not self._is_closed and not self._loop.leaves():
+            board.wait(slot)
+        board.set_state(slot, WORKING)
+
+    def ring(self) -> bool:
+        """See ``Bell``."""
+        return self._board.ring()
+
+    def close(self) -> None:
+        """See ``Bell``."""
+        self._is_closed = True
+        self._board.wake(self._slot)
+
+
+class SharedOutage(Outage):
+    """Of all the processes of a worker one tells."""
+
+    def __init__(self, board: Board) -> None:
+        super().__init__()
+        self._board = board
+
+    def tell(self, message: str, value: object) -> None:
+        """See ``Outage``."""
+        is_out = self.since is not None
+        if self._board.is_out != is_out:
+            self._board.is_out = is_out
+            super().tell(message, value)

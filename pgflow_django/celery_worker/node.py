@@ -1,0 +1,194 @@
+"""The worker as the database sees it: its row, its leases, its queues, whether it sleeps."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from django.db import connections
+
+from pgflow_django import engine
+from pgflow_django.celery_worker.listener import QUEUES, WORK, Listener
+from pgflow_django.celery_worker.loop import register
+from pgflow_django.conf import settings
+from pgflow_django.worker.keepalive import harden
+
+logger = logging.getLogger("pgflow_django.worker")
+
+#: Seconds between two looks of an idle worker into its queues, for what nobody has told: with
+#: renewing and sweeping less than one query a second.
+_IDLE_LOOK = 1.3
+#: The same, at first, where notifications don't come.
+_FIRST_POLL = 0.05
+#: Seconds between a wake for a delayed message and the question for the next one.
+_NEXT_DUE = 0.05
+#: Seconds for which all loops are busy before the database need not tell of messages any more.
+_BUSY = 0.1
+_BUSY_TICK = 0.05
+#: Seconds between two readings of the list of queues.
+_QUEUES_INTERVAL = 30.0
+
+
+class Crew(Protocol):
+    """The loops of this worker, in whatever processes or threads they are."""
+
+    is_asleep: bool
+    due_at: float
+
+    def ring(self) -> bool:
+        """Wake one that is parked; False where none is."""
+        ...
+
+    def is_parked(self) -> bool:
+        """Whether one is parked, so that it could take new work."""
+        ...
+
+    def workers(self) -> Iterable[int]:
+        """The worker ids under which they claim."""
+        ...
+
+
+class Node:
+    """What the parent process says to the database, and asks of it, in the name of all."""
+
+    def __init__(
+        self, crew: Crew, listener: Listener, *, using: str, name: str, queues: Sequence[str] | None
+    ) -> None:
+        self.crew = crew
+        self.listener = listener
+        self.using = using
+        self.name = name
+        self.fixed_queues = queues
+        self.worker: int | None = None
+        self._queues: list[str] = []
+        self._renewed_at = self._read_queues_at = -math.inf
+        self._look_at = self._busy_since = math.inf
+        self._poll = _FIRST_POLL
+
+    def tend(self, heard: set[str]) -> None:
+        """Do what is due; raises what Django raises where the database is out of reach."""
+        now = time.monotonic()
+        if self.worker is None:
+            self._register()
+        if now - self._renewed_at > settings.LEASE_SECONDS / 3:
+            self._renew(now)
+        if self.fixed_queues is None and (
+            QUEUES in heard or now - self._read_queues_at > _QUEUES_INTERVAL
+        ):
+            self._read_queues(now)
+        self._test_listener(now)
+        if WORK in heard:
+            self._ring()
+        self._tend_sleep(now)
+        self._look(now)
+
+    def next_at(self) -> float:
+        """When ``tend`` has something to do next, as far as is known."""
+        at = min(self._look_at, self.crew.due_at, self._renewed_at + settings.LEASE_SECONDS / 3)
+        if self._busy_since < math.inf:
+            at = min(at, self._busy_since + _BUSY)
+        return at
+
+    def lose(self, workers: Sequence[int]) -> None:
+        """Return at once what children held that are gone."""
+        if workers:
+            engine.lose_workers(workers, using=self.using)
+
+    def leave(self) -> None:
+        """Unregister."""
+        if self.worker is not None:
+            engine.remove_worker(self.worker, using=self.using)
+            self.worker = None
+
+    def _register(self) -> None:
+        harden(self.using)
+        engine.sweep(using=self.using)
+        self.worker = register(self.name, self.fixed_queues, using=self.using)
+        self.crew.is_asleep = False
+        self._renewed_at = time.monotonic()
+        self._read_queues_at = -math.inf
+
+    def _renew(self, now: float) -> None:
+        workers = [*self.crew.workers()]
+        valid = engine.renew_leases([self.worker or 0, *workers], using=self.using)
+        self._renewed_at = now
+        if self.worker not in valid:
+            logger.warning("worker %s had lost its lease: registering anew", self.name)
+            self.worker = None
+            self._register()
+        engine.sweep(using=self.using)
+
+    def _read_queues(self, now: float) -> None:
+        self._read_queues_at = now
+        queues = engine.list_queues(using=self.using)
+        if queues != self._queues:
+            for worker in [self.worker or 0, *self.crew.workers()]:
+                engine.set_queues(worker, queues, using=self.using)
+            self._queues = queues
+            self._ring()
+
+    def _test_listener(self, now: float) -> None:
+        if self.listener.test(now) is False:
+            logger.warning(
+                "LISTEN does not reach this worker (a transaction pooler?): polling instead"
+            )
+            self._poll = _FIRST_POLL
+
+    def _ring(self) -> None:
+        if not self.crew.ring() and self._busy_since == math.inf:
+            self._busy_since = time.monotonic()
+
+    def _tend_sleep(self, now: float) -> None:
+        """Have the database tell of messages while somebody is parked, and not while all work."""
+        crew = self.crew
+        is_parked = crew.is_parked()
+        if not is_parked:
+            self._look_at = math.inf
+        if not self.listener.works:
+            if is_parked and self._look_at == math.inf:
+                self._poll = _FIRST_POLL
+                self._look_at = now + self._poll
+            return
+        if is_parked:
+            self._busy_since = math.inf
+            if not crew.is_asleep:
+                self._announce(is_asleep=True)
+                # What came before the database knew has told nobody.
+                crew.ring()
+            if self._look_at == math.inf:
+                self._look_at = now + _IDLE_LOOK
+        elif crew.is_asleep and now - self._busy_since >= _BUSY:
+            self._announce(is_asleep=False)
+            self._busy_since = math.inf
+
+    def _announce(self, *, is_asleep: bool) -> None:
+        engine.announce_sleep(self.worker or 0, is_asleep, using=self.using)
+        self.crew.is_asleep = is_asleep
+
+    def _look(self, now: float) -> None:
+        """Wake somebody for what nobody has told of: delayed messages, and missed ones."""
+        if now >= self.crew.due_at:
+            self.crew.due_at = math.inf
+            self._ring()
+            self._look_at = now + _NEXT_DUE
+        elif now >= self._look_at:
+            due = engine.next_visible(self.worker or 0, using=self.using)
+            self._look_at = now + self._pause(found=due == 0)
+            if due == 0:
+                self._ring()
+            elif due is not None:
+                self.crew.due_at = min(self.crew.due_at, time.monotonic() + due)
+
+    def _pause(self, *, found: bool) -> float:
+        if self.listener.works:
+            return _IDLE_LOOK
+        self._poll = _FIRST_POLL if found else min(self._poll * 2, _IDLE_LOOK)
+        return self._poll
+
+    def close(self) -> None:
+        """Close this thread's connections."""
+        self.listener.close()
+        connections[self.using].close()
