@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import django.db.models.lookups
 import pgtrigger.compiler
 import pgtrigger.migrations
 from django.db import migrations, models
@@ -22,6 +23,14 @@ class Migration(migrations.Migration):
         pgtrigger.migrations.RemoveTrigger(
             model_name="workflowstepstate",
             name="step_status_moves_as_allowed",
+        ),
+        migrations.RemoveConstraint(
+            model_name="workflowrun",
+            name="run_columns_agree_with_its_status",
+        ),
+        migrations.RemoveConstraint(
+            model_name="workflowsteptask",
+            name="task_columns_agree_with_its_status",
         ),
         migrations.AddField(
             model_name="workflowworker",
@@ -67,6 +76,55 @@ class Migration(migrations.Migration):
                     table="workflow_step_states",
                     when="BEFORE",
                 ),
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="workflowrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("remaining_steps__gte", 0),
+                    ("status__in", ["started", "paused", "completed", "failed", "cancelled"]),
+                    django.db.models.lookups.Exact(
+                        models.Q(("status__in", ["started", "paused"])),
+                        django.db.models.lookups.IsNull(models.F("ended_at"), True),
+                    ),
+                    django.db.models.lookups.Exact(
+                        models.Q(("status", "completed")),
+                        django.db.models.lookups.IsNull(models.F("output"), False),
+                    ),
+                    django.db.models.lookups.Exact(
+                        models.Q(("status", "failed")),
+                        django.db.models.lookups.IsNull(models.F("error"), False),
+                    ),
+                    models.Q(
+                        ("remaining_steps", 0),
+                        models.Q(("status", "completed"), _negated=True),
+                        _connector="OR",
+                    ),
+                ),
+                name="run_columns_agree_with_its_status",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="workflowsteptask",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("attempts_count__gte", 0),
+                    (
+                        "status__in",
+                        ["queued", "started", "completed", "failed", "skipped", "cancelled"],
+                    ),
+                    ("task_index__gte", 0),
+                    django.db.models.lookups.Exact(
+                        models.Q(("status", "started")),
+                        django.db.models.lookups.IsNull(models.F("claim_id"), False),
+                    ),
+                    django.db.models.lookups.Exact(
+                        models.Q(("status", "completed")),
+                        django.db.models.lookups.IsNull(models.F("output"), False),
+                    ),
+                ),
+                name="task_columns_agree_with_its_status",
             ),
         ),
         operations.InstallFunctions("0003"),

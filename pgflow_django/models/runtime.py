@@ -13,6 +13,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.db.models.lookups import Exact, IsNull
 
 from pgflow_django.choices import (
     RUN_TRANSITIONS,
@@ -24,6 +25,11 @@ from pgflow_django.choices import (
     Transitions,
 )
 from pgflow_django.models.definitions import SlugField, WorkflowVersionStep
+
+
+def _exactly(status: Q, column: IsNull) -> Q:
+    """The one holds exactly where the other does."""
+    return Q(Exact(status, column))
 
 
 def _status_moves(name: str, transitions: Transitions) -> pgtrigger.FSM:
@@ -74,34 +80,11 @@ class WorkflowRun(models.Model):
             # One check a table: PostgreSQL reads each anew for every statement of the hot path.
             models.CheckConstraint(
                 name="run_columns_agree_with_its_status",
-                condition=Q(remaining_steps__gte=0)
-                & (
-                    Q(
-                        status__in=["started", "paused"],
-                        ended_at__isnull=True,
-                        output__isnull=True,
-                        error__isnull=True,
-                    )
-                    | Q(
-                        status="completed",
-                        ended_at__isnull=False,
-                        remaining_steps=0,
-                        output__isnull=False,
-                        error__isnull=True,
-                    )
-                    | Q(
-                        status="failed",
-                        ended_at__isnull=False,
-                        output__isnull=True,
-                        error__isnull=False,
-                    )
-                    | Q(
-                        status="cancelled",
-                        ended_at__isnull=False,
-                        output__isnull=True,
-                        error__isnull=True,
-                    )
-                ),
+                condition=Q(remaining_steps__gte=0, status__in=RunStatus.values)
+                & _exactly(Q(status__in=["started", "paused"]), IsNull(F("ended_at"), True))
+                & _exactly(Q(status="completed"), IsNull(F("output"), False))
+                & _exactly(Q(status="failed"), IsNull(F("error"), False))
+                & (Q(remaining_steps=0) | ~Q(status="completed")),
             ),
             models.UniqueConstraint(
                 fields=["workflow_slug", "key"],
@@ -258,16 +241,9 @@ class WorkflowStepTask(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="task_columns_agree_with_its_status",
-                condition=Q(task_index__gte=0, attempts_count__gte=0)
-                & (
-                    Q(
-                        status__in=["queued", "failed", "skipped", "cancelled"],
-                        claim_id__isnull=True,
-                        output__isnull=True,
-                    )
-                    | Q(status="started", claim_id__isnull=False, output__isnull=True)
-                    | Q(status="completed", claim_id__isnull=True, output__isnull=False)
-                ),
+                condition=Q(task_index__gte=0, attempts_count__gte=0, status__in=TaskStatus.values)
+                & _exactly(Q(status="started"), IsNull(F("claim_id"), False))
+                & _exactly(Q(status="completed"), IsNull(F("output"), False)),
             ),
         ]
 
