@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -30,13 +30,13 @@ class TaskGroup:
 
     run_id: str
     workflow_slug: str
+    version_id: int
     step_slug: str
     step_type: str
     function: str
     params: Any
     timeout: int
     max_attempts: int
-    version_id: int
     next: str | None
     tasks: list[list[Any]]
     run_input: Any
@@ -80,15 +80,32 @@ def settle_and_claim(
     if answer is None:
         return Settled()
     data = json.loads(answer)
-    inputs = data.get("inputs") or {}
-    return Settled(
-        accepted=data["accepted"],
-        claim=data.get("claim"),
-        groups=tuple(
-            TaskGroup(run_input=inputs.get(group["run_id"]), **group)
-            for group in data.get("groups") or ()
-        ),
-    )
+    return Settled(data["accepted"], data.get("claim"), tuple(_read_groups(data)))
+
+
+def _read_groups(data: dict[str, Any]) -> Iterator[TaskGroup]:
+    """Put together what ``_describe.sql`` gives once for all that share it."""
+    outputs = {(run, slug): output for run, slug, output in data.get("outputs") or ()}
+    for run_id, version_id, slug, tasks, broadcast in data.get("groups") or ():
+        workflow_slug, run_input = data["runs"][run_id]
+        step = data["steps"][str(version_id)][slug]
+        is_single = step["step_type"] == "single"
+        yield TaskGroup(
+            run_id=run_id,
+            workflow_slug=workflow_slug,
+            version_id=version_id,
+            step_slug=slug,
+            step_type=step["step_type"],
+            function=step["function"],
+            params=step["params"],
+            timeout=step["timeout"],
+            max_attempts=step["max_attempts"],
+            next=step["next"],
+            tasks=tasks,
+            run_input=run_input,
+            deps={dep: outputs[run_id, dep] for dep in step["depends_on"]} if is_single else None,
+            broadcast=broadcast,
+        )
 
 
 def fail_tasks(failures: Sequence[dict[str, Any]], *, using: str) -> int:

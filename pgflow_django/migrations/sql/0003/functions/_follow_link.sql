@@ -94,14 +94,16 @@ begin
     return json_build_object(
         'accepted', 1,
         'claim', _follow_link.claim,
-        'inputs', json_build_object(v_run_id, v_next.input),
-        'groups', json_build_array(json_build_object(
-            'run_id', v_run_id, 'workflow_slug', v_next.workflow_slug, 'step_slug', v_next.step_slug,
+        'runs', json_build_object(v_run_id, json_build_array(v_next.workflow_slug, v_next.input)),
+        'outputs', json_build_array(json_build_array(v_run_id, v_slug, _follow_link.result->'o')),
+        'steps', json_build_object(v_version_id, json_build_object(v_next.step_slug, json_build_object(
             'step_type', 'single', 'function', v_next.function, 'params', v_next.params,
-            'timeout', v_next.timeout, 'max_attempts', v_next.max_attempts, 'version_id', v_version_id,
-            'next', v_next.next, 'tasks', '[[0,1,null]]'::json,
-            'deps', json_build_object(v_slug, _follow_link.result->'o'), 'broadcast', null
-        ))
+            'timeout', v_next.timeout, 'max_attempts', v_next.max_attempts,
+            'depends_on', json_build_array(v_slug), 'next', v_next.next
+        ))),
+        'groups', json_build_array(
+            json_build_array(v_run_id, v_version_id, v_next.step_slug, '[[0,1,null]]'::json, null)
+        )
     );
 end
 $$;
