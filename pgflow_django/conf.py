@@ -24,6 +24,11 @@ class Defaults:
     MAX_BATCH: int = 200
     #: Seconds between looks at an empty queue.
     POLL_INTERVAL: float = 0.2
+    #: Queues that Celery workers serve; None: all. ``--pgflow-queues`` overrides it for a worker.
+    QUEUES: list[str] | None = None
+    #: Seconds after which a claiming loop ends for Celery to see whether its child process has
+    #: done enough, where ``--max-tasks-per-child`` or ``--max-memory-per-child`` limit it.
+    LOOP_SECONDS: float = 60.0
 
 
 class Settings:

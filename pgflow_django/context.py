@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -91,19 +94,35 @@ class StepContext:
 
     def cancelled(self) -> bool:
         """Whether the run has ended meanwhile, so that going on is for nothing."""
-        return not (
-            WorkflowRun.objects.using(self.using)
-            .filter(id=self.run_id, status__in=[RunStatus.STARTED, RunStatus.PAUSED])
-            .exists()
+        runs = WorkflowRun.objects.using(self.using).filter(
+            id=self.run_id, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
         )
+        with _outside_of_the_loop():
+            return not runs.exists()
 
     def _record(self, kind: str, message: str, level: str, data: dict[str, Any]) -> None:
-        WorkflowRunEvent.objects.using(self.using).create(
-            run_id=self.run_id,
-            kind=kind,
-            level=level,
-            step_slug=self.step_slug,
-            task_index=self.task_index,
-            message=message,
-            data=data,
-        )
+        with _outside_of_the_loop():
+            WorkflowRunEvent.objects.using(self.using).create(
+                run_id=self.run_id,
+                kind=kind,
+                level=level,
+                step_slug=self.step_slug,
+                task_index=self.task_index,
+                message=message,
+                data=data,
+            )
+
+
+@contextmanager
+def _outside_of_the_loop() -> Iterator[None]:
+    """Let an async step use the connection of its thread.
+
+    Django refuses queries where an event loop runs, since others would wait for them. The loop of
+    an async step is its own; and another connection would not see the step's transaction.
+    """
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - asyncio exports both for loops like ours
+    asyncio._set_running_loop(None)  # noqa: SLF001
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)  # noqa: SLF001

@@ -12,7 +12,14 @@ from django.db import Error, NotSupportedError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from pgflow_django.database import Trouble, doctor_command, explain, migrate_command, place
+from pgflow_django.database import (
+    Trouble,
+    doctor_command,
+    explain,
+    migrate_command,
+    place,
+    worker_command,
+)
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowWorker
 from pgflow_django.sql import FUNCTIONS, body, read_sql
 from pgflow_django.sql.pgmq import PREFIX, Pgmq, find_trouble, inspect
@@ -202,7 +209,7 @@ def _look_at_workers(depths: list[Depth], using: str) -> Finding:
         trouble = Trouble(
             f"Work waits in the {place(using)}, and no worker is alive: queue "
             f"{', '.join(waiting)}.",
-            "Work them off in a process of yours: `executor.drain()`.",
+            f"Start one: `{worker_command()}`.",
         )
         return Finding("Workers", found, trouble)
     return Finding("Workers", found)

@@ -36,6 +36,7 @@ from pgflow_django.running import (
     functions_of_version,
     own_worker,
     raise_if_failed,
+    wait_timed_out,
 )
 from pgflow_django.starting import require_flow, start_code_flow, start_runs, start_stored_flow
 from pgflow_django.status import RunStatus, load_status
@@ -171,18 +172,8 @@ def wait(
             return status.result()
         left = interval if deadline is None else deadline - time.monotonic()
         if left <= 0:
-            raise _wait_is_over(run_id, timeout, alias)
+            raise wait_timed_out(load_status(run_id, using=alias, explain=True), timeout)
         time.sleep(min(interval, left))
-
-
-def _wait_is_over(run_id: UUID, timeout: float | None, alias: str) -> RunTimedOut:
-    status = load_status(run_id, using=alias, explain=True)
-    why = f". It waits: {status.waiting.message}" if status.waiting else ""
-    return RunTimedOut(
-        f'run {run_id} of flow "{status.workflow_slug}" has not ended within {timeout:g} s and '
-        f"goes on: {status.completed_steps} of {status.total_steps} steps are completed{why}",
-        run_id=run_id,
-    )
 
 
 def get_run_status(run_id: UUID | str, *, using: str | None = None) -> RunStatus:
@@ -272,10 +263,7 @@ def drain(
             return is_done
         pool = Pool(using=alias, worker=worker, resolve=Functions())
         try:
-            return pool.work_until(
-                lambda: pool.is_idle() and engine.next_visible(worker, using=alias) is None,
-                deadline=deadline,
-            )
+            return pool.work_until(lambda due: due is None, deadline=deadline)
         finally:
             pool.close()
 

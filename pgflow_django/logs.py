@@ -6,10 +6,13 @@ Service layer.
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.current import current_task
+
+if TYPE_CHECKING:
+    # Django sets logging up before the models can be imported.
+    from pgflow_django.worker.claimed import ClaimedTask
 
 # Libraries leave it to the site where their records go: without this, a site that has not said
 # so would find them on stderr, between the lines of its commands.

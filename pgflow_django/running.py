@@ -152,17 +152,13 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
         raise
     if options.on_tick is not None:
         options.on_tick(run_id)
-    reason = _time_is_over(options)
+    reason = time_is_over(options.timeout)
     if not in_time:
         engine.cancel_run(run_id, reason, using=using)
     status = patiently(partial(load_status, run_id, using=using), using=using)
     # It may have ended by itself at the last moment.
     if not in_time and status.status == Status.CANCELLED:
-        raise RunTimedOut(
-            f'run {run_id} of flow "{status.workflow_slug}" was cancelled: {reason}; '
-            f"{status.completed_steps} of {status.total_steps} steps had completed",
-            run_id=run_id,
-        )
+        raise run_timed_out(status, reason)
     return status
 
 
@@ -175,23 +171,39 @@ def _work_in_pool(
 ) -> bool:
     using = options.using
     pool = Pool(using=using, worker=worker, run=run_id, resolve=functions)
-    reason = "its caller was interrupted"
+    reason: str | None = "its caller was interrupted"
+
+    def has_ended() -> bool:
+        return load_status(run_id, using=using).has_ended
+
     try:
         in_time = pool.work_until(
-            lambda: load_status(run_id, using=using).has_ended,
+            lambda _: has_ended(),
+            look=has_ended,
             deadline=deadline,
             poll_interval=options.poll_interval,
             on_tick=_slowly(options.on_tick, run_id),
         )
-        reason = _time_is_over(options)
+        reason = None if in_time else time_is_over(options.timeout)
         return in_time
     finally:
         try:
-            # First the run, so that nothing of it is claimed again while the lanes end.
-            cancel = partial(engine.cancel_run, run_id, reason, using=using)
-            patiently(cancel, using=using, seconds=_GOODBYE)
+            if reason is not None:
+                # First the run, so that nothing of it is claimed again while the lanes end.
+                cancel = partial(engine.cancel_run, run_id, reason, using=using)
+                patiently(cancel, using=using, seconds=_GOODBYE)
         finally:
             pool.close(interrupt=True)
+
+
+def wait_timed_out(status: RunStatus, timeout: float | None) -> RunTimedOut:
+    """The error for a run that goes on after its waiter's timeout."""
+    why = f". It waits: {status.waiting.message}" if status.waiting else ""
+    return RunTimedOut(
+        f'run {status.run_id} of flow "{status.workflow_slug}" has not ended within {timeout:g} s '
+        f"and goes on: {status.completed_steps} of {status.total_steps} steps are completed{why}",
+        run_id=status.run_id,
+    )
 
 
 def raise_if_failed(status: RunStatus) -> None:
@@ -224,8 +236,18 @@ def _lease_kept(worker: int, using: str) -> Iterator[None]:
         thread.join()
 
 
-def _time_is_over(options: Options) -> str:
-    return f"it ran longer than the {options.timeout} s that its caller allowed"
+def time_is_over(timeout: float | None) -> str:
+    """Why a run is cancelled at its caller's timeout."""
+    return f"it ran longer than the {timeout} s that its caller allowed"
+
+
+def run_timed_out(status: RunStatus, reason: str) -> RunTimedOut:
+    """The error for a run that was cancelled for this reason."""
+    return RunTimedOut(
+        f'run {status.run_id} of flow "{status.workflow_slug}" was cancelled: {reason}; '
+        f"{status.completed_steps} of {status.total_steps} steps had completed",
+        run_id=status.run_id,
+    )
 
 
 def _slowly(call: Callable[[UUID], None] | None, run_id: UUID) -> Callable[[], None] | None:

@@ -53,11 +53,10 @@ def _start_eagerly(flow: Any, inputs: list[Any], alias: str, key: str | None) ->
     with own_worker(alias) as worker:
         runs = _start(flow, inputs, alias, key=key, owner=worker)
         # With a key it may be an older run, and somebody else's.
-        ours = WorkflowRun.objects.using(alias).filter(owner_id=worker).order_by("id")
-        ended = [
-            execute_run(run_id, worker, functions, options)
-            for run_id in ours.values_list("id", flat=True)
-        ]
+        ours = set(
+            WorkflowRun.objects.using(alias).filter(owner_id=worker).values_list("id", flat=True)
+        )
+        ended = [execute_run(run.id, worker, functions, options) for run in runs if run.id in ours]
     for status in ended:
         raise_if_failed(status)
     return runs

@@ -41,10 +41,10 @@ class Listener:
         """What is readable when there is something to hear."""
         return None if self._connection is None else self._connection.fileno()
 
-    def connect(self) -> None:
-        """Connect and listen, if it does not; raises what psycopg raises."""
+    def connect(self) -> bool:
+        """Connect and listen, unless it does; whether it had to. Raises what psycopg raises."""
         if self._connection is not None:
-            return
+            return False
         harden(self._using)
         wrapper = connections[self._using]
         connection = wrapper.Database.connect(**wrapper.get_connection_params())
@@ -58,6 +58,7 @@ class Listener:
         self._connection = connection
         self._tested_at = 0.0
         self.works = None
+        return True
 
     def hear(self) -> set[str]:
         """The channels that have something new. Raises what psycopg raises, and is closed then."""

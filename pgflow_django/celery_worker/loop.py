@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
 import time
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from django.db import connections
 
@@ -75,7 +77,7 @@ class Loop(Host):
             lanes=self.lanes,
         )
         try:
-            pool.run()
+            pool.serve()
         except BaseException:
             pool.close(interrupt=True)
             raise
@@ -115,6 +117,7 @@ class SlotLoop(Loop):
         self.board = board
         self.slot = slot
         self.parent = os.getppid()
+        self.is_told = False
         self.outage = SharedOutage(board)
 
     def bell(self) -> Bell:
@@ -133,15 +136,24 @@ class SlotLoop(Loop):
             return
         self.board.set_owner(self.slot, os.getpid(), 0)
         self.board.set_state(self.slot, WORKING)
+        before = signal.signal(signal.SIGTERM, self._terminated)
         try:
             super().run()
         finally:
+            signal.signal(signal.SIGTERM, before)
             self.board.clear(self.slot)
             self.board.tell_parent()
 
+    def _terminated(self, *_: Any) -> None:
+        """Leave in order: a supervisor such as systemd may signal children with their parent."""
+        self.is_told = True
+        self.board.wake(self.slot)
+
     def leaves(self) -> bool:
-        """See ``Host``: told by the parent, or without one."""
-        return self.board.shall_leave(self.slot) or os.getppid() != self.parent
+        """See ``Host``: told by the parent, by a signal, or without a parent."""
+        return (
+            self.board.shall_leave(self.slot) or self.is_told or os.getppid() != self.parent
+        )
 
     def found_plenty(self) -> None:
         """See ``Host``."""

@@ -20,14 +20,13 @@ logger = logging.getLogger("pgflow_django.worker")
 
 #: Seconds between two looks of an idle worker into its queues, for what nobody has told: with
 #: renewing and sweeping less than one query a second.
-_IDLE_LOOK = 1.3
+_IDLE_LOOK = 1.5
 #: The same, at first, where notifications don't come.
 _FIRST_POLL = 0.05
 #: Seconds between a wake for a delayed message and the question for the next one.
 _NEXT_DUE = 0.05
 #: Seconds for which all loops are busy before the database need not tell of messages any more.
 _BUSY = 0.1
-_BUSY_TICK = 0.05
 #: Seconds between two readings of the list of queues.
 _QUEUES_INTERVAL = 30.0
 
@@ -68,11 +67,17 @@ class Node:
         self._look_at = self._busy_since = math.inf
         self._poll = _FIRST_POLL
 
-    def tend(self, heard: set[str]) -> None:
-        """Do what is due; raises what Django raises where the database is out of reach."""
+    def tend(self, heard: set[str], *, has_news: bool) -> None:
+        """Do what is due; raises what Django raises where the database is out of reach.
+
+        ``heard`` are the channels of what the listener heard; ``has_news``: a loop has parked, or
+        wants to be seen for another reason.
+        """
         now = time.monotonic()
         if self.worker is None:
             self._register()
+        if self.listener.connect():
+            self._look_at = now
         if now - self._renewed_at > settings.LEASE_SECONDS / 3:
             self._renew(now)
         if self.fixed_queues is None and (
@@ -82,7 +87,11 @@ class Node:
         self._test_listener(now)
         if WORK in heard:
             self._ring()
-        self._tend_sleep(now)
+        if self.listener.works:
+            self._tend_sleep(now)
+        elif has_news:
+            self._poll = _FIRST_POLL
+            self._look_at = min(self._look_at, now + self._poll)
         self._look(now)
 
     def next_at(self) -> float:
@@ -138,28 +147,20 @@ class Node:
             self._poll = _FIRST_POLL
 
     def _ring(self) -> None:
-        if not self.crew.ring() and self._busy_since == math.inf:
+        if self.crew.ring() or not self.crew.is_asleep:
+            self._busy_since = math.inf
+        elif self._busy_since == math.inf:
             self._busy_since = time.monotonic()
 
     def _tend_sleep(self, now: float) -> None:
         """Have the database tell of messages while somebody is parked, and not while all work."""
         crew = self.crew
-        is_parked = crew.is_parked()
-        if not is_parked:
-            self._look_at = math.inf
-        if not self.listener.works:
-            if is_parked and self._look_at == math.inf:
-                self._poll = _FIRST_POLL
-                self._look_at = now + self._poll
-            return
-        if is_parked:
+        if crew.is_parked():
             self._busy_since = math.inf
             if not crew.is_asleep:
                 self._announce(is_asleep=True)
                 # What came before the database knew has told nobody.
                 crew.ring()
-            if self._look_at == math.inf:
-                self._look_at = now + _IDLE_LOOK
         elif crew.is_asleep and now - self._busy_since >= _BUSY:
             self._announce(is_asleep=False)
             self._busy_since = math.inf
@@ -175,6 +176,9 @@ class Node:
             self._ring()
             self._look_at = now + _NEXT_DUE
         elif now >= self._look_at:
+            if not self.crew.is_parked():
+                self._look_at = now + _IDLE_LOOK
+                return
             due = engine.next_visible(self.worker or 0, using=self.using)
             self._look_at = now + self._pause(found=due == 0)
             if due == 0:

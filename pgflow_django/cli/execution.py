@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import OperationalError, connections
 
 from pgflow_django.cli.base import BadUsage, StoppedBySignal
 from pgflow_django.cli.diagram import draw_run
-from pgflow_django.cli.flows import suggest_functions
+from pgflow_django.cli.flows import executes, suggest_functions
+from pgflow_django.cli.following import start_and_follow
 from pgflow_django.cli.interrupts import Interrupts
 from pgflow_django.cli.progress import Progress, choose_display, refreshing
 from pgflow_django.cli.words import plural
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pgflow_django.cli.base import PgflowCommand
     from pgflow_django.cli.files import OutputFile
     from pgflow_django.cli.snapshot import RunView
+    from pgflow_django.flows import Flow
 
 T = TypeVar("T")
 #: Errors that leave a run which can be taken up again.
@@ -47,12 +50,32 @@ class Execution:
         self._display = choose_display(command.err, is_quiet=is_quiet)
         self._interrupts = Interrupts(is_final=command.is_process)
         self._progress = Progress(self._display, self._interrupts, using=command.using)
+        self._is_ours = True
 
-    def run(self, execute: Callable[..., T]) -> T:
-        """Give what ``execute(on_start=…, on_tick=…)`` gives.
+    def execute(self, flow: str | type[Flow], value: Any, timeout: float | None) -> dict[str, Any]:
+        """Run a flow in this process; its output.
 
-        Raises what it raises, and ``StoppedBySignal`` after a signal; with advice as notes.
+        Raises what ``executor.execute_dynamic`` raises, and ``StoppedBySignal`` after a signal;
+        with advice as notes.
         """
+        using = self._command.using
+        return self._run(partial(executes(flow), value, timeout=timeout, using=using))
+
+    def follow(self, flow: str | type[Flow], value: Any, timeout: float | None) -> dict[str, Any]:
+        """Let workers run a flow, and follow it to its end; otherwise as ``execute``."""
+        self._is_ours = False
+        return self._run(
+            partial(
+                start_and_follow,
+                flow,
+                value,
+                timeout=timeout,
+                using=self._command.using,
+                tell=self._display.tell,
+            )
+        )
+
+    def _run(self, execute: Callable[..., T]) -> T:
         progress = self._progress
         with self._guard():
             if not connections[self._command.using].in_atomic_block:
@@ -108,16 +131,19 @@ class Execution:
             command = self._command.command
             error.add_note(f"What happened: {command('showrun', run_id)}")
             if view is None or view.status != "completed":
-                error.add_note(f"Take it up again: {command('retryrun', run_id, '--here')}")
+                where = ["--here"] if self._is_ours else []
+                error.add_note(f"Take it up again: {command('retryrun', run_id, *where)}")
         return error
 
     def _describe_interruption(self, run_id: UUID | None, view: RunView | None) -> str:
         if run_id is None:
             return "before the run started."
         if view is None or not view.has_ended:
+            end = "It goes on."
+            if self._is_ours:
+                end = f"It will fail as lost (caller_lost) after {settings.LEASE_SECONDS:g} s."
             return (
-                f"but the database does not answer, so run {run_id} could not be cancelled. It "
-                f"will fail as lost (caller_lost) after {settings.LEASE_SECONDS:g} s."
+                f"but the database does not answer, so run {run_id} could not be cancelled. {end}"
             )
         done, total = view.count("completed", "skipped"), len(view.steps)
         if view.status != "cancelled":

@@ -49,6 +49,10 @@ class LineDisplay:
         """Say something about the run as a whole."""
         self._write(f"run: {text}")
 
+    def tell(self, text: str) -> None:
+        """Say what is to be done about the run."""
+        self.note(text)
+
     def stop(self, view: RunView | None) -> None:
         """Say how the run ended."""
         if view is None:

@@ -64,6 +64,10 @@ class LiveDisplay:
         """Say something about the run as a whole, from the next drawing on."""
         self._note = text
 
+    def tell(self, text: str) -> None:
+        """Say something above the table, where it stays."""
+        self._live.console.print(Text(text, "yellow"))
+
     def stop(self, view: RunView | None) -> None:
         """Draw the end, and give the terminal back."""
         self._beat = 0

@@ -39,6 +39,9 @@ class Display(Protocol):
     def note(self, text: str) -> None:
         """Say something about the run as a whole."""
 
+    def tell(self, text: str) -> None:
+        """Say something that is to be read, and stays to be read."""
+
     def stop(self, view: RunView | None) -> None:
         """Show the end, as far as it is known."""
 
@@ -53,6 +56,9 @@ class Silence:
         """Show nothing."""
 
     def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def tell(self, text: str) -> None:
         """Say nothing."""
 
     def stop(self, view: RunView | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
@@ -13,6 +14,7 @@ from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, clock, duration, one_line, plural
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
 from pgflow_django.status import describe_error
+from pgflow_django.waiting import find_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,6 +68,13 @@ class Report:
         self.events, self.events_left = _last(
             WorkflowRunEvent.objects.using(using).filter(run_id=run.id), limit
         )
+        self.waiting = find_waiting(
+            run.id,
+            status=run.status,
+            version_id=run.version_id,
+            owner_id=run.owner_id,
+            using=using,
+        )
         self._states = WorkflowStepState.objects.using(using).filter(run_id=run.id)
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,6 +90,7 @@ class Report:
         ]
         return {
             **_columns(self.run, skip=("version_id", "owner_id")),
+            "waiting": asdict(self.waiting) if self.waiting else None,
             "steps": steps,
             "attempts": [_columns(attempt, skip=("id", "run_id")) for attempt in self.attempts],
             "events": [_columns(event, skip=("id", "run_id")) for event in self.events],
@@ -113,6 +123,8 @@ class Report:
         yield _fact("started", started)
         if run.ended_at:
             yield _fact("ended", f"{clock(run.ended_at)}, after {duration(view.seconds)}")
+        if self.waiting:
+            yield _fact("waiting", self.waiting.message, "yellow")
         yield _fact("input", _shorten(run.input))
         if run.output is not None:
             yield _fact("output", _shorten(run.output))

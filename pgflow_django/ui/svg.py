@@ -51,16 +51,19 @@ class DrawOptions:
     """How fragments are drawn.
 
     ``interactive`` makes steps buttons with ids and ``data-`` attributes for a page's script;
-    ``editable`` adds ports to steps and wide invisible lines, easy to hit, to edges.
+    ``editable`` adds ports to steps and wide invisible lines, easy to hit, to edges. ``light``
+    leaves out what a browser can do without in a drawing of very many steps.
     """
 
     labels: Labels = field(default_factory=Labels)
     interactive: bool = False
     editable: bool = False
+    light: bool = False
 
 
 DEFAULT_OPTIONS = DrawOptions()
 States = Mapping[str, StepState]
+Problems = Mapping[str, str]
 
 
 def render_svg(
@@ -119,7 +122,7 @@ def render_edge(
     if options.interactive:
         source, target = escape_text(edge.source), escape_text(edge.target)
         extra = f' id="pgf-edge-{source}-{target}" data-source="{source}" data-target="{target}"'
-    if options.editable:
+    if options.editable and not options.light:
         hit = f'<path class="pgf-hit" d="{edge.path}"/>'
     return (
         f'<g class="{names}"{extra}>{hit}<path class="pgf-line" d="{edge.path}"/>'
@@ -128,12 +131,19 @@ def render_edge(
 
 
 def render_nodes(
-    layout: Layout, states: States | None = None, *, options: DrawOptions = DEFAULT_OPTIONS
+    layout: Layout,
+    states: States | None = None,
+    *,
+    options: DrawOptions = DEFAULT_OPTIONS,
+    problems: Problems | None = None,
 ) -> str:
-    """Return the cards of a layout as SVG groups, in reading order."""
-    known = states or {}
+    """Return the cards of a layout as SVG groups, in reading order; ``problems`` by slug."""
+    known, bad = states or {}, problems or {}
     return "".join(
-        [render_node(node, known.get(node.slug), options=options) for node in layout.nodes]
+        [
+            render_node(node, known.get(node.slug), options=options, problem=bad.get(node.slug, ""))
+            for node in layout.nodes
+        ]
     )
 
 
@@ -157,8 +167,8 @@ def render_node(
         f'<g class="{names}{" pgf-bad" if problem else ""}"'
         f' transform="translate({placed.x} {placed.y})"'
         f"{_list_attributes(placed, options, attributes)}"
-        f' aria-label="{label}"><title>{tooltip}</title>{_describe_order(node, options)}'
-        f"{_render_sheets(placed)}"
+        f' aria-label="{label}">{f"<title>{tooltip}</title>" if not options.light else ""}'
+        f"{_describe_order(node, options)}{_render_sheets(placed, options)}"
         f'<rect class="pgf-tile" x="{TILE_LEFT}" y="13" width="{TILE_SIZE}" height="{TILE_SIZE}"'
         f' rx="9"/><g transform="translate({TILE_LEFT + TILE_SIZE // 2} {placed.height // 2})">'
         f'<path class="pgf-icon" d="{icon}"/></g>{_render_texts(placed, state, labels)}'
@@ -198,16 +208,16 @@ def _describe(node: Node, state: StepState | None, problem: str, labels: Labels)
 
 def _describe_order(node: Node, options: DrawOptions) -> str:
     """Return what a step waits for, as a description: in the name it would confuse searches."""
-    if not (options.interactive and node.depends_on):
+    if options.light or not (options.interactive and node.depends_on):
         return ""
     after = options.labels.after.format(steps=", ".join(node.depends_on))
     return f"<desc>{escape_text(after)}</desc>"
 
 
-def _render_sheets(placed: PlacedNode) -> str:
+def _render_sheets(placed: PlacedNode, options: DrawOptions) -> str:
     size = f'width="{placed.width}" height="{placed.height}" rx="{CORNER}"'
     card = f'<rect class="pgf-card" {size}/>'
-    if placed.node.kind != "map":
+    if placed.node.kind != "map" or options.light:
         return card
     offset = cards.STACK_OFFSET
     return f'<rect class="pgf-stack" x="{offset}" y="{offset}" {size}/>{card}'
@@ -262,4 +272,5 @@ def _render_ports(placed: PlacedNode, options: DrawOptions) -> str:
     return "".join(
         f'<circle class="pgf-port pgf-{side}" cx="{x - placed.x}" cy="{y - placed.y}" r="{size}"/>'
         for side, (x, y), size in (("in", placed.inlet, 4), ("out", placed.outlet, 6))
+        if side == "out" or not options.light
     )

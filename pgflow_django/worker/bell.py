@@ -38,7 +38,7 @@ class ThreadBell:
     """
 
     def __init__(self, when_parked: Callable[[], None]) -> None:
-        self._when_parked = when_parked
+        self.when_parked = when_parked
         self._changed = threading.Condition()
         self._rung = 0
         self._wakes = 0
@@ -60,7 +60,7 @@ class ThreadBell:
             if self._rung != noted or self._is_closed:
                 return
             self._parked += 1
-        self._when_parked()
+        self.when_parked()
         with self._changed:
             self._changed.wait_for(lambda: self._wakes > 0 or self._is_closed)
             self._wakes = max(0, self._wakes - 1)

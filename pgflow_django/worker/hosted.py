@@ -72,7 +72,7 @@ class HostedPool(Pool):
         self._asked_at = 0.0
         self._left_at = 0.0
 
-    def run(self) -> None:
+    def serve(self) -> None:
         """Work until the host tells to leave; raises what stopped a lane. Then call ``close``."""
         self._add_lane()
         while True:

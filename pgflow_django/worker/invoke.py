@@ -9,6 +9,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any
 from uuid import UUID
 
@@ -185,7 +186,7 @@ def _log_failure(task: ClaimedTask, error: BaseException, *, is_last: bool) -> N
         task.group.max_attempts,
         type(error).__name__,
         _text(error),
-        exc_info=error,
+        exc_info=(type(error), error, _own_frames(error)),
         extra=extra_of(task),
     )
 
@@ -198,12 +199,16 @@ def _text(error: BaseException) -> str:
 
 
 def _own_traceback(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(type(error), error, _own_frames(error)))
+    return text if len(text) <= _TRACEBACK_LIMIT else "…" + text[-_TRACEBACK_LIMIT:]
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
     """The traceback without our frames above the step function."""
     frame = error.__traceback__
     while frame is not None and frame.tb_frame.f_globals.get("__name__") == __name__:
         frame = frame.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
-    return text if len(text) <= _TRACEBACK_LIMIT else "…" + text[-_TRACEBACK_LIMIT:]
+    return frame or error.__traceback__
 
 
 def _storable(text: str) -> str:

@@ -24,6 +24,7 @@ from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
 
 if TYPE_CHECKING:
+    from pgflow_django.worker.lending import Loan
     from pgflow_django.worker.pool import Pool
 
 #: Seconds of work that one batch should hold.
@@ -35,8 +36,9 @@ _FIRST_BATCH = 10
 class Lane:
     """One thread's loop. ``lock`` guards the batch; the supervisor reaches in under it."""
 
-    def __init__(self, pool: Pool, number: int) -> None:
+    def __init__(self, pool: Pool, number: int, loan: Loan | None = None) -> None:
         self.pool = pool
+        self._loan = loan
         self.lock = threading.Lock()
         self.pending: deque[ClaimedTask] = deque()
         self.results: list[str] = []
@@ -61,12 +63,16 @@ class Lane:
 
     def _run(self) -> None:
         self._target = Target()
+        if self._loan is not None:
+            self._loan.take()
         try:
             self._loop()
             self.pool.patiently(partial(engine.release_claims, [self.claim], using=self.pool.using))
         except BaseException as error:  # noqa: BLE001 - the calling thread raises it
             self.pool.lane_broke(error)
         finally:
+            if self._loan is not None:
+                self._loan.give_back()
             connections.close_all()
             self.pool.lane_ended(self)
 

@@ -23,6 +23,7 @@ from pgflow_django.engine import TaskGroup
 from pgflow_django.registry import RegisteredFunction
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.lane import Lane
+from pgflow_django.worker.lending import Loan
 from pgflow_django.worker.patience import patiently
 
 logger = logging.getLogger("pgflow_django.worker")
@@ -59,40 +60,47 @@ class Pool:
         self._started = 0
         self._announced = 0
         self._broken: BaseException | None = None
+        self._loan: Loan | None = None
+        self._is_done = False
+        self._is_finished: Callable[[float | None], bool] = lambda _: False
         self._renewed_at = self._looked_at = time.monotonic()
 
     # What the calling thread does.
 
     def work_until(
         self,
-        is_finished: Callable[[], bool],
+        is_finished: Callable[[float | None], bool],
         *,
+        look: Callable[[], bool] | None = None,
         deadline: float | None = None,
         poll_interval: float | None = None,
         on_tick: Callable[[], None] | None = None,
     ) -> bool:
-        """Work until ``is_finished()``; False when the deadline (``time.monotonic()``) came first.
+        """Work until ``is_finished``; False when the deadline (``time.monotonic()``) came first.
 
-        ``is_finished`` is asked when all lanes are idle, and every ``poll_interval`` seconds.
-        Raises what stopped a lane, and ``KeyboardInterrupt``; whatever happens, call ``close``.
+        ``is_finished`` is asked when all lanes are idle, by the last of them, with the seconds
+        until the next message is due (``None``: there is none). ``look`` is asked every
+        ``poll_interval`` seconds, whatever goes on. The first lane borrows the calling thread's
+        connection. Raises what stopped a lane, and ``KeyboardInterrupt``; whatever happens, call
+        ``close``.
         """
         interval = settings.POLL_INTERVAL if poll_interval is None else poll_interval
         next_look = time.monotonic() + interval
-        self._add_lane()
+        self._is_finished = is_finished
+        self._loan = Loan(self.using)
+        self._add_lane(self._loan)
         while True:
             with self._changed:
-                if not self.is_idle():
-                    self._changed.wait(_TICK)
-                is_idle = self.is_idle()
+                if not self._has_news():
+                    self._changed.wait(interval if self.is_idle() else _TICK)
             if self._broken is not None:
                 raise self._broken
             now = time.monotonic()
-            if is_idle or now >= next_look:
+            if look is not None and now >= next_look:
                 next_look = now + interval
-                if self.patiently(is_finished):
-                    return True
-                if is_idle:
-                    self._doze(interval)
+                self._is_done = self._is_done or self.patiently(look)
+            if self._is_done:
+                return True
             if deadline is not None and now >= deadline:
                 return False
             self._supervise(now)
@@ -121,6 +129,8 @@ class Pool:
                 self._changed.wait(_TICK)
             self._stop_overdue(time.monotonic())
             self._renew_lease(time.monotonic())
+        if self._loan is not None:
+            self._loan.end()
 
     def is_idle(self) -> bool:
         """Whether no lane has anything to do (stuck ones, given up, don't count)."""
@@ -128,11 +138,8 @@ class Pool:
             lane.is_idle or lane.is_interrupted for lane in self._lanes
         )
 
-    def _doze(self, interval: float) -> None:
-        """Nothing to run now: wait for a lane to find work, or for the next look."""
-        with self._changed:
-            if self.is_idle():
-                self._changed.wait(interval)
+    def _has_news(self) -> bool:
+        return self._is_done or self._broken is not None
 
     @property
     def max_lanes(self) -> int:
@@ -198,8 +205,8 @@ class Pool:
         self.patiently(partial(engine.renew_leases, [self.worker], using=self.using))
         self.patiently(partial(engine.sweep, using=self.using))
 
-    def _add_lane(self) -> None:
-        lane = Lane(self, self._started)
+    def _add_lane(self, loan: Loan | None = None) -> None:
+        lane = Lane(self, self._started, loan)
         self._started += 1
         self._lanes.append(lane)
         lane.thread.start()
@@ -231,6 +238,10 @@ class Pool:
             if self._announced != seen:
                 return True
             lane.is_idle = due != 0.0
+            is_idle = self.is_idle()
+        if is_idle:
+            self._is_done = self._is_done or self.patiently(lambda: self._is_finished(due))
+        with self._changed:
             self._changed.notify_all()
             # What is due now could not be claimed: others hold it, or it waits to be alone.
             wait = (

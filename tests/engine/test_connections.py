@@ -71,7 +71,7 @@ def test_a_worker_whose_connections_are_all_terminated_comes_back(
     register({"each": each, "sum": lambda i: sum(i["each"])})
     run = executor.start_flow("flow", list(range(100)))
     assert executor.drain(timeout=60)
-    assert terminated[0] >= 2
+    assert terminated[0] >= 1
     assert executor.wait(run.id) == {"sum": sum(range(100))}
     check_all_ended()
 

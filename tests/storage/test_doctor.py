@@ -142,7 +142,7 @@ def test_work_that_waits_for_no_worker(migrated: BaseDatabaseWrapper) -> None:
 
     assert status == 1
     assert "no worker is alive: queue default." in printed
-    assert "executor.drain()" in printed
+    assert "Start one: `celery -A tests worker`." in printed
 
 
 # -- repair ------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
-"""``manage.py runflow``: run a flow in this process and watch it."""
+"""``manage.py runflow``: run a flow in this process or on the workers, and watch it."""
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.cli.base import PgflowCommand
+from pgflow_django import executor
+from pgflow_django.cli.base import BadUsage, PgflowCommand
 from pgflow_django.cli.execution import Execution
 from pgflow_django.cli.files import OutputFile
 from pgflow_django.cli.flows import find_flow
@@ -15,12 +16,15 @@ from pgflow_django.cli.options import read_seconds
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
+    from pgflow_django.flows import Flow
+
 
 class Command(PgflowCommand):
     """Runs a flow, shows how it goes on stderr and prints its output on stdout."""
 
     help = """\
 Run a flow in this process, with the registered step functions, and print its output as JSON.
+With --celery, workers run it, and this process watches.
 
 Progress goes to stderr: a live table on a terminal, plain lines elsewhere.
 Exit status: 0 completed, 1 the run failed, 2 bad usage or input, 124 timed out,
@@ -30,6 +34,8 @@ examples:
   manage.py runflow airports_etl
   manage.py runflow report --input '{"month": "2026-10"}' --timeout 600
   manage.py runflow report --input @input.json --diagram report.svg
+  manage.py runflow report --celery --timeout 3600
+  manage.py runflow report --detach
   fetch-orders | manage.py runflow report --input - --json | jq .summary"""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,6 +46,14 @@ examples:
             metavar="JSON",
             default="{}",
             help="the run's input: JSON, @FILE, or - for standard input (default: {})",
+        )
+        parser.add_argument(
+            "--celery", action="store_true", help="let Celery workers run it, and follow it"
+        )
+        parser.add_argument(
+            "--detach",
+            action="store_true",
+            help="let workers run it, print its id and don't wait for it",
         )
         parser.add_argument(
             "--timeout", metavar="S", help="cancel the run after so many seconds, and exit with 124"
@@ -54,8 +68,38 @@ examples:
     def handle(self, *args: Any, **options: Any) -> None:
         """Check everything, run, print."""
         timeout = read_seconds(options["timeout"], "--timeout")
+        if options["detach"]:
+            self._refuse_to_wait(options)
         value = read_argument(options["input"], "--input", self.say)
         drawing = OutputFile(options["diagram"], "--diagram") if options["diagram"] else None
-        execute = find_flow(options["slug"], using=self.using)
-        start = partial(execute, value, timeout=timeout, using=self.using)
-        self.show_json(Execution(self, drawing).run(start))
+        flow = find_flow(options["slug"], using=self.using)
+        if options["detach"]:
+            self._detach(flow, value)
+            return
+        execution = Execution(self, drawing)
+        run = execution.follow if options["celery"] else execution.execute
+        self.show_json(run(flow, value, timeout))
+
+    def _refuse_to_wait(self, options: dict[str, Any]) -> None:
+        for name in ("timeout", "diagram"):
+            if options[name] is not None:
+                raise BadUsage(f"--{name} needs the end of the run, and --detach doesn't wait.")
+
+    def _detach(self, flow: str | type[Flow], value: Any) -> None:
+        run = executor.start_flow(flow, value, using=self.using)
+        status = executor.get_run_status(run.id, using=self.using)
+        waiting = status.waiting
+        if self.is_json:
+            self.show_json(
+                {
+                    "run_id": run.id,
+                    "workflow_slug": run.workflow_slug,
+                    "status": status.status,
+                    "waiting": asdict(waiting) if waiting else None,
+                }
+            )
+            return
+        self.stdout.write(str(run.id))
+        if waiting and waiting.needs_help:
+            self.say(f"It waits: {waiting.message}")
+        self.say(f"How it goes on: {self.command('showrun', run.id)}")

@@ -71,7 +71,8 @@ begin
         where
             t.run_id = g.run_id and t.step_slug = g.step_slug
             and t.task_index >= g.task_index and t.task_index < g.task_index + g.count
-            and t.status = 'queued';
+            and t.status = 'queued'
+            and g.count between 0 and 2147483647;  -- always; for the plan, see settle_and_claim
     end if;
     return v_ranges;
 end

@@ -11,7 +11,9 @@ begin
         join workflow_step_tasks t
             on t.run_id = g.run_id and t.step_slug = g.step_slug
             and t.task_index >= g.task_index and t.task_index < g.task_index + g.count
-        where c.id = _holds_tasks.claim and t.claim_id = c.id
+        where
+            c.id = _holds_tasks.claim and t.claim_id = c.id
+            and g.count between 0 and 2147483647  -- always; for the plan, see settle_and_claim
     );
 end
 $$;

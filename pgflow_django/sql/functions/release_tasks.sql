@@ -27,6 +27,7 @@ begin
             and t.claim_id = f.c and t.status = 'started'
         join workflow_runs r on r.id = t.run_id
         join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = t.step_slug
+        where f.i between 0 and 2147483647  -- always; for the plan, see settle_and_claim
         order by t.run_id, t.step_slug, t.task_index
         for update of t
     loop

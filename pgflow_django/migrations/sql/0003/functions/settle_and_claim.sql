@@ -11,6 +11,10 @@
 -- Returns null where nothing was claimed and nothing settled; else a JSON object (see _describe)
 -- with `accepted`, the number of results that counted.
 --
+-- Plans: they are made once a session, often on empty tables, and must hold when those have grown to
+-- millions of rows. A range that is always true makes the planner expect one row of what we pass in,
+-- and so look up each rather than read a table from end to end. Elsewhere too.
+--
 -- Locks, each kind in one sorted pass: runs (key share, so that maps settle in parallel, while
 -- whoever ends a run waits), tasks, step states, states of dependents, runs, messages, tasks.
 create or replace function pgflow.settle_and_claim(
@@ -63,22 +67,21 @@ begin
             settle_and_claim.results->0, v_wanted, settle_and_claim.claim, v_caller
         );
     elsif settle_and_claim.results is not null then
-        with result as materialized (
-            select * from jsonb_to_recordset(settle_and_claim.results)
-                as x (r uuid, s text, i integer, c bigint, o jsonb)
-        ),
-        run as materialized (
-            select r.id from workflow_runs r
-            where r.id = any(array(select distinct x.r from result x))
-            order by r.id
-            for key share
-        ),
-        settled as (
+        perform from workflow_runs r
+        where r.id = any(array(
+            select distinct (x->>'r')::uuid from jsonb_array_elements(settle_and_claim.results) as x
+        ))
+        order by r.id
+        for key share;
+
+        with settled as (
             update workflow_step_tasks t
             set status = 'completed', output = coalesce(x.o, 'null'), claim_id = null, ended_at = v_now
-            from result x join run on run.id = x.r
+            from jsonb_to_recordset(settle_and_claim.results)
+                as x (r uuid, s text, i integer, c bigint, o jsonb)
             where
-                t.run_id = x.r and t.step_slug = x.s and t.task_index = x.i
+                x.i between 0 and 2147483647  -- always; see "Plans" above
+                and t.run_id = x.r and t.step_slug = x.s and t.task_index = x.i
                 and t.claim_id = x.c and t.status = 'started'
             returning t.run_id, t.step_slug
         ),

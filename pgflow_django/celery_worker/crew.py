@@ -1,0 +1,224 @@
+"""The loops of a worker as its parent process sees them: in children, or in threads."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Callable
+
+from pgflow_django import engine
+from pgflow_django.celery_worker.board import OFF, PARKED, Board, Running
+from pgflow_django.celery_worker.loop import GRACE, Loop
+from pgflow_django.worker.bell import ThreadBell
+
+logger = logging.getLogger("pgflow_django.worker")
+
+#: Seconds between two looks at what children do.
+TICK = 0.5
+#: Seconds that a killed process may take to end.
+_DEATH = 5.0
+
+
+class ThreadCrew:
+    """One loop with its lanes in threads, or greenlets, of this very process."""
+
+    def __init__(self, when_parked: Callable[[], None]) -> None:
+        self._bell = ThreadBell(when_parked)
+        self.loop: Loop | None = None
+        self.is_asleep = False
+        self.is_closed = False
+        self.due_at = math.inf
+
+    def new_bell(self) -> ThreadBell:
+        """A bell for the next pool: one that was closed stays so."""
+        self._bell = ThreadBell(self._bell.when_parked)
+        if self.is_closed:
+            self._bell.close()
+        return self._bell
+
+    def ring(self) -> bool:
+        """See ``node.Crew``."""
+        return self._bell.ring()
+
+    def is_parked(self) -> bool:
+        """See ``node.Crew``."""
+        return self._bell.parked > 0
+
+    def workers(self) -> list[int]:
+        """See ``node.Crew``."""
+        return [self.loop.worker] if self.loop is not None and self.loop.worker else []
+
+    def is_gone(self) -> bool:
+        """Whether no loop runs any more."""
+        return self.loop is None
+
+    def close(self) -> None:
+        """Tell the loop to leave."""
+        self.is_closed = True
+        self._bell.close()
+
+
+class ThreadLoop(Loop):
+    """The loop in a thread of the worker itself; its lanes are threads beside it."""
+
+    def __init__(
+        self, crew: ThreadCrew, lanes: int, *, using: str, node: str, queues: list[str] | None
+    ) -> None:
+        super().__init__(using=using, node=node, queues=queues)
+        self.crew = crew
+        self.lanes = lanes
+
+    def bell(self) -> ThreadBell:
+        """See ``Loop``."""
+        return self.crew.new_bell()
+
+    def run(self) -> None:
+        """See ``Loop``."""
+        self.crew.loop = self
+        try:
+            super().run()
+        finally:
+            self.crew.loop = None
+
+    def leaves(self) -> bool:
+        """See ``Host``."""
+        return self.crew.is_closed
+
+    def due_in(self, seconds: float) -> None:
+        """See ``Host``."""
+        self.crew.due_at = min(self.crew.due_at, time.monotonic() + seconds)
+
+
+class BoardCrew:
+    """Loops in child processes, one lane each, seen on the board."""
+
+    def __init__(self, board: Board, *, using: str, kill: Callable[[int], None]) -> None:
+        self.board = board
+        self.using = using
+        self._kill = kill
+        #: What was killed and not yet told to the database: worker id, what it was running.
+        self._killed: dict[int, Running | None] = {}
+        self._lost: list[int] = []
+
+    @property
+    def is_asleep(self) -> bool:
+        """See ``node.Crew``."""
+        return self.board.is_asleep
+
+    @is_asleep.setter
+    def is_asleep(self, value: bool) -> None:
+        self.board.is_asleep = value
+
+    @property
+    def due_at(self) -> float:
+        """See ``node.Crew``."""
+        return self.board.due_at
+
+    @due_at.setter
+    def due_at(self, value: float) -> None:
+        self.board.due_at = value
+
+    def ring(self) -> bool:
+        """See ``node.Crew``."""
+        return self.board.ring()
+
+    def is_parked(self) -> bool:
+        """See ``node.Crew``."""
+        return PARKED in self.board.states()
+
+    def workers(self) -> list[int]:
+        """See ``node.Crew``."""
+        owners = [self.board.owner(slot) for slot in self.running_slots()]
+        return [worker for _, worker in owners if worker]
+
+    def running_slots(self) -> list[int]:
+        """The slots that have a loop."""
+        return [slot for slot, state in enumerate(self.board.states()) if state != OFF]
+
+    def is_gone(self) -> bool:
+        """Whether no loop runs any more."""
+        return not self.running_slots()
+
+    def close(self) -> None:
+        """Tell all loops to leave."""
+        self.board.close()
+
+    def watch(self) -> list[int]:
+        """Kill children that are stuck past their deadline; the slots of those and of others that
+        are gone.
+        """
+        now = time.monotonic()
+        freed = []
+        for slot in self.running_slots():
+            pid, worker = self.board.owner(slot)
+            if self.board.deadline(slot) < now and not has_ended(pid):
+                self._stop(slot, pid, worker, now)
+                freed.append(slot)
+            elif has_ended(pid):
+                logger.warning("child %s is gone: what it had claimed is delivered again", pid)
+                self._lost.append(worker)
+                self.board.clear(slot)
+                freed.append(slot)
+        return freed
+
+    def _stop(self, slot: int, pid: int, worker: int, now: float) -> None:
+        """Kill a child that is stuck in C; only then is certain what it was running."""
+        self._kill(pid)
+        give_up_at = time.monotonic() + _DEATH
+        while not has_ended(pid) and time.monotonic() < give_up_at:
+            time.sleep(0.001)
+        running = self.board.running(slot)
+        self.board.clear(slot)
+        if running is None or running.deadline > now:
+            self._killed[worker] = None  # it came free at the last moment
+            return
+        logger.warning(
+            'killed child %s: step "%s" of run %s was still running %g s after its timeout',
+            pid,
+            running.step_slug,
+            running.run_id,
+            GRACE,
+        )
+        self._killed[worker] = running
+
+    def kill_all(self) -> None:
+        """Kill every child with a loop: what they held is handed back, no attempt spent."""
+        self.close()
+        for slot in self.running_slots():
+            pid, worker = self.board.owner(slot)
+            self._kill(pid)
+            self._killed[worker] = None
+            self.board.clear(slot)
+
+    def tell_database(self) -> None:
+        """Fail what was stopped, and hand back what children held that are gone."""
+        while self._killed:
+            worker, running = next(iter(self._killed.items()))
+            if running is not None:
+                failure = {
+                    **running.ref,
+                    "code": "step_timeout",
+                    "error_type": "StepTimeout",
+                    "error_message": f'step "{running.step_slug}" ran longer than its timeout, and '
+                    "its process had to be killed",
+                    "traceback": "",
+                    "permanent": False,
+                    "delay": None,
+                }
+                engine.fail_tasks([failure], using=self.using)
+            if worker:
+                engine.release_worker(worker, using=self.using)
+            del self._killed[worker]
+        if self._lost:
+            engine.lose_workers(self._lost, using=self.using)
+            self._lost = []
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a child has ended, reaped or not."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True

@@ -1,0 +1,175 @@
+"""The bootstep: pgflow's part of a Celery worker, between its pool and its consumer."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import task_received
+from django.core.exceptions import ImproperlyConfigured
+from django.db import router
+from django.utils.module_loading import autodiscover_modules
+
+from pgflow_django.celery_worker import hosting
+from pgflow_django.celery_worker.board import Board
+from pgflow_django.celery_worker.code_flows import sync_code_flows
+from pgflow_django.celery_worker.crew import BoardCrew, ThreadCrew, ThreadLoop
+from pgflow_django.celery_worker.listener import Listener
+from pgflow_django.celery_worker.loop import Loop, SharedOutage, SlotLoop
+from pgflow_django.celery_worker.loops import Loops
+from pgflow_django.celery_worker.node import Node
+from pgflow_django.celery_worker.queues import chosen_queues
+from pgflow_django.celery_worker.service import Service
+from pgflow_django.models import WorkflowRun
+from pgflow_django.worker.patience import Outage
+
+logger = logging.getLogger("pgflow_django.worker")
+
+#: Slots beyond the pool's size, for a pool that is grown by remote control.
+_SPARE_SLOTS = 8
+
+
+class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Puts claiming loops onto the worker's pool and looks after them."""
+
+    # The pool: so it starts before the consumer's loop, which starts nothing that comes after.
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, worker: Any, pgflow_queues: str | None = None, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self.queues = chosen_queues(pgflow_queues)
+        self.using = router.db_for_write(WorkflowRun)
+        self.service: Service | None = None
+        self.loops: Loops | None = None
+
+    def create(self, worker: Any) -> PgflowStep:
+        """Make what the pool's processes inherit: they are forked after this."""
+        autodiscover_modules("flows")  # flows in code register their step functions
+        self.crew: BoardCrew | ThreadCrew
+        outage: Outage
+        if worker.pool.uses_semaphore:
+            outage = self._prepare_for_children(worker)
+        else:
+            outage = self._prepare_for_threads(worker)
+        listener = Listener(self.using)
+        node = Node(
+            self.crew, listener, using=self.using, name=worker.hostname, queues=self.queues
+        )
+        self.service = Service(
+            self.crew,
+            node,
+            listener,
+            outage,
+            prepare=lambda: sync_code_flows(using=self.using),
+            tend_loops=self._tend_loops,
+            forget_loops=self._forget_loops,
+        )
+        return self
+
+    def _prepare_for_children(self, worker: Any) -> Outage:
+        if worker.pool_start_method != "fork":
+            raise ImproperlyConfigured(
+                'pgflow needs worker_pool_start_method = "fork": the processes of the pool share '
+                "memory with their parent"
+            )
+        processes = worker.max_concurrency or worker.concurrency
+        board = Board(processes + _SPARE_SLOTS)
+        using, queues, node = self.using, self.queues, worker.hostname
+        hosting.host(lambda slot: SlotLoop(board, slot, using=using, node=node, queues=queues))
+        self.crew = BoardCrew(
+            board, using=using, kill=lambda pid: worker.pool.terminate_job(pid, signal.SIGKILL)
+        )
+        self.loops = Loops(worker.app, worker, board)
+        return SharedOutage(board)
+
+    def _prepare_for_threads(self, worker: Any) -> Outage:
+        crew = self.crew = ThreadCrew(self._poke)
+        lanes = worker.max_concurrency or worker.concurrency
+        using, queues, node = self.using, self.queues, worker.hostname
+        hosting.host(lambda _: ThreadLoop(crew, lanes, using=using, node=node, queues=queues))
+        if not is_solo(worker):
+            self.loops = Loops(worker.app, worker, None)
+        return Outage()
+
+    def _poke(self) -> None:
+        if self.service is not None:
+            self.service.poke()
+
+    def _tend_loops(self) -> float:
+        return 60.0 if self.loops is None else self.loops.tend()
+
+    def _forget_loops(self, slots: list[int]) -> None:
+        if self.loops is not None:
+            self.loops.forget(slots)
+
+    # What Celery calls.
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+        """Use the worker's event loop, where it has one."""
+        if self.loops is not None:
+            self.loops.register_with_event_loop(hub)
+
+    def start(self, worker: Any) -> None:
+        """Start the loops: the pool runs, the consumer not yet."""
+        assert self.service is not None  # noqa: S101 - create() made it
+        if self.loops is not None:
+            self.loops.poke = self.service.poke
+            task_received.connect(self.loops.task_received, sender=None, weak=False)
+            make_room(worker.pool)
+        else:
+            threading.Thread(target=run_solo, name="pgflow-loop", daemon=True).start()
+        self.service.start()
+        logger.info(
+            "pgflow serves %s", "all queues" if self.queues is None else ", ".join(self.queues)
+        )
+
+    def close(self, worker: Any) -> None:
+        """Claim no more: every loop ends what it runs and hands back what waits."""
+        if self.loops is not None:
+            self.loops.close()
+        self.crew.close()
+
+    def stop(self, worker: Any) -> None:
+        """Warm shutdown: wait for the loops, with their leases kept."""
+        if self.loops is not None:
+            task_received.disconnect(self.loops.task_received)
+        if self.service is not None and self.service.ident is not None:
+            self.service.close()
+
+    def terminate(self, worker: Any) -> None:
+        """Cold shutdown: stop what runs, and hand it back."""
+        if isinstance(self.crew, BoardCrew):
+            self.crew.kill_all()
+        self.stop(worker)
+
+    def info(self, worker: Any) -> dict[str, Any]:
+        """What ``inspect stats`` shows of it."""
+        return {"pgflow": {"queues": self.queues or "all", "loops": len(list(self.crew.workers()))}}
+
+
+def is_solo(worker: Any) -> bool:
+    """Whether the worker's pool runs tasks in the thread that receives them."""
+    return type(worker.pool).__module__ == "celery.concurrency.solo"
+
+
+def run_solo() -> None:
+    """Run the loop in a thread of its own: in the pool it would keep the worker from all else."""
+    loop: Loop | None = hosting.make_loop(0)
+    try:
+        if loop is not None:
+            loop.run()
+    except BaseException:
+        logger.exception("the loop of this worker broke")
+
+
+def make_room(pool: Any) -> None:
+    """Let the loop, which only watches over its lanes, take no Celery task's place in the pool."""
+    executor = getattr(pool, "executor", None)
+    if executor is not None:
+        executor._max_workers += 1  # noqa: SLF001 - threads have no other way
+    elif pool.is_green and "gevent" in sys.modules:
+        pool.grow(1)
