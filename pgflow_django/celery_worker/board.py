@@ -24,9 +24,12 @@ OFF, PARKED, WORKING, WAKING = range(4)
 
 _RUNG: Final = struct.Struct("=Q")
 _TIME: Final = struct.Struct("=d")
+#: pid, worker id
 _OWNER: Final = struct.Struct("=qq")
-#: deadline, claim, task index, run id, step slug
-_TASK: Final = struct.Struct("=dqi36s255p")
+#: how often the bell had rung before its last look
+_LOOKED: Final = struct.Struct("=Q")
+#: deadline, since when, claim, task index, run id, step slug
+_TASK: Final = struct.Struct("=ddqi36s255p")
 _IDLE: Final = _TIME.pack(math.inf)
 
 _DUE_AT: Final = 8
@@ -35,6 +38,7 @@ _IS_ASLEEP: Final = 24
 _IS_OUT: Final = 25
 _IS_CLOSED: Final = 26
 _STATES: Final = 64
+_LOOKED_AT: Final = 400
 _SLOT_SIZE: Final = 512
 
 
@@ -135,9 +139,13 @@ class Board:
         with suppress(BlockingIOError):
             os.read(self.news, 4096)
 
+    def count_ring(self) -> None:
+        """Let loops that are about to park look once more."""
+        _RUNG.pack_into(self._memory, 0, self.rung + 1)
+
     def ring(self) -> bool:
         """Wake one parked loop; False where none is."""
-        _RUNG.pack_into(self._memory, 0, self.rung + 1)
+        self.count_ring()
         slot = self._memory.find(bytes([PARKED]), _STATES, _STATES + self.size)
         if slot < 0:
             return False
@@ -194,13 +202,23 @@ class Board:
         """Say which process runs its loop, and as which worker."""
         _OWNER.pack_into(self._memory, self._at(slot), pid, worker)
 
-    def task_begins(self, slot: int, task: ClaimedTask, deadline: float) -> None:
+    def looked(self, slot: int) -> int:
+        """How often the bell had rung before its loop last looked, and left nothing."""
+        count: int = _LOOKED.unpack_from(self._memory, self._at(slot) + _LOOKED_AT)[0]
+        return count
+
+    def has_looked(self, slot: int, rung: int) -> None:
+        """Say that its loop has looked, and left nothing."""
+        _LOOKED.pack_into(self._memory, self._at(slot) + _LOOKED_AT, rung)
+
+    def task_begins(self, slot: int, task: ClaimedTask, now: float, deadline: float) -> None:
         """Say what its loop is about to run."""
         group = task.group
         _TASK.pack_into(
             self._memory,
             self._at(slot) + _OWNER.size,
             deadline,
+            now,
             task.claim,
             task.index,
             group.run_id.encode(),
@@ -216,9 +234,13 @@ class Board:
         """When what it runs should have ended; infinity where it runs nothing."""
         return self._time(self._at(slot) + _OWNER.size)
 
+    def since(self, slot: int) -> float:
+        """When it began what it runs, or ran last."""
+        return self._time(self._at(slot) + _OWNER.size + _TIME.size)
+
     def running(self, slot: int) -> Running | None:
         """What it runs. Exact once its process is dead; before that it may be half written."""
-        deadline, claim, index, run_id, step_slug = _TASK.unpack_from(
+        deadline, _, claim, index, run_id, step_slug = _TASK.unpack_from(
             self._memory, self._at(slot) + _OWNER.size
         )
         if deadline == math.inf:

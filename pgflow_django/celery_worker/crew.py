@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from pgflow_django import engine
-from pgflow_django.celery_worker.board import OFF, PARKED, Board, Running
+from pgflow_django.celery_worker.board import OFF, PARKED, WAKING, WORKING, Board, Running
 from pgflow_django.celery_worker.loop import GRACE, Loop
 from pgflow_django.worker.bell import ThreadBell
 
@@ -17,6 +17,8 @@ logger = logging.getLogger("pgflow_django.worker")
 
 #: Seconds between two looks at what children do.
 TICK = 0.5
+#: Seconds of a step that is called short: its loop looks for more by itself.
+_SHORT = 0.005
 #: Seconds that a killed process may take to end.
 _DEATH = 5.0
 
@@ -45,6 +47,17 @@ class ThreadCrew:
     def is_parked(self) -> bool:
         """See ``node.Crew``."""
         return self._bell.parked > 0
+
+    def will_look(self) -> bool:
+        """See ``node.Crew``."""
+        return False
+
+    def has_looked(self) -> bool:
+        """See ``node.Crew``."""
+        return False
+
+    def note_news(self) -> None:
+        """See ``node.Crew``."""
 
     def workers(self) -> list[int]:
         """See ``node.Crew``."""
@@ -127,6 +140,30 @@ class BoardCrew:
     def is_parked(self) -> bool:
         """See ``node.Crew``."""
         return PARKED in self.board.states()
+
+    def will_look(self) -> bool:
+        """See ``node.Crew``."""
+        states = self.board.states()
+        if WORKING not in states and WAKING not in states:
+            return False
+        now = time.monotonic()
+        return any(
+            state == WAKING
+            or (
+                state == WORKING
+                and (self.board.deadline(slot) == math.inf or now - self.board.since(slot) < _SHORT)
+            )
+            for slot, state in enumerate(states)
+        )
+
+    def note_news(self) -> None:
+        """See ``node.Crew``."""
+        self.board.count_ring()
+
+    def has_looked(self) -> bool:
+        """See ``node.Crew``."""
+        board = self.board
+        return any(board.looked(slot) >= board.rung for slot in range(board.size))
 
     def workers(self) -> list[int]:
         """See ``node.Crew``."""

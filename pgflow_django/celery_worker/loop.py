@@ -159,6 +159,10 @@ class SlotLoop(Loop):
         """See ``Host``."""
         self.board.plenty_at = time.monotonic()
 
+    def has_looked(self, noted: int) -> None:
+        """See ``Host``."""
+        self.board.has_looked(self.slot, noted)
+
     def due_in(self, seconds: float) -> None:
         """See ``Host``."""
         due_at = time.monotonic() + seconds
@@ -168,7 +172,7 @@ class SlotLoop(Loop):
 
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """See ``Host``."""
-        self.board.task_begins(self.slot, task, now + task.group.timeout + GRACE)
+        self.board.task_begins(self.slot, task, now, now + task.group.timeout + GRACE)
 
     def task_ends(self) -> None:
         """See ``Host``."""

@@ -27,6 +27,8 @@ _FIRST_POLL = 0.05
 _NEXT_DUE = 0.05
 #: Seconds for which all loops are busy before the database need not tell of messages any more.
 _BUSY = 0.1
+#: Seconds that a message waits for a loop at work to look, before a parked one is woken.
+_PATIENCE = 0.005
 #: Seconds between two readings of the list of queues.
 _QUEUES_INTERVAL = 30.0
 
@@ -43,6 +45,18 @@ class Crew(Protocol):
 
     def is_parked(self) -> bool:
         """Whether one is parked, so that it could take new work."""
+        ...
+
+    def will_look(self) -> bool:
+        """Whether one that runs short steps is about to look for more by itself."""
+        ...
+
+    def note_news(self) -> None:
+        """Let those that are about to park look once more."""
+        ...
+
+    def has_looked(self) -> bool:
+        """Whether one has looked since the last news, and has left nothing."""
         ...
 
     def workers(self) -> Iterable[int]:
@@ -64,7 +78,7 @@ class Node:
         self.worker: int | None = None
         self._queues: list[str] = []
         self._renewed_at = self._read_queues_at = -math.inf
-        self._look_at = self._busy_since = math.inf
+        self._look_at = self._busy_since = self._ring_at = math.inf
         self._poll = _FIRST_POLL
 
     def tend(self, heard: set[str], *, has_news: bool) -> None:
@@ -85,18 +99,39 @@ class Node:
         ):
             self._read_queues(now)
         self._test_listener(now)
-        if WORK in heard:
-            self._ring()
         if self.listener.works:
             self._tend_sleep(now)
         elif has_news:
             self._poll = _FIRST_POLL
             self._look_at = min(self._look_at, now + self._poll)
+        self._ring_late(now)
         self._look(now)
+
+    def hear(self) -> set[str]:
+        """The channels that have something new; for new messages somebody is woken at once.
+
+        Unless one of those at work will look within milliseconds: that costs the machine less.
+        """
+        heard = self.listener.hear()
+        if WORK in heard and self._ring_at == math.inf:
+            if self.crew.is_parked() and self.crew.will_look():
+                self.crew.note_news()
+                self._ring_at = time.monotonic() + _PATIENCE
+            else:
+                self._ring()
+        elif WORK in heard:
+            self.crew.note_news()
+        return heard
+
+    def _ring_late(self, now: float) -> None:
+        if now >= self._ring_at:
+            self._ring_at = math.inf
+            if not self.crew.has_looked():
+                self._ring()
 
     def next_at(self) -> float:
         """When ``tend`` has something to do next, as far as is known."""
-        at = min(self._look_at, self.crew.due_at, self._renewed_at + settings.LEASE_SECONDS / 3)
+        at = min(self._look_at, self._ring_at, self.crew.due_at, self._renewed_at + settings.LEASE_SECONDS / 3)
         if self._busy_since < math.inf:
             at = min(at, self._busy_since + _BUSY)
         return at

@@ -60,6 +60,7 @@ class Service(threading.Thread):
         self._pause = 0.0
         self._retry_at = 0.0
         self._has_news = False
+        self._heard: set[str] = set()
 
     def poke(self) -> None:
         """Let it have a look now; from any thread."""
@@ -107,7 +108,8 @@ class Service(threading.Thread):
                 self._prepare()
                 self._prepare = None
             has_news, self._has_news = self._has_news, False
-            self.node.tend(self.listener.hear(), has_news=has_news)
+            heard, self._heard = self._heard | self.node.hear(), set()
+            self.node.tend(heard, has_news=has_news)
             if isinstance(self.crew, BoardCrew):
                 self.crew.tell_database()
         except _ERRORS as error:
@@ -129,6 +131,8 @@ class Service(threading.Thread):
             if isinstance(self.crew, BoardCrew):
                 selector.register(self.crew.board.news, selectors.EVENT_READ)
             ready = {key.fd for key, _ in selector.select(seconds)}
+        if listening in ready:
+            self._hear()
         if self._reader in ready:
             with suppress(BlockingIOError):
                 os.read(self._reader, 4096)
@@ -136,6 +140,13 @@ class Service(threading.Thread):
         if isinstance(self.crew, BoardCrew) and self.crew.board.news in ready:
             self.crew.board.take_news()
             self._has_news = True
+
+    def _hear(self) -> None:
+        """Wake somebody first, then do all else."""
+        try:
+            self._heard |= self.node.hear()
+        except _ERRORS as error:
+            self.outage.begin(error)
 
     def _say_goodbye(self) -> None:
         give_up_at = time.monotonic() + _GOODBYE

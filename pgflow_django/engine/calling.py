@@ -66,8 +66,8 @@ def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> 
     connection.ensure_connection()
     prepare = not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
     with connection.wrap_database_errors:
-        cursor = _cursor_of(connection.connection)
-        row = cursor.execute(sql, params, prepare=prepare).fetchone()
+        ours = _cursor_of(connection.connection)
+        row = ours.execute(sql, params, prepare=prepare).fetchone()
     assert row is not None  # noqa: S101 - a function call gives one row
     if isinstance(row[0], str) and len(row[0]) > _LARGE:
         del _cursors[connection.connection]  # it would keep the answer until the next call

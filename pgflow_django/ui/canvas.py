@@ -108,19 +108,16 @@ def render_thumbnail(layout: Layout, label: str, *, width: int = 120, height: in
         f"M{left + x1 * scale:.1f} {top + y1 * scale:.1f}L{left + x2 * scale:.1f}"
         f" {top + y2 * scale:.1f}"
         for edge in layout.edges
-        for (x1, y1), (x2, y2) in (_find_ends(edge.points),)
+        for (x1, y1), (x2, y2) in ((edge.points[0], edge.points[-1]),)
     )
     boxes = "".join(
         f'<rect class="pgf-thumb-{node.node.kind}" x="{left + node.x * scale:.1f}"'
         f' y="{top + node.y * scale:.1f}" width="{max(node.width * scale, 2):.1f}"'
-        f' height="{max(node.height * scale, 2):.1f}" rx="{min(2.0, node.height * scale / 4):.1f}"/>'
+        f' height="{max(node.height * scale, 2):.1f}" rx="1.5"/>'
         for node in layout.nodes
     )
     return (
         f'<svg class="pgf-thumb" width="{width}" height="{height}" role="img"'
-        f' aria-label="{escape_text(label)}"><path class="pgf-thumb-line" d="{lines}"/>{boxes}</svg>'
+        f' aria-label="{escape_text(label)}"><path class="pgf-thumb-line" d="{lines}"/>'
+        f"{boxes}</svg>"
     )
-
-
-def _find_ends(points: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], tuple[int, int]]:
-    return points[0], points[-1]

@@ -42,6 +42,9 @@ class Host:
     def due_in(self, seconds: float) -> None:
         """Hear that a delayed message is due then."""
 
+    def has_looked(self, noted: int) -> None:
+        """Hear that what had come when the bell had rung so often is taken."""
+
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """Hear that a step function is about to be called; ``now`` is ``time.monotonic()``."""
 
@@ -110,9 +113,16 @@ class HostedPool(Pool):
         """See ``Pool``."""
         return self._bell.note()
 
+    def has_looked(self, noted: int) -> None:
+        """See ``Pool``."""
+        self._host.has_looked(noted)
+
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """See ``Pool``."""
         self._host.task_begins(task, now)
+        if self._is_dozing:
+            with self._changed:
+                self._changed.notify_all()
 
     def task_ends(self) -> None:
         """See ``Pool``."""
@@ -126,9 +136,6 @@ class HostedPool(Pool):
         lane.is_idle = True
         self._bell.park(lane.noted)
         lane.is_idle = False
-        if self._is_dozing:
-            with self._changed:
-                self._changed.notify_all()
         return self._may_go_on()
 
     def announce_work(self) -> None:

@@ -102,7 +102,8 @@ class Lane:
                 failures = []
             if not results and not wanted:
                 return Settled()
-            settled = self._settle_and_claim(results, wanted)
+            poll = self._should_poll()
+            settled = self._settle_and_claim(results, wanted, poll=poll)
         except BaseException:
             with self.lock:
                 self.results = results + self.results
@@ -113,13 +114,14 @@ class Lane:
         tasks = list(iterate(settled))
         with self.lock:
             self.pending.extend(tasks)
-        if len(tasks) < wanted:
-            self._saw_empty_queue_at = time.monotonic()
-        else:
+        if len(tasks) >= wanted:
             self.pool.announce_work()
+        elif poll or not tasks:
+            self._saw_empty_queue_at = time.monotonic()
+            self.pool.has_looked(self.noted)
         return settled
 
-    def _settle_and_claim(self, results: list[str], wanted: int) -> Settled:
+    def _settle_and_claim(self, results: list[str], wanted: int, *, poll: bool = False) -> Settled:
         return engine.settle_and_claim(
             self.pool.worker,
             f"[{','.join(results)}]" if results else None,
@@ -127,7 +129,7 @@ class Lane:
             wanted,
             using=self.pool.using,
             run=self.pool.run,
-            poll=self._should_poll(),
+            poll=poll,
         )
 
     def _clear_up(self, results: list[str]) -> None:

@@ -217,6 +217,9 @@ class Pool:
         """What ``HostedPool`` needs to know of the time before a look into the queues."""
         return 0
 
+    def has_looked(self, noted: int) -> None:
+        """Hear that nothing is left in the queues of what had come when ``note`` gave that."""
+
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """Hear that a step function is about to be called; ``now`` is ``time.monotonic()``."""
 

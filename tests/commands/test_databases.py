@@ -53,6 +53,7 @@ def test_every_command_works_on_another_alias(
         "runflow": ("doubles", "--diagram", str(tmp_path / "flow.svg")),
         "cancelrun": (runs["waiting"],),
         "retryrun": (runs["cancelled"], "--here"),
+        "listworkers": (),
         "pruneruns": ("--older-than", "0s"),
     }
     assert sorted(arguments) == OURS

@@ -183,7 +183,8 @@ def test_every_command_has_help_with_examples(name: str) -> None:
 
 def test_all_commands_are_there() -> None:
     assert OURS == [
-        "cancelrun", "exportflow", "importflow", "listflows", "listruns", "pruneruns", "retryrun",
+        "cancelrun", "exportflow", "importflow", "listflows", "listruns", "listworkers",
+        "pruneruns", "retryrun",
         "runflow", "showflow", "showrun",
     ]  # fmt: skip
     folder = Path(__file__).parent.parent.parent / "pgflow_django" / "management" / "commands"

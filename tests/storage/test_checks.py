@@ -161,7 +161,7 @@ def test_pgflow_w001_unknown_setting(settings: Any, name: str, nearest: str) -> 
     question, _, list_of_all = str(message.hint).partition("? ")
     assert question.startswith("Did you mean ")
     assert nearest in question
-    assert list_of_all.startswith("The settings are LEASE_SECONDS, MAX_BATCH, ")
+    assert list_of_all.startswith("The settings are LEASE_SECONDS, LOOP_SECONDS, MAX_BATCH, ")
 
 
 def test_pgflow_w001_setting_like_no_other(settings: Any) -> None:

@@ -16,7 +16,9 @@ begin
     where r.id = _count_down.run and r.ended_at is null
     returning r.workflow_slug, r.status into v_run;
     if v_run.status = 'completed' and current_setting('pgflow.told', true) <> '' then
-        perform pgflow._tell('run_ended', _count_down.run, v_run.workflow_slug, '{"status": "completed"}');
+        perform pgflow._tell(jsonb_build_array(jsonb_build_object(
+            'kind', 'run_ended', 'run_id', _count_down.run, 'workflow_slug', v_run.workflow_slug, 'status', 'completed'
+        )));
     end if;
 end
 $$;

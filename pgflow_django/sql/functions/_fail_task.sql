@@ -46,11 +46,12 @@ begin
         coalesce(v_task.worker, ''), v_task.started_at, clock_timestamp(), v_retry_at
     );
     if current_setting('pgflow.told', true) <> '' then
-        perform pgflow._tell('attempt_failed', r.id, r.workflow_slug, jsonb_build_object(
+        perform pgflow._tell(jsonb_build_array(jsonb_build_object(
+            'kind', 'attempt_failed', 'run_id', r.id, 'workflow_slug', r.workflow_slug,
             'step_slug', _fail_task.slug, 'task_index', _fail_task.index, 'attempt', v_task.attempts_count,
             'will_retry', not v_is_last, 'retry_at', v_retry_at, 'code', v_error->'code',
             'error_type', v_error->'error_type', 'error_message', v_error->'error_message'
-        ))
+        )))
         from workflow_runs r where r.id = _fail_task.run;
     end if;
     if not v_is_last then

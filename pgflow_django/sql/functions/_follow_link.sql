@@ -87,9 +87,9 @@ begin
     end if;
 
     if current_setting('pgflow.told', true) <> '' then
-        perform pgflow._tell(
-            'step_completed', v_run_id, v_next.workflow_slug, jsonb_build_object('step_slug', v_slug)
-        );
+        perform pgflow._tell(jsonb_build_array(jsonb_build_object(
+            'kind', 'step_completed', 'run_id', v_run_id, 'workflow_slug', v_next.workflow_slug, 'step_slug', v_slug
+        )));
     end if;
     return json_build_object(
         'accepted', 1,

@@ -1,16 +1,13 @@
--- Notes one event down, where somebody listens: see tell().
-create or replace function pgflow._tell(kind text, run uuid, workflow_slug text, facts jsonb)
+-- Notes events down, where somebody listens: see tell(). They come as a JSON array of objects.
+create or replace function pgflow._tell(events jsonb)
 returns void
 language plpgsql volatile
 as $$
+declare
+    v_text text := _tell.events::text;
 begin
     perform set_config(
-        'pgflow.told',
-        current_setting('pgflow.told')
-        || (jsonb_build_object('kind', _tell.kind, 'run_id', _tell.run, 'workflow_slug', _tell.workflow_slug)
-            || _tell.facts)::text
-        || ',',
-        true
+        'pgflow.told', current_setting('pgflow.told') || substr(v_text, 2, length(v_text) - 2) || ',', true
     );
 end
 $$;

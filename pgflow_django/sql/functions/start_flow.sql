@@ -88,7 +88,10 @@ begin
         );
     end if;
     if current_setting('pgflow.told', true) <> '' then
-        perform pgflow._tell('run_started', id, start_flow.slug, '{"retried": false}') from unnest(v_ids) as id;
+        perform pgflow._tell(jsonb_agg(jsonb_build_object(
+            'kind', 'run_started', 'run_id', id, 'workflow_slug', start_flow.slug, 'retried', false
+        )))
+        from unnest(v_ids) as id;
     end if;
 
     with sized as materialized (

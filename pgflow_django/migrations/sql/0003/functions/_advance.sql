@@ -89,9 +89,9 @@ begin
     end loop;
 
     if current_setting('pgflow.told', true) <> '' then
-        perform pgflow._tell(
-            'step_completed', c.run_id, r.workflow_slug, jsonb_build_object('step_slug', c.step_slug)
-        )
+        perform pgflow._tell(jsonb_agg(jsonb_build_object(
+            'kind', 'step_completed', 'run_id', c.run_id, 'workflow_slug', r.workflow_slug, 'step_slug', c.step_slug
+        )))
         from unnest(v_all) as c join workflow_runs r on r.id = c.run_id;
     end if;
     perform pgflow._count_down(d.run_id, d.steps)

@@ -45,13 +45,14 @@ begin
 
     if current_setting('pgflow.told', true) <> '' then
         if _end_run.failed_step is not null then
-            perform pgflow._tell('step_failed', v_run.id, v_run.workflow_slug, jsonb_build_object(
+            perform pgflow._tell(jsonb_build_array(jsonb_build_object(
+                'kind', 'step_failed', 'run_id', v_run.id, 'workflow_slug', v_run.workflow_slug,
                 'step_slug', _end_run.failed_step, 'error', _end_run.run_error - 'traceback'
-            ));
+            )));
         end if;
-        perform pgflow._tell(
-            'run_ended', v_run.id, v_run.workflow_slug, jsonb_build_object('status', _end_run.end_status)
-        );
+        perform pgflow._tell(jsonb_build_array(jsonb_build_object(
+            'kind', 'run_ended', 'run_id', v_run.id, 'workflow_slug', v_run.workflow_slug, 'status', _end_run.end_status
+        )));
     end if;
 end
 $$;

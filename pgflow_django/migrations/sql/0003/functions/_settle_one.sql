@@ -73,9 +73,9 @@ begin
         _settle_one.feed, _settle_one.claim_id, _settle_one.caller
     );
     if current_setting('pgflow.told', true) <> '' then
-        perform pgflow._tell(
-            'step_completed', v_run_id, v_run.workflow_slug, jsonb_build_object('step_slug', v_slug)
-        );
+        perform pgflow._tell(jsonb_build_array(jsonb_build_object(
+            'kind', 'step_completed', 'run_id', v_run_id, 'workflow_slug', v_run.workflow_slug, 'step_slug', v_slug
+        )));
     end if;
     update workflow_runs r set remaining_steps = r.remaining_steps - 1 where r.id = v_run_id;
 end

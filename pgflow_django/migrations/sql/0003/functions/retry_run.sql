@@ -27,7 +27,9 @@ begin
     set status = 'started', error = null, ended_at = null, owner_id = retry_run.new_owner
     where r.id = v_run.id;
     if current_setting('pgflow.told', true) <> '' then
-        perform pgflow._tell('run_started', v_run.id, v_run.workflow_slug, '{"retried": true}');
+        perform pgflow._tell(jsonb_build_array(jsonb_build_object(
+            'kind', 'run_started', 'run_id', v_run.id, 'workflow_slug', v_run.workflow_slug, 'retried', true
+        )));
     end if;
     update workflow_step_tasks t
     set status = 'queued', attempts_count = 0, error = null, queued_at = v_now, started_at = null, ended_at = null

@@ -117,6 +117,9 @@ begin
         );
     end if;
     if v_ranges is null then
+        if v_wanted > 0 then  -- it has nothing left, and may sleep for hours
+            delete from workflow_claims c where c.id = settle_and_claim.claim;
+        end if;
         return case when v_accepted > 0 then format('{"accepted": %s}', v_accepted) end;
     end if;
 
