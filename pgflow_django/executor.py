@@ -23,7 +23,6 @@ from pgflow_django.conf import settings
 from pgflow_django.exceptions import (
     RunNotFound,
     RunNotRetryable,
-    RunTimedOut,
     StepFunctionMissing,
 )
 from pgflow_django.flows import definition_of

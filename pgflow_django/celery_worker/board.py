@@ -89,7 +89,7 @@ class Board:
 
     @due_at.setter
     def due_at(self, value: float) -> None:
-        _TIME.pack_into(self._memory, _DUE_AT, value)
+        self._put(_DUE_AT, _TIME.pack(value))
 
     @property
     def plenty_at(self) -> float:
@@ -98,7 +98,7 @@ class Board:
 
     @plenty_at.setter
     def plenty_at(self, value: float) -> None:
-        _TIME.pack_into(self._memory, _PLENTY_AT, value)
+        self._put(_PLENTY_AT, _TIME.pack(value))
 
     @property
     def is_asleep(self) -> bool:
@@ -141,7 +141,7 @@ class Board:
 
     def count_ring(self) -> None:
         """Let loops that are about to park look once more."""
-        _RUNG.pack_into(self._memory, 0, self.rung + 1)
+        self._put(0, _RUNG.pack(self.rung + 1))
 
     def ring(self) -> bool:
         """Wake one parked loop; False where none is."""
@@ -200,7 +200,7 @@ class Board:
 
     def set_owner(self, slot: int, pid: int, worker: int) -> None:
         """Say which process runs its loop, and as which worker."""
-        _OWNER.pack_into(self._memory, self._at(slot), pid, worker)
+        self._put(self._at(slot), _OWNER.pack(pid, worker))
 
     def looked(self, slot: int) -> int:
         """How often the bell had rung before its loop last looked, and left nothing."""
@@ -209,14 +209,12 @@ class Board:
 
     def has_looked(self, slot: int, rung: int) -> None:
         """Say that its loop has looked, and left nothing."""
-        _LOOKED.pack_into(self._memory, self._at(slot) + _LOOKED_AT, rung)
+        self._put(self._at(slot) + _LOOKED_AT, _LOOKED.pack(rung))
 
     def task_begins(self, slot: int, task: ClaimedTask, now: float, deadline: float) -> None:
         """Say what its loop is about to run."""
         group = task.group
-        _TASK.pack_into(
-            self._memory,
-            self._at(slot) + _OWNER.size,
+        record = _TASK.pack(
             deadline,
             now,
             task.claim,
@@ -224,11 +222,11 @@ class Board:
             group.run_id.encode(),
             group.step_slug.encode(),
         )
+        self._put(self._at(slot) + _OWNER.size, record)
 
     def task_ends(self, slot: int) -> None:
         """Say that it runs nothing."""
-        at = self._at(slot) + _OWNER.size
-        self._memory[at : at + len(_IDLE)] = _IDLE
+        self._put(self._at(slot) + _OWNER.size, _IDLE)
 
     def deadline(self, slot: int) -> float:
         """When what it runs should have ended; infinity where it runs nothing."""
@@ -249,6 +247,10 @@ class Board:
 
     def _at(self, slot: int) -> int:
         return self._slots + slot * _SLOT_SIZE
+
+    def _put(self, at: int, data: bytes) -> None:
+        """Write at once. (``pack_into`` would write zeros first, which others could read.)"""
+        self._memory[at : at + len(data)] = data
 
     def _time(self, at: int) -> float:
         value: float = _TIME.unpack_from(self._memory, at)[0]

@@ -8,10 +8,13 @@ import os
 import time
 from collections.abc import Callable
 
+from django.db import DatabaseError
+
 from pgflow_django import engine
 from pgflow_django.celery_worker.board import OFF, PARKED, WAKING, WORKING, Board, Running
 from pgflow_django.celery_worker.loop import GRACE, Loop
 from pgflow_django.worker.bell import ThreadBell
+from pgflow_django.worker.patience import is_lost
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -114,6 +117,7 @@ class BoardCrew:
         #: What was killed and not yet told to the database: worker id, what it was running.
         self._killed: dict[int, Running | None] = {}
         self._lost: list[int] = []
+        self._suspects: dict[int, Running] = {}
 
     @property
     def is_asleep(self) -> bool:
@@ -190,25 +194,32 @@ class BoardCrew:
         freed = []
         for slot in self.running_slots():
             pid, worker = self.board.owner(slot)
-            if self.board.deadline(slot) < now and not has_ended(pid):
-                self._stop(slot, pid, worker, now)
-                freed.append(slot)
-            elif has_ended(pid):
+            if not pid:
+                continue
+            if has_ended(pid):
                 logger.warning("child %s is gone: what it had claimed is delivered again", pid)
                 self._lost.append(worker)
                 self.board.clear(slot)
                 freed.append(slot)
+            elif self._is_stuck(slot, now):
+                self._stop(slot, pid, worker)
+                freed.append(slot)
         return freed
 
-    def _stop(self, slot: int, pid: int, worker: int, now: float) -> None:
+    def _is_stuck(self, slot: int, now: float) -> bool:
+        """Whether it was seen twice past its deadline, in the middle of the same attempt."""
+        if self.board.deadline(slot) > now:
+            self._suspects.pop(slot, None)
+            return False
+        running = self.board.running(slot)
+        return running is not None and self._suspects.setdefault(slot, running) == running
+
+    def _stop(self, slot: int, pid: int, worker: int) -> None:
         """Kill a child that is stuck in C; only then is certain what it was running."""
-        self._kill(pid)
-        give_up_at = time.monotonic() + _DEATH
-        while not has_ended(pid) and time.monotonic() < give_up_at:
-            time.sleep(0.001)
+        self._kill_and_wait(pid)
         running = self.board.running(slot)
         self.board.clear(slot)
-        if running is None or running.deadline > now:
+        if running is None or running != self._suspects.pop(slot, None):
             self._killed[worker] = None  # it came free at the last moment
             return
         logger.warning(
@@ -220,37 +231,51 @@ class BoardCrew:
         )
         self._killed[worker] = running
 
+    def _kill_and_wait(self, pid: int) -> None:
+        self._kill(pid)
+        give_up_at = time.monotonic() + _DEATH
+        while not has_ended(pid) and time.monotonic() < give_up_at:
+            time.sleep(0.001)
+
     def kill_all(self) -> None:
         """Kill every child with a loop: what they held is handed back, no attempt spent."""
         self.close()
         for slot in self.running_slots():
             pid, worker = self.board.owner(slot)
-            self._kill(pid)
+            self._kill_and_wait(pid)
             self._killed[worker] = None
             self.board.clear(slot)
 
     def tell_database(self) -> None:
         """Fail what was stopped, and hand back what children held that are gone."""
         while self._killed:
-            worker, running = next(iter(self._killed.items()))
-            if running is not None:
-                failure = {
-                    **running.ref,
-                    "code": "step_timeout",
-                    "error_type": "StepTimeout",
-                    "error_message": f'step "{running.step_slug}" ran longer than its timeout, and '
-                    "its process had to be killed",
-                    "traceback": "",
-                    "permanent": False,
-                    "delay": None,
-                }
-                engine.fail_tasks([failure], using=self.using)
-            if worker:
-                engine.release_worker(worker, using=self.using)
-            del self._killed[worker]
+            worker, running = self._killed.popitem()
+            try:
+                self._hand_back(worker, running)
+            except DatabaseError as error:
+                if is_lost(error):
+                    self._killed[worker] = running
+                raise
         if self._lost:
             engine.lose_workers(self._lost, using=self.using)
             self._lost = []
+
+
+    def _hand_back(self, worker: int, running: Running | None) -> None:
+        if running is not None:
+            failure = {
+                **running.ref,
+                "code": "step_timeout",
+                "error_type": "StepTimeout",
+                "error_message": f'step "{running.step_slug}" ran longer than its timeout, and its '
+                "process had to be killed",
+                "traceback": "",
+                "permanent": False,
+                "delay": None,
+            }
+            engine.fail_tasks([failure], using=self.using)
+        if worker:
+            engine.release_worker(worker, using=self.using)
 
 
 def has_ended(pid: int) -> bool:

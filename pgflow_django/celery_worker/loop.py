@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from celery.platforms import set_pdeathsig
 from django.db import connections
 
 from pgflow_django import engine
@@ -137,12 +138,18 @@ class SlotLoop(Loop):
         self.board.set_owner(self.slot, os.getpid(), 0)
         self.board.set_state(self.slot, WORKING)
         before = signal.signal(signal.SIGTERM, self._terminated)
+        # Celery has its children killed when the thread ends that has forked them: with its parent,
+        # or, at a warm shutdown, before it. A loop leaves in order instead.
+        set_pdeathsig("SIGTERM")
         try:
             super().run()
         finally:
+            set_pdeathsig("SIGKILL")
             signal.signal(signal.SIGTERM, before)
             self.board.clear(self.slot)
             self.board.tell_parent()
+            if os.getppid() != self.parent:
+                os._exit(0)
 
     def _terminated(self, *_: Any) -> None:
         """Leave in order: a supervisor such as systemd may signal children with their parent."""

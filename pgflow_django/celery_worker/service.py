@@ -17,7 +17,7 @@ from pgflow_django.celery_worker.crew import TICK, BoardCrew, ThreadCrew
 from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.node import Node
 from pgflow_django.exceptions import DatabaseNotReady
-from pgflow_django.worker.patience import LONGEST_PAUSE, Outage
+from pgflow_django.worker.patience import LONGEST_PAUSE, Outage, is_lost
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -113,7 +113,10 @@ class Service(threading.Thread):
             if isinstance(self.crew, BoardCrew):
                 self.crew.tell_database()
         except _ERRORS as error:
-            self.outage.begin(error)
+            if is_lost(error) or isinstance(error, psycopg.OperationalError):
+                self.outage.begin(error)
+            else:
+                logger.exception("the database refused what this worker asked for")
             self.node.close()
             self._pause = min(max(0.05, self._pause * 2), LONGEST_PAUSE)
             self._retry_at = time.monotonic() + self._pause
