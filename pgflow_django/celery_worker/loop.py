@@ -9,10 +9,11 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from celery.platforms import set_pdeathsig
+from billiard.util import set_pdeathsig
 from django.db import connections
 
 from pgflow_django import engine
@@ -95,6 +96,12 @@ class Loop(Host):
         )
 
 
+def die_with_parent(number: int) -> None:
+    """Get this signal when the parent ends, where the system can do that."""
+    with suppress(OSError):
+        set_pdeathsig(number)
+
+
 def register(node: str, queues: Sequence[str] | None, *, using: str) -> int:
     """Register this process as a worker of a node, for these queues or for all; its worker id."""
     return engine.register_worker(
@@ -140,11 +147,11 @@ class SlotLoop(Loop):
         before = signal.signal(signal.SIGTERM, self._terminated)
         # Celery has its children killed when the thread ends that has forked them: with its parent,
         # or, at a warm shutdown, before it. A loop leaves in order instead.
-        set_pdeathsig("SIGTERM")
+        die_with_parent(signal.SIGTERM)
         try:
             super().run()
         finally:
-            set_pdeathsig("SIGKILL")
+            die_with_parent(signal.SIGKILL)
             signal.signal(signal.SIGTERM, before)
             self.board.clear(self.slot)
             self.board.tell_parent()

@@ -28,7 +28,7 @@ class Target:
         else:
             import gevent
 
-            gevent.kill(self._greenlet, StepInterrupted, block=False)
+            gevent.kill(self._greenlet, StepInterrupted)
 
 
 def raise_in_thread(thread_id: int) -> None:

@@ -6,39 +6,52 @@ statement again, than a small flow takes to run.
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 from django.db import connections
 
 
 class Loan:
-    """One connection on its way to another thread and back.
+    """One open connection on its way to another thread and back.
 
-    Made by the calling thread, which gets another connection should it need one meanwhile.
+    What travels is the driver's connection: each thread keeps Django's object around it, and
+    connects anew should it need one meanwhile. Made by the calling thread.
     """
 
     def __init__(self, using: str) -> None:
         self._using = using
-        self._lent = connections[using]
-        self._lent.inc_thread_sharing()
-        del connections[using]
+        self._gate = threading.Lock()
         self._is_out = False
+        self._is_lost = False
+        self._lent = self._let_go()
 
     def take(self) -> None:
         """Make it the connection of the thread that calls this."""
         self._is_out = True
-        connections[self._using] = self._lent
+        self._put_in(self._lent)
 
     def give_back(self) -> None:
         """End its use in the thread that has taken it."""
-        del connections[self._using]
-        self._is_out = False
+        with self._gate:
+            if not self._is_lost:
+                self._lent = self._let_go()
+                self._is_out = False
 
     def end(self) -> None:
-        """Take it back, in the thread that has lent it.
+        """Take it back, in the thread that has lent it. A lane that can't be stopped keeps it."""
+        with self._gate:
+            self._is_lost = self._is_out
+        if not self._is_lost and self._lent[0] is not None:
+            connections[self._using].close()
+            self._put_in(self._lent)
 
-        A lane that could not be stopped keeps it, and the thread keeps the other one.
-        """
-        if self._is_out:
-            return
-        connections[self._using].close()
-        connections[self._using] = self._lent
-        self._lent.dec_thread_sharing()
+    def _let_go(self) -> tuple[Any, bool]:
+        ours = connections[self._using]
+        lent = ours.connection, ours.autocommit
+        ours.connection = None
+        return lent
+
+    def _put_in(self, lent: tuple[Any, bool]) -> None:
+        ours = connections[self._using]
+        ours.connection, ours.autocommit = lent

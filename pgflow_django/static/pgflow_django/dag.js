@@ -29,7 +29,7 @@ const text = (key, values = {}) =>
 // ---- steps and edges ----
 
 const nodes = () => $$(".pgf-node", svg());
-const find = (slug) => slug && document.getElementById(`pgf-step-${slug}`);
+const find = (slug) => (slug ? document.getElementById(`pgf-step-${slug}`) : null);
 const needs = (node) => (node.dataset.deps ? node.dataset.deps.split(" ") : []);
 const waiters = (slug) => nodes().filter((node) => needs(node).includes(slug));
 const edgeOf = (source, target) => document.getElementById(`pgf-edge-${source}-${target}`);
@@ -567,6 +567,8 @@ function onSubmit(event) {
   if (!form.matches("form[data-op-form]")) return;
   event.preventDefault();
   if (form.matches(".pgf-autosave") && !event.submitter?.name) return;
+  const question = event.submitter?.dataset.confirm;
+  if (question && !confirm(question)) return;
   const values = readForm(form, event.submitter), [op] = values.op ?? [];
   if (form.dataset.version) bar().dataset.version = form.dataset.version; // "mine on top" of what is there now
   if (op === "publish") return publish(form);
@@ -604,9 +606,14 @@ function afterSwap() {
   paint();
   mark();
   if (svg()) drawMinimap();
+  const used = new Set((bar()?.dataset.uses ?? "").split(" "));
+  for (const item of $$("#pgf-palette .pgf-used")) item.hidden = !used.has(item.parentElement.dataset.function);
   $("#pgf-empty")?.toggleAttribute("hidden", Boolean($(".pgf-node, #pgf-list tbody tr")));
-  for (const field of $$("#pgf-panel [aria-describedby]"))
-    field.toggleAttribute("aria-invalid", false), $$(".pgf-field-error:not([hidden])").some((error) => field.getAttribute("aria-describedby").includes(error.id)) && field.setAttribute("aria-invalid", "true");
+  const wrong = $$("#pgf-panel .pgf-field-error:not([hidden])").map((error) => error.id);
+  for (const field of $$("#pgf-panel [aria-describedby]")) {
+    if (wrong.some((id) => field.getAttribute("aria-describedby").split(" ").includes(id))) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
 }
 
 /** After an edit: follow the step that it was about, without taking the focus from a field. */

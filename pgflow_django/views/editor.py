@@ -1,0 +1,164 @@
+"""The page on which people draw flows: what it shows. ``editor_edits`` has what it changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from pgflow_django import drafts
+from pgflow_django.admin.permissions import can, require
+from pgflow_django.exceptions import WorkflowNotFound
+from pgflow_django.views.editor_panel import describe_panel
+from pgflow_django.views.htmx import admin_page
+from pgflow_django.views.scene import (
+    DIRECTIONS,
+    Scene,
+    list_missing,
+    list_palette,
+    read_look,
+)
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    from pgflow_django.drafts import Draft
+
+VIEWS = ("diagram", "list")
+_LINKS = ("edit", "canvas", "panel", "op", "validate", "publish", "presence")
+_FOREIGN_LINKS = ("history", "export_json", "export_py", "import", "diagram", "run")
+
+
+def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
+    """The URLs of the editor, below those of the flow list."""
+    from pgflow_django.views import editor_edits
+
+    views = {
+        "edit": edit,
+        "canvas": canvas,
+        "panel": panel,
+        "op": editor_edits.op,
+        "validate": editor_edits.validate,
+        "publish": editor_edits.publish,
+        "presence": editor_edits.presence,
+    }
+    return [
+        path(
+            f"<slug:slug>/{name}/", admin_page(admin, view), name=f"pgflow_django_workflow_{name}"
+        )
+        for name, view in views.items()
+    ]
+
+
+def load_scene(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Scene:
+    """The draft that may be seen, and whether it may be changed; otherwise ``Http404``."""
+    workflow = require(admin, request, "view", slug)
+    try:
+        draft = drafts.load(slug)
+    except WorkflowNotFound as error:
+        raise Http404(str(error)) from error
+    return make_scene(request, admin, draft, workflow)
+
+
+def make_scene(
+    request: HttpRequest, admin: ModelAdmin[Any], draft: Draft, workflow: Any
+) -> Scene:
+    """The scene of a draft for this reader."""
+    is_editable = can(admin, request, "change", workflow) and not draft.is_read_only
+    return Scene(draft, is_editable, read_look(request))
+
+
+def describe(
+    request: HttpRequest, admin: ModelAdmin[Any], scene: Scene, *, view: str, selected: str = ""
+) -> dict[str, Any]:
+    """The variables that all parts of the editor share."""
+    workflow = require(admin, request, "view", scene.draft.slug)
+    selected = selected if selected in scene.rows else ""
+    may_publish = can(admin, request, "publish", workflow) and not scene.draft.is_read_only
+    context = {
+        "scene": scene,
+        "draft": scene.draft,
+        "view": view,
+        "selected": selected,
+        "may_publish": may_publish,
+        "may_run": can(admin, request, "run", workflow) and bool(scene.draft.published_version),
+        "links": find_links(admin, scene.draft.slug),
+        **describe_panel(scene, selected),
+    }
+    return context
+
+
+def find_links(admin: ModelAdmin[Any], slug: str) -> dict[str, str]:
+    """The addresses of the flow's pages by name, as far as the site has them."""
+    links = {}
+    for name in (*_LINKS, *_FOREIGN_LINKS):
+        try:
+            links[name] = reverse(
+                f"admin:pgflow_django_workflow_{name}",
+                args=[slug],
+                current_app=admin.admin_site.name,
+            )
+        except NoReverseMatch:
+            continue
+    return links
+
+
+def read_view(data: Any) -> str:
+    """Which of the two views a request is about."""
+    return data["view"] if data.get("view") in VIEWS else "diagram"
+
+
+@require_GET
+def edit(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+    """Show the whole editor, or the flow without anything to change it with."""
+    scene = load_scene(request, admin, slug)
+    return render_page(request, admin, scene, selected=request.GET.get("step", ""))
+
+
+def render_page(
+    request: HttpRequest,
+    admin: ModelAdmin[Any],
+    scene: Scene,
+    *,
+    selected: str,
+    status: int = 200,
+    **extra: Any,
+) -> HttpResponse:
+    """Return the whole page, ``extra`` being what a refused operation adds to it."""
+    view = read_view(request.POST if request.method == "POST" else request.GET)
+    context = {
+        **admin.admin_site.each_context(request),
+        **describe(request, admin, scene, view=view, selected=selected),
+        "title": scene.draft.slug,
+        "opts": admin.model._meta,
+        "is_nav_sidebar_enabled": False,
+        "directions": list(zip(DIRECTIONS, _name_directions(), strict=True)),
+        "palette": list_palette(scene) if scene.is_editable else [],
+        "missing": list_missing(scene) if scene.is_editable else [],
+        **extra,
+    }
+    return render(request, "pgflow_django/editor/edit.html", context, status=status)
+
+
+def _name_directions() -> list[str]:
+    return [_("What fits better"), _("Left to right"), _("Top to bottom")]
+
+
+@require_GET
+def canvas(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+    """Return the drawing alone."""
+    return HttpResponse(load_scene(request, admin, slug).render())
+
+
+@require_GET
+def panel(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+    """Return what the side panel shows of a step, or of the flow."""
+    scene = load_scene(request, admin, slug)
+    context = describe(
+        request, admin, scene, view=read_view(request.GET), selected=request.GET.get("step", "")
+    )
+    return render(request, "pgflow_django/editor/_panel.html", context)

@@ -1,0 +1,177 @@
+"""From what a form posts to the arguments of an operation on a draft."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import QueryDict
+from django.utils.translation import gettext as _
+
+from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, Json, Option, WholeNumber
+
+Arguments = dict[str, Any]
+
+_STEP_FIELDS = {option.key: option for option in STEP_OPTIONS.values()}
+_FLOW_FIELDS = {option.key: option for option in FLOW_OPTIONS.values()}
+
+
+@dataclass
+class FieldError(Exception):
+    """What somebody typed is no value of its field."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
+    """The values of the fields that are in ``post``; an empty field stands for the default.
+
+    Raises ``FieldError`` for JSON that is none. Other bad values pass as they are: the operation
+    refuses them and says why.
+    """
+    return {key: _read_value(key, post[key], option) for key, option in fields.items() if key in post}
+
+
+def _read_value(key: str, text: str, option: Option) -> Any:
+    if isinstance(option.rule, WholeNumber):
+        number = text.strip()
+        if not number:
+            return option.default
+        return int(number) if number.lstrip("-").isdecimal() and len(number) < 19 else number
+    if isinstance(option.rule, Json):
+        return _read_json(key, text)
+    text = text.replace("\r\n", "\n")
+    return text if text or option.default == "" else option.default
+
+
+def _read_json(key: str, text: str) -> Any:
+    if not text.strip():
+        return None
+
+    def refuse(constant: str) -> Any:
+        raise FieldError(key, _("%(word)s is no JSON value.") % {"word": constant})
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except json.JSONDecodeError as error:
+        place = {"line": error.lineno, "column": error.colno, "fault": error.msg}
+        message = _("This is no JSON: %(fault)s, in line %(line)s, column %(column)s.") % place
+        raise FieldError(key, message) from error
+    except RecursionError as error:
+        raise FieldError(key, _("This JSON is nested too deeply.")) from error
+
+
+def _read_step(post: QueryDict) -> Arguments:
+    return {"step": post.get("step", "")}
+
+
+def _read_edge(post: QueryDict) -> Arguments:
+    return {"source": post.get("source", ""), "target": post.get("target", "")}
+
+
+def _read_new_step(post: QueryDict) -> Arguments:
+    names = ("slug", "uses", "type")
+    return {name: post[name].strip() for name in names if post.get(name, "").strip()}
+
+
+def read_dependencies(post: QueryDict) -> list[str] | None:
+    """The steps that a form names to wait for; ``None`` where it has no such field."""
+    if "depends_on" not in post:
+        return None
+    texts = post.getlist("depends_on")
+    return list(dict.fromkeys(name for text in texts for name in text.replace(",", " ").split()))
+
+
+def _read_add_step(post: QueryDict) -> Arguments:
+    arguments = _read_new_step(post)
+    if dependencies := read_dependencies(post):
+        arguments["depends_on"] = dependencies
+    return arguments
+
+
+def read_step_fields(post: QueryDict) -> Arguments:
+    """The options of a step, and what it waits for, as far as they are in ``post``."""
+    fields = read_fields(post, _STEP_FIELDS)
+    dependencies = read_dependencies(post)
+    return fields if dependencies is None else {**fields, "depends_on": dependencies}
+
+
+def _read_restore(post: QueryDict) -> Arguments:
+    text = post.get("seq", "")
+    return {"seq": int(text) if text.isdecimal() and len(text) < 10 else 0}
+
+
+_READERS: dict[str, Callable[[QueryDict], Arguments]] = {
+    "add_step": _read_add_step,
+    "update_step": lambda post: {**_read_step(post), **read_step_fields(post)},
+    "rename_step": lambda post: {**_read_step(post), "to": post.get("to", "").strip()},
+    "delete_step": _read_step,
+    "add_edge": _read_edge,
+    "delete_edge": _read_edge,
+    "insert_on_edge": lambda post: {**_read_edge(post), **_read_new_step(post)},
+    "duplicate": _read_step,
+    "set_flow": lambda post: read_fields(post, _FLOW_FIELDS),
+    "undo": lambda _post: {},
+    "redo": lambda _post: {},
+    "restore": _read_restore,
+}
+
+
+def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[str, Arguments]]:
+    """The operations that a form asks for, in order; none where it changes nothing.
+
+    ``save_step`` and ``save_flow`` are whole forms: only what differs from ``document`` counts. A
+    one-click fix posts its arguments as JSON. Raises ``FieldError``.
+    """
+    op = post.get("op", "")
+    if op == "save_step":
+        return _read_changed_step(post, document)
+    if op == "save_flow":
+        changed = _find_changes(read_fields(post, _FLOW_FIELDS), document, _FLOW_FIELDS)
+        return [("set_flow", changed)] if changed else []
+    if op == "fix":
+        return [_read_fix(post)]
+    if op not in _READERS:
+        raise FieldError("op", _("This page does not know the operation “%(op)s”.") % {"op": op})
+    return [(op, _READERS[op](post))]
+
+
+def _read_fix(post: QueryDict) -> tuple[str, Arguments]:
+    arguments = _read_json("fix", post.get("arguments", ""))
+    op = post.get("fix", "")
+    if op not in {*_READERS, "replace"} or not isinstance(arguments, dict):
+        raise FieldError("fix", _("This fix is not known here. Reload the page."))
+    return op, arguments
+
+
+def _read_changed_step(
+    post: QueryDict, document: Mapping[str, Any]
+) -> list[tuple[str, Arguments]]:
+    slug, to = post.get("step", ""), post.get("slug", "").strip()
+    row = next((row for row in document.get("steps", ()) if row.get("slug") == slug), {})
+    changed = _find_changes(read_step_fields(post), row, _STEP_FIELDS)
+    operations: list[tuple[str, Arguments]] = []
+    if changed:
+        operations.append(("update_step", {"step": slug, **changed}))
+    if "slug" in post and to != slug:
+        operations.append(("rename_step", {"step": slug, "to": to}))
+    return operations
+
+
+def _find_changes(
+    values: Arguments, present: Mapping[str, Any], fields: Mapping[str, Option]
+) -> Arguments:
+    changed = {}
+    for key, value in values.items():
+        option = fields.get(key)
+        before = present.get(key, option.default if option else [])
+        same = sorted(before) == sorted(value) if key == "depends_on" else before == value
+        if not same:
+            changed[key] = value
+    return changed

@@ -1,0 +1,60 @@
+"""What every page shares that htmx updates in part. Needs no htmx middleware in the host site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+View = Callable[..., HttpResponse]
+
+
+def is_htmx(request: HttpRequest) -> bool:
+    """Whether htmx sent the request and wants a part of a page."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def admin_page(admin: ModelAdmin[Any], view: View) -> View:
+    """Wrap ``view(request, admin, ...)`` as a page of the admin.
+
+    Only staff may see it; answers are not stored by browsers and proxies. Where the session has
+    ended, htmx is told to go to the login page: a redirect would swap that into the page.
+    """
+    site = admin.admin_site
+
+    @wraps(view)
+    def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        request.current_app = site.name  # type: ignore[attr-defined]
+        response = view(request, admin, *args, **kwargs)
+        patch_vary_headers(response, ["HX-Request"])
+        response.setdefault("Cache-Control", "no-store")
+        return response
+
+    guarded = site.admin_view(page)
+
+    @wraps(view)
+    def entrance(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if is_htmx(request) and not site.has_permission(request):
+            return _send_to_login(request, admin)
+        return guarded(request, *args, **kwargs)
+
+    return entrance
+
+
+def _send_to_login(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
+    from django.urls import reverse
+
+    login = reverse("admin:login", current_app=admin.admin_site.name)
+    here = urlsplit(request.headers.get("HX-Current-URL", ""))
+    back = here.path + (f"?{here.query}" if here.query else "")
+    if back and url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+        login += "?" + urlencode({"next": back})
+    return HttpResponse(status=204, headers={"HX-Redirect": login})

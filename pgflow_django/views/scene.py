@@ -1,0 +1,250 @@
+"""What the editor shows of a draft: the drawing, the list, the panel and the problems."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from django.http import HttpRequest
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+
+from pgflow_django import drafts
+from pgflow_django.graph import topological_order
+from pgflow_django.registry import RegisteredFunction, registry
+from pgflow_django.ui.canvas import find_layout, render_canvas
+from pgflow_django.ui.graph import Node
+from pgflow_django.ui.states import Labels
+from pgflow_django.ui.svg import DrawOptions
+
+if TYPE_CHECKING:
+    from pgflow_django.drafts import Draft
+
+Row = dict[str, Any]
+Direction = Literal["auto", "LR", "TB"]
+
+DIRECTIONS: tuple[Direction, ...] = ("auto", "LR", "TB")
+_VIEW_COOKIE = re.compile(r"(auto|LR|TB)\.([1-9]\d{1,3})x([1-9]\d{1,3})")
+_USUAL_VIEW = (890, 690)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How this browser wants to see flows: the direction, and the room for the drawing."""
+
+    direction: Direction = "auto"
+    viewport: tuple[int, int] = _USUAL_VIEW
+
+
+def read_look(request: HttpRequest) -> Look:
+    """The look that the page's script keeps in a cookie; a strange cookie counts as none."""
+    match = _VIEW_COOKIE.fullmatch(request.COOKIES.get("pgf_view", ""))
+    if not match:
+        return Look()
+    return Look(match[1], (int(match[2]), int(match[3])))  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A way to mend a problem with one click, as a form posts it."""
+
+    op: str
+    arguments: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A problem as the page shows it."""
+
+    level: str
+    step: str
+    message: str
+    fixes: list[Fix]
+
+
+def show_fix(fix: Mapping[str, Any]) -> Fix:
+    """Return a fix of the drafts' as a form posts it: its arguments as JSON."""
+    return Fix(fix["op"], json.dumps(fix["arguments"]), fix["label"])
+
+
+@dataclass
+class Scene:
+    """A draft with all that its pages show of it; computed when asked for."""
+
+    draft: Draft
+    is_editable: bool
+    look: Look = field(default_factory=Look)
+
+    @cached_property
+    def rows(self) -> dict[str, Row]:
+        """The steps of the document by slug, those without a proper one left out."""
+        steps = self.draft.document.get("steps") or ()
+        return {row["slug"]: row for row in steps if isinstance(row.get("slug"), str)}
+
+    @cached_property
+    def depends_on(self) -> dict[str, tuple[str, ...]]:
+        """What each step waits for, without unknown steps and without what closes a cycle."""
+        known = {
+            slug: tuple(
+                dict.fromkeys(
+                    other
+                    for other in row.get("depends_on") or ()
+                    if other in self.rows and other != slug
+                )
+            )
+            for slug, row in self.rows.items()
+        }
+        placed = set(topological_order(known))
+        return {
+            slug: tuple(other for other in others if other in placed) if slug not in placed
+            else others
+            for slug, others in known.items()
+        }
+
+    @cached_property
+    def dependents(self) -> dict[str, list[str]]:
+        """What waits for each step."""
+        found: dict[str, list[str]] = {slug: [] for slug in self.rows}
+        for slug, others in self.depends_on.items():
+            for other in others:
+                found[other].append(slug)
+        return found
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The steps, dependencies first."""
+        return topological_order(self.depends_on)
+
+    @cached_property
+    def problems(self) -> Sequence[Shown]:
+        """Every problem of the document."""
+        return [
+            Shown(found.level, found.step or "", found.message, [*map(show_fix, found.fixes)])
+            for found in drafts.problems(self.draft.document)
+        ]
+
+    @cached_property
+    def errors(self) -> list[Shown]:
+        """The problems that stand in the way of publishing."""
+        return [found for found in self.problems if found.level == "error"]
+
+    def problems_of(self, slug: str) -> list[Shown]:
+        """The problems of one step."""
+        return [found for found in self.problems if found.step == slug]
+
+    @cached_property
+    def uses(self) -> set[str]:
+        """The names of the functions that the flow uses."""
+        return {row.get("uses") or slug for slug, row in self.rows.items()}
+
+    @cached_property
+    def messages(self) -> dict[str, str]:
+        """The first problem of each step that has any."""
+        return {shown.step: shown.message for shown in reversed(self.problems) if shown.step}
+
+    @property
+    def listed(self) -> Iterator[dict[str, Any]]:
+        """The steps for the list, dependencies first."""
+        for slug in self.order:
+            row = self.rows[slug]
+            yield {
+                "slug": slug,
+                "uses": row.get("uses") or slug,
+                "is_map": row.get("type") == "map",
+                "depends_on": self.depends_on[slug],
+                "problem": self.messages.get(slug, ""),
+            }
+
+    @property
+    def function_names(self) -> list[str]:
+        """Every registered function."""
+        return registry.names()
+
+    def render(self) -> SafeString:
+        """Return the drawing: an ``<svg>``, every text in it escaped."""
+        functions = {function.name: function for function in registry.all()}
+        nodes = tuple(
+            Node(
+                slug,
+                self.depends_on[slug],
+                kind="map" if row.get("type") == "map" else "single",
+                subtitle=_find_subtitle(slug, row, functions),
+            )
+            for slug, row in self.rows.items()
+        )
+        layout = find_layout(nodes, direction=self.look.direction, viewport=self.look.viewport)
+        drawing = render_canvas(
+            layout,
+            _("Steps of %(flow)s. Arrow keys move between steps, Enter opens one.")
+            % {"flow": self.draft.slug},
+            problems=self.messages,
+            editable=self.is_editable,
+            options=DrawOptions(find_labels()),
+            attributes={"aria-roledescription": _("workflow diagram")},
+        )
+        return mark_safe(drawing)  # noqa: S308 - svg.py has escaped every text
+
+
+def find_labels() -> Labels:
+    """Return the words of drawings in the reader's language."""
+    return Labels(
+        step=_("step"),
+        map_step=_("map step"),
+        problem=_("problem: {problem}"),
+        after=_("after {steps}"),
+        empty=_("No steps yet"),
+    )
+
+
+def _find_subtitle(slug: str, row: Row, functions: Mapping[str, RegisteredFunction]) -> str:
+    """Return what the card says below the name: the function, or where it lives."""
+    name = row.get("uses") or slug
+    function = functions.get(name)
+    if function is None:
+        return _("no function %(name)s") % {"name": name}
+    return function.module if name == slug else name
+
+
+@dataclass(frozen=True, slots=True)
+class PaletteItem:
+    """A function that steps may use, as the palette shows it."""
+
+    name: str
+    label: str
+    summary: str
+    is_used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PaletteSection:
+    """The functions of one module."""
+
+    title: str
+    items: list[PaletteItem]
+
+
+def list_palette(scene: Scene) -> list[PaletteSection]:
+    """Return the registered functions by module, both in order."""
+    sections: dict[str, list[PaletteItem]] = {}
+    for function in registry.all():
+        lines = function.doc.strip().splitlines()
+        item = PaletteItem(
+            name=function.name,
+            label=function.name,
+            summary=lines[0].strip() if lines else "",
+            is_used=function.name in scene.uses,
+        )
+        sections.setdefault(function.module.removesuffix(".steps"), []).append(item)
+    return [PaletteSection(title, sections[title]) for title in sorted(sections)]
+
+
+def list_missing(scene: Scene) -> list[str]:
+    """Return the functions that the flow uses and that nobody has registered."""
+    return sorted(name for name in scene.uses if name not in registry)
+
+
