@@ -22,5 +22,5 @@ def install(app: Celery) -> None:
     delivery.set_eager(lambda: app.conf.task_always_eager, lambda: app.conf.task_eager_propagates)
     app.steps["worker"].add("pgflow_django.celery_worker.step:PgflowStep")
     app.user_options["worker"].add(_QUEUES)
-    if "pgflow_django.tasks" not in app.conf.imports:
-        app.conf.imports = (*app.conf.imports, "pgflow_django.tasks")
+    # When the worker starts: the app may not be configured yet.
+    app.autodiscover_tasks(["pgflow_django"])

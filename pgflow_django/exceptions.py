@@ -16,6 +16,8 @@ PgflowError
 ├── StepExists                  duplicate_step_slug
 ├── WorkflowConflict            workflow_has_active_runs, workflow_has_no_steps,
 │                               workflow_inactive, workflow_origin_conflict
+├── EditRefused                 an edit of a draft: nothing_to_undo, step_not_found, …
+├── DraftConflict               draft_conflict: somebody else has changed the draft
 ├── StepFunctionMissing         missing_step_functions
 ├── InvalidInput                invalid_input, invalid_key, input_too_large,
 │                               type_violation
@@ -142,6 +144,54 @@ class WorkflowConflict(PgflowError):
     """The flow's present state does not allow what was asked."""
 
     default_code = "workflow_conflict"
+
+
+class EditRefused(PgflowError, ValueError):
+    """An edit of a draft that was not made; the draft is as it was.
+
+    ``field`` is the argument that it is about (``""`` for none), ``suggestions`` are names that were
+    probably meant, and ``fix`` is an edit that would do: ``{"op", "arguments", "label"}``.
+    """
+
+    default_code = "edit_refused"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        field: str = "",
+        suggestions: Sequence[str] = (),
+        fix: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, code=code)
+        self.field = field
+        self.suggestions = list(suggestions)
+        self.fix = fix
+
+
+class DraftConflict(PgflowError):
+    """Somebody else has changed the draft since its ``version`` was read; nothing was changed.
+
+    ``draft`` is the draft as it is now, ``messages`` say what was done since, oldest first, and
+    ``edited_by`` who was the last.
+    """
+
+    default_code = "draft_conflict"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        draft: Any = None,
+        messages: Sequence[str] = (),
+        edited_by: str = "",
+    ) -> None:
+        super().__init__(message, code=code)
+        self.draft = draft
+        self.messages = list(messages)
+        self.edited_by = edited_by
 
 
 class StepFunctionMissing(PgflowError, LookupError):

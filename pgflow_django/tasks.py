@@ -7,7 +7,7 @@ from celery import shared_task
 from pgflow_django.celery_worker.hosting import make_loop
 
 
-@shared_task(name="pgflow_django.consume", ignore_result=True, acks_late=False, track_started=False)
+@shared_task(name="pgflow_django.consume", ignore_result=True, acks_late=False)  # type: ignore[untyped-decorator]
 def consume(slot: int) -> None:
     """Claim tasks from the pgmq queues and run them, until this worker says that it is enough."""
     loop = make_loop(slot)

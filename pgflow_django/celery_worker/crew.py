@@ -260,7 +260,6 @@ class BoardCrew:
             engine.lose_workers(self._lost, using=self.using)
             self._lost = []
 
-
     def _hand_back(self, worker: int, running: Running | None) -> None:
         if running is not None:
             failure = {

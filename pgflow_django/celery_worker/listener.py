@@ -46,8 +46,7 @@ class Listener:
         if self._connection is not None:
             return False
         harden(self._using)
-        wrapper = connections[self._using]
-        connection = wrapper.Database.connect(**wrapper.get_connection_params())
+        connection = psycopg.connect(**connections[self._using].get_connection_params())
         try:
             connection.autocommit = True
             for channel in (WORK, QUEUES, self._own):

@@ -165,9 +165,7 @@ class SlotLoop(Loop):
 
     def leaves(self) -> bool:
         """See ``Host``: told by the parent, by a signal, or without a parent."""
-        return (
-            self.board.shall_leave(self.slot) or self.is_told or os.getppid() != self.parent
-        )
+        return self.board.shall_leave(self.slot) or self.is_told or os.getppid() != self.parent
 
     def found_plenty(self) -> None:
         """See ``Host``."""

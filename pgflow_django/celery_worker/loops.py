@@ -80,7 +80,7 @@ class Loops:
         while self._outbox:
             self._submit(self._outbox.pop(0))
 
-    def _ended(self, request: LoopRequest, has_failed: bool) -> None:  # noqa: FBT001
+    def _ended(self, request: LoopRequest, has_failed: bool) -> None:
         with self._lock:
             if self._requests.get(request.slot) is not request:
                 return

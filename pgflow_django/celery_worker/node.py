@@ -131,15 +131,15 @@ class Node:
 
     def next_at(self) -> float:
         """When ``tend`` has something to do next, as far as is known."""
-        at = min(self._look_at, self._ring_at, self.crew.due_at, self._renewed_at + settings.LEASE_SECONDS / 3)
+        at: float = min(
+            self._look_at,
+            self._ring_at,
+            self.crew.due_at,
+            self._renewed_at + settings.LEASE_SECONDS / 3,
+        )
         if self._busy_since < math.inf:
             at = min(at, self._busy_since + _BUSY)
         return at
-
-    def lose(self, workers: Sequence[int]) -> None:
-        """Return at once what children held that are gone."""
-        if workers:
-            engine.lose_workers(workers, using=self.using)
 
     def leave(self) -> None:
         """Unregister."""

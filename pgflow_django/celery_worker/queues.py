@@ -11,7 +11,7 @@ from pgflow_django.options import QUEUE_PATTERN, RESERVED_QUEUE
 
 
 def chosen_queues(option: str | None) -> list[str] | None:
-    """The queues of ``--pgflow-queues``, else of ``PGFLOW["QUEUES"]``; ``None``: all that there are.
+    """The queues of ``--pgflow-queues``, else of ``PGFLOW["QUEUES"]``; ``None``: all there are.
 
     Raises ``ImproperlyConfigured`` for what can't be a queue.
     """

@@ -30,9 +30,7 @@ class LoopRequest(Request):  # type: ignore[misc]
         task = app.tasks["pgflow_django.consume"]
         if task.__trace__ is None:
             # The consumer, which starts later, does this for every task.
-            task.__trace__ = build_tracer(
-                task.name, task, app.loader, worker.hostname, app=app
-            )
+            task.__trace__ = build_tracer(task.name, task, app.loader, worker.hostname, app=app)
         identity = uuid()
         has_limits = worker.time_limit or worker.soft_time_limit
         headers = {
@@ -51,7 +49,11 @@ class LoopRequest(Request):  # type: ignore[misc]
             "expires": None,
             "ignore_result": True,
         }
-        body = ([slot], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None})
+        body: tuple[Any, ...] = (
+            [slot],
+            {},
+            {"callbacks": None, "errbacks": None, "chain": None, "chord": None},
+        )
         message = SimpleNamespace(
             headers=headers, body=body, delivery_info={}, properties={"correlation_id": identity}
         )
@@ -80,13 +82,13 @@ class LoopRequest(Request):  # type: ignore[misc]
             self.on_failure(value)
             return
         super().on_success(failed__retval__runtime, **kwargs)
-        self._on_end(self, False)  # noqa: FBT003
+        self._on_end(self, False)
 
     def on_failure(
         self,
         exc_info: ExceptionInfo,
-        send_failed_event: bool = True,  # noqa: FBT001, FBT002
-        return_ok: bool = False,  # noqa: FBT001, FBT002
+        send_failed_event: bool = True,  # noqa: ARG002 - as Celery calls it
+        return_ok: bool = False,  # noqa: ARG002
     ) -> None:
         """Hear from the pool that it has raised, or that its process is gone.
 
@@ -95,4 +97,4 @@ class LoopRequest(Request):  # type: ignore[misc]
         state.task_ready(self)
         if not isinstance(exc_info.exception, WorkerLostError | Terminated):
             logger.error("a claiming loop broke: %s", exc_info.exception)
-        self._on_end(self, True)  # noqa: FBT003
+        self._on_end(self, True)

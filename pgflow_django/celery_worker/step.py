@@ -56,9 +56,7 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
         else:
             outage = self._prepare_for_threads(worker)
         listener = Listener(self.using)
-        node = Node(
-            self.crew, listener, using=self.using, name=worker.hostname, queues=self.queues
-        )
+        node = Node(self.crew, listener, using=self.using, name=worker.hostname, queues=self.queues)
         self.service = Service(
             self.crew,
             node,
@@ -108,7 +106,7 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
 
     # What Celery calls.
 
-    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:  # noqa: ARG002
         """Use the worker's event loop, where it has one."""
         if self.loops is not None:
             self.loops.register_with_event_loop(hub)
@@ -127,13 +125,13 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
             "pgflow serves %s", "all queues" if self.queues is None else ", ".join(self.queues)
         )
 
-    def close(self, worker: Any) -> None:
+    def close(self, worker: Any) -> None:  # noqa: ARG002
         """Claim no more: every loop ends what it runs and hands back what waits."""
         if self.loops is not None:
             self.loops.close()
         self.crew.close()
 
-    def stop(self, worker: Any) -> None:
+    def stop(self, worker: Any) -> None:  # noqa: ARG002
         """Warm shutdown: wait for the loops, with their leases kept."""
         if self.loops is not None:
             task_received.disconnect(self.loops.task_received)
@@ -146,7 +144,7 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self.crew.kill_all()
         self.stop(worker)
 
-    def info(self, worker: Any) -> dict[str, Any]:
+    def info(self, worker: Any) -> dict[str, Any]:  # noqa: ARG002
         """What ``inspect stats`` shows of it."""
         return {"pgflow": {"queues": self.queues or "all", "loops": len(list(self.crew.workers()))}}
 

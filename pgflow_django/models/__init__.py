@@ -9,6 +9,7 @@ from pgflow_django.models.definitions import (
     WorkflowVersion,
     WorkflowVersionStep,
 )
+from pgflow_django.models.drafts import WorkflowDraft, WorkflowPresence, WorkflowRevision
 from pgflow_django.models.runtime import (
     WorkflowClaim,
     WorkflowRun,
@@ -22,6 +23,9 @@ from pgflow_django.models.runtime import (
 __all__ = [
     "Workflow",
     "WorkflowClaim",
+    "WorkflowDraft",
+    "WorkflowPresence",
+    "WorkflowRevision",
     "WorkflowRun",
     "WorkflowRunEvent",
     "WorkflowStep",

@@ -25,7 +25,8 @@ class SlugField(models.TextField):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
 
 
-def _is_slug(column: str) -> Q:
+def is_slug(column: str) -> Q:
+    """The slug rule, as a condition on a column."""
     matches = Q(**{f"{column}__regex": f"^{SLUG_PATTERN}$"})
     is_short = LessThanOrEqual(Length(column), MAX_SLUG_LENGTH)
     return matches & Q(is_short) & ~Q(**{f"{column}__in": sorted(RESERVED_SLUGS)})
@@ -64,8 +65,13 @@ class Workflow(models.Model):
     class Meta:
         db_table = "workflows"
         ordering: ClassVar = ["-created_at", "workflow_slug"]
+        permissions: ClassVar = [
+            ("publish_workflow", "Can publish workflow"),
+            ("run_workflow", "Can run workflow"),
+            ("use_ai", "Can describe workflows in words"),
+        ]
         constraints: ClassVar = [
-            _check("workflow_slug_follows_the_slug_rule", _is_slug("workflow_slug")),
+            _check("workflow_slug_follows_the_slug_rule", is_slug("workflow_slug")),
             _check("workflow_max_attempts_is_in_range", Q(max_attempts__range=options.ATTEMPTS)),
             _check("workflow_timeout_is_in_range", Q(timeout__range=options.TIMEOUT)),
             _check("workflow_base_delay_is_in_range", Q(base_delay__range=options.DELAY)),
@@ -134,7 +140,7 @@ class WorkflowStep(models.Model):
         db_table = "workflow_steps"
         ordering: ClassVar = ["workflow_slug", "step_index"]
         constraints: ClassVar = [
-            _check("step_slug_follows_the_slug_rule", _is_slug("step_slug")),
+            _check("step_slug_follows_the_slug_rule", is_slug("step_slug")),
             _check("step_type_is_known", Q(step_type__in=StepType.values)),
             _check("step_index_is_in_range", Q(step_index__range=(0, options.MAX_STEPS - 1))),
             _check("step_deps_count_is_not_negative", Q(deps_count__gte=0)),

@@ -76,6 +76,11 @@ class WorkflowRun(models.Model):
     class Meta:
         db_table = "workflow_runs"
         ordering: ClassVar = ["-id"]
+        permissions: ClassVar = [
+            ("cancel_workflowrun", "Can cancel workflow run"),
+            ("retry_workflowrun", "Can retry workflow run"),
+            ("view_payload", "Can view inputs and outputs"),
+        ]
         constraints: ClassVar = [
             # One check a table: PostgreSQL reads each anew for every statement of the hot path.
             models.CheckConstraint(

@@ -6,7 +6,7 @@ and the sibling modules below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -24,7 +24,7 @@ from pgflow_django.ui.text import escape_text
 __all__ = ["LIGHT_FROM", "find_layout", "render_canvas", "render_thumbnail"]
 
 #: From so many steps on, cards are drawn with fewer elements: the browser is the slow part.
-LIGHT_FROM = 400
+LIGHT_FROM = 200
 _VIEWPORT_GRID = 80  # viewports this close to each other share their layout
 
 
@@ -59,14 +59,16 @@ def render_canvas(
     *,
     states: States | None = None,
     problems: Problems | None = None,
+    doubtful: Collection[str] = (),
     editable: bool = False,
     options: DrawOptions | None = None,
     attributes: Mapping[str, str] | None = None,
 ) -> str:
     """Return the ``<svg id="pgf-dag">`` of a page, with the states of a run if given.
 
-    ``label`` is its accessible name; ``problems`` are messages by step; ``attributes`` are added
-    to the element, escaped. ``options`` give the words; the rest follows from the other arguments.
+    ``label`` is its accessible name; ``problems`` are messages by step, mere warnings for those
+    that are ``doubtful``; ``attributes`` are added to the element, escaped. ``options`` give the
+    words; the rest follows from the other arguments.
     """
     words = (options or DrawOptions()).labels
     light = len(layout.nodes) > LIGHT_FROM
@@ -84,7 +86,8 @@ def render_canvas(
         f'<g id="pgf-edges" aria-hidden="true">{render_edges(layout, states, options=drawing)}</g>'
         '<path id="pgf-rubber" aria-hidden="true"/>'
         f'<g id="pgf-nodes">'
-        f"{render_nodes(layout, states, options=drawing, problems=problems)}</g>"
+        f"{render_nodes(layout, states, options=drawing, problems=problems, doubtful=doubtful)}"
+        "</g>"
         f"{_EDGE_TOOLS if editable else ''}</g></svg>"
     )
 

@@ -6,7 +6,7 @@ escaped. Imports only the standard library and the sibling modules below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from pgflow_django.ui import cards
@@ -136,12 +136,22 @@ def render_nodes(
     *,
     options: DrawOptions = DEFAULT_OPTIONS,
     problems: Problems | None = None,
+    doubtful: Collection[str] = (),
 ) -> str:
-    """Return the cards of a layout as SVG groups, in reading order; ``problems`` by slug."""
+    """Return the cards of a layout as SVG groups, in reading order.
+
+    ``problems`` are messages by slug; those of ``doubtful`` steps are only warnings.
+    """
     known, bad = states or {}, problems or {}
     return "".join(
         [
-            render_node(node, known.get(node.slug), options=options, problem=bad.get(node.slug, ""))
+            render_node(
+                node,
+                known.get(node.slug),
+                options=options,
+                problem=bad.get(node.slug, ""),
+                is_doubtful=node.slug in doubtful,
+            )
             for node in layout.nodes
         ]
     )
@@ -153,18 +163,22 @@ def render_node(
     *,
     options: DrawOptions = DEFAULT_OPTIONS,
     problem: str = "",
+    is_doubtful: bool = False,
     attributes: Mapping[str, str] | None = None,
 ) -> str:
     """Return one step's card as an SVG group.
 
-    ``problem`` marks a step that is not valid; ``attributes`` are added to the group.
+    ``problem`` marks a step that is not valid, or only doubtful; ``attributes`` are added to the
+    group.
     """
     node, labels = placed.node, options.labels
     names = f"pgf-node pgf-{node.kind}" + (f" pgf-{state.status}" if state else "")
+    if problem:
+        names += " pgf-bad pgf-doubtful" if is_doubtful else " pgf-bad"
     icon = ICONS[state.status if state else node.kind]
     label, tooltip = _describe(node, state, problem, labels)
     return (
-        f'<g class="{names}{" pgf-bad" if problem else ""}"'
+        f'<g class="{names}"'
         f' transform="translate({placed.x} {placed.y})"'
         f"{_list_attributes(placed, options, attributes)}"
         f' aria-label="{label}">{f"<title>{tooltip}</title>" if not options.light else ""}'

@@ -47,9 +47,7 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
         "presence": editor_edits.presence,
     }
     return [
-        path(
-            f"<slug:slug>/{name}/", admin_page(admin, view), name=f"pgflow_django_workflow_{name}"
-        )
+        path(f"<slug:slug>/{name}/", admin_page(admin, view), name=f"pgflow_django_workflow_{name}")
         for name, view in views.items()
     ]
 
@@ -64,9 +62,7 @@ def load_scene(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Scene
     return make_scene(request, admin, draft, workflow)
 
 
-def make_scene(
-    request: HttpRequest, admin: ModelAdmin[Any], draft: Draft, workflow: Any
-) -> Scene:
+def make_scene(request: HttpRequest, admin: ModelAdmin[Any], draft: Draft, workflow: Any) -> Scene:
     """The scene of a draft for this reader."""
     is_editable = can(admin, request, "change", workflow) and not draft.is_read_only
     return Scene(draft, is_editable, read_look(request))
@@ -79,7 +75,7 @@ def describe(
     workflow = require(admin, request, "view", scene.draft.slug)
     selected = selected if selected in scene.rows else ""
     may_publish = can(admin, request, "publish", workflow) and not scene.draft.is_read_only
-    context = {
+    return {
         "scene": scene,
         "draft": scene.draft,
         "view": view,
@@ -89,7 +85,6 @@ def describe(
         "links": find_links(admin, scene.draft.slug),
         **describe_panel(scene, selected),
     }
-    return context
 
 
 def find_links(admin: ModelAdmin[Any], slug: str) -> dict[str, str]:
@@ -134,7 +129,7 @@ def render_page(
         **admin.admin_site.each_context(request),
         **describe(request, admin, scene, view=view, selected=selected),
         "title": scene.draft.slug,
-        "opts": admin.model._meta,
+        "opts": admin.opts,
         "is_nav_sidebar_enabled": False,
         "directions": list(zip(DIRECTIONS, _name_directions(), strict=True)),
         "palette": list_palette(scene) if scene.is_editable else [],

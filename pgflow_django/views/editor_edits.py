@@ -73,8 +73,13 @@ def _apply(request: HttpRequest, slug: str, version: int) -> Edited | None:
     is_whole_form = request.POST.get("op", "").startswith("save_")
     document = drafts.load(slug).document if is_whole_form else {}
     for name, arguments in read_operation(request.POST, document):
-        edited = drafts.edit(slug, version, name, arguments, user=request.user)
-        version = edited.draft.version
+        try:
+            edited = drafts.edit(slug, version, name, arguments, user=request.user)
+        except drafts.EditRefused as refusal:
+            if refusal.code != "nothing_changed":
+                raise
+        else:
+            version = edited.draft.version
     return edited
 
 
@@ -161,10 +166,11 @@ def _answer_conflict(
     request: HttpRequest, admin: ModelAdmin[Any], conflict: drafts.DraftConflict
 ) -> HttpResponse:
     """Say what others did since this page was drawn, and offer to do this once more on top."""
+    is_publish = request.POST.get("op") == "publish"
     replayed = [
         (name, value)
         for name, values in request.POST.lists()
-        if name not in _OWN_FIELDS
+        if name not in _OWN_FIELDS and not (is_publish and name == "op")
         for value in values
     ]
     details = {
@@ -172,7 +178,7 @@ def _answer_conflict(
         "messages": conflict.messages,
         "edited_by": conflict.edited_by,
         "replayed": replayed,
-        "is_publish": "op" not in request.POST or request.POST["op"] == "publish",
+        "is_publish": is_publish,
     }
     slug = conflict.draft.slug
     return _answer_problem(request, admin, slug, 409, "_conflict.html", {"conflict": details})
@@ -235,5 +241,3 @@ def presence(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpRes
     drafts.touch_presence(slug, request.user, key)
     context = {"others": drafts.others_present(slug, key)}
     return render(request, "pgflow_django/editor/_presence.html", context)
-
-

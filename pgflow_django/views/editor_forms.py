@@ -35,7 +35,9 @@ def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
     Raises ``FieldError`` for JSON that is none. Other bad values pass as they are: the operation
     refuses them and says why.
     """
-    return {key: _read_value(key, post[key], option) for key, option in fields.items() if key in post}
+    return {
+        key: _read_value(key, post[key], option) for key, option in fields.items() if key in post
+    }
 
 
 def _read_value(key: str, text: str, option: Option) -> Any:
@@ -145,14 +147,12 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
 def _read_fix(post: QueryDict) -> tuple[str, Arguments]:
     arguments = _read_json("fix", post.get("arguments", ""))
     op = post.get("fix", "")
-    if op not in {*_READERS, "replace"} or not isinstance(arguments, dict):
+    if op not in {*_READERS, "patch"} or not isinstance(arguments, dict):
         raise FieldError("fix", _("This fix is not known here. Reload the page."))
     return op, arguments
 
 
-def _read_changed_step(
-    post: QueryDict, document: Mapping[str, Any]
-) -> list[tuple[str, Arguments]]:
+def _read_changed_step(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[str, Arguments]]:
     slug, to = post.get("step", ""), post.get("slug", "").strip()
     row = next((row for row in document.get("steps", ()) if row.get("slug") == slug), {})
     changed = _find_changes(read_step_fields(post), row, _STEP_FIELDS)

@@ -101,7 +101,8 @@ class Scene:
         }
         placed = set(topological_order(known))
         return {
-            slug: tuple(other for other in others if other in placed) if slug not in placed
+            slug: tuple(other for other in others if other in placed)
+            if slug not in placed
             else others
             for slug, others in known.items()
         }
@@ -144,12 +145,14 @@ class Scene:
 
     @cached_property
     def messages(self) -> dict[str, str]:
-        """The first problem of each step that has any."""
-        return {shown.step: shown.message for shown in reversed(self.problems) if shown.step}
+        """The first problem of each step that has any, errors before warnings."""
+        in_order = sorted(self.problems, key=lambda shown: shown.level != "error")
+        return {shown.step: shown.message for shown in reversed(in_order) if shown.step}
 
     @property
     def listed(self) -> Iterator[dict[str, Any]]:
         """The steps for the list, dependencies first."""
+        wrong = {shown.step for shown in self.errors}
         for slug in self.order:
             row = self.rows[slug]
             yield {
@@ -158,6 +161,7 @@ class Scene:
                 "is_map": row.get("type") == "map",
                 "depends_on": self.depends_on[slug],
                 "problem": self.messages.get(slug, ""),
+                "is_wrong": slug in wrong,
             }
 
     @property
@@ -183,6 +187,7 @@ class Scene:
             _("Steps of %(flow)s. Arrow keys move between steps, Enter opens one.")
             % {"flow": self.draft.slug},
             problems=self.messages,
+            doubtful=self.messages.keys() - {shown.step for shown in self.errors},
             editable=self.is_editable,
             options=DrawOptions(find_labels()),
             attributes={"aria-roledescription": _("workflow diagram")},
@@ -246,5 +251,3 @@ def list_palette(scene: Scene) -> list[PaletteSection]:
 def list_missing(scene: Scene) -> list[str]:
     """Return the functions that the flow uses and that nobody has registered."""
     return sorted(name for name in scene.uses if name not in registry)
-
-

@@ -1,4 +1,4 @@
-"""A transaction pooler as far as LISTEN is concerned: notifications do not come through."""
+"""A way to the server by TCP, on which notifications may get lost as behind a pooler."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NOTIFICATION = b"A"
 
 
 @contextmanager
-def without_notifications() -> Iterator[dict[str, Any]]:
-    """What to put into a database's settings, to reach the server without its notifications."""
+def by_tcp(*, has_notifications: bool) -> Iterator[dict[str, Any]]:
+    """What to put into a database's settings, to reach the server with or without them."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=_accept, args=[server], daemon=True).start()
+        threading.Thread(target=_accept, args=[server, has_notifications], daemon=True).start()
         yield {
             "HOST": "127.0.0.1",
             "PORT": server.getsockname()[1],
@@ -26,13 +26,21 @@ def without_notifications() -> Iterator[dict[str, Any]]:
         }
 
 
-def _accept(server: socket.socket) -> None:
+def _accept(server: socket.socket, has_notifications: bool) -> None:
     with suppress(OSError):
         while True:
             client, _ = server.accept()
-            upstream = _connect()
-            for relay in (_to_server, _to_client):
-                threading.Thread(target=relay, args=[client, upstream], daemon=True).start()
+            threading.Thread(target=_relay, args=[client, has_notifications], daemon=True).start()
+
+
+def _relay(client: socket.socket, has_notifications: bool) -> None:
+    with client, _connect() as upstream:
+        back = threading.Thread(
+            target=_forward if has_notifications else _filter, args=[upstream, client], daemon=True
+        )
+        back.start()
+        _forward(client, upstream)
+        back.join()
 
 
 def _connect() -> socket.socket:
@@ -44,21 +52,22 @@ def _connect() -> socket.socket:
     return upstream
 
 
-def _to_server(client: socket.socket, upstream: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket) -> None:
     with suppress(OSError):
-        while data := client.recv(65536):
-            upstream.sendall(data)
-    _end(client, upstream)
+        while data := source.recv(65536):
+            target.sendall(data)
+    _end(source, target)
 
 
-def _to_client(client: socket.socket, upstream: socket.socket) -> None:
-    with suppress(OSError), upstream.makefile("rb") as reader:
-        while header := reader.read(5):
+def _filter(source: socket.socket, target: socket.socket) -> None:
+    """Forward the server's messages but notifications: a letter, a length, a body each."""
+    with suppress(OSError), source.makefile("rb") as reader:
+        while len(header := reader.read(5)) == 5:
             kind, length = struct.unpack("!ci", header)
             body = reader.read(length - 4)
             if kind != _NOTIFICATION:
-                client.sendall(header + body)
-    _end(client, upstream)
+                target.sendall(header + body)
+    _end(source, target)
 
 
 def _end(*sockets: socket.socket) -> None:

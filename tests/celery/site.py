@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from project.celery import app
 
+with suppress(ImportError):
+    import kombu_pgmq as kombu_pgmq  # adds "pgmq:" to kombu's brokers
+
+if app.conf.broker_url.startswith("pgmq:"):
+    app.conf.broker_transport_options = {"check_extension": False, "polling_interval": 0.1}
 if folder := os.environ.get("WORKER_TEST_BROKER_FOLDER"):
     app.conf.broker_url = "filesystem://"
     app.conf.broker_transport_options = {
@@ -21,13 +27,13 @@ if folder := os.environ.get("WORKER_TEST_BROKER_FOLDER"):
     }
 
 
-@app.task(name="site.touch", ignore_result=True)
+@app.task(name="site.touch", ignore_result=True)  # type: ignore[untyped-decorator]
 def touch(path: str) -> None:
     """Make a file."""
     Path(path).touch()
 
 
-@app.task(name="site.hold", ignore_result=True)
+@app.task(name="site.hold", ignore_result=True)  # type: ignore[untyped-decorator]
 def hold(mark: str, gate: str) -> None:
     """Make the file ``mark``, then wait for the file ``gate``."""
     Path(mark).touch()

@@ -40,7 +40,7 @@ def pid(input: JSON) -> int:
 
 @step_function("work.hold")
 def hold(input: JSON) -> int:
-    """Write the process into the file ``mark`` (one of its own for each item), wait for ``gate``."""
+    """Write the process into the file ``mark`` (one for each item), wait for ``gate``."""
     mark = input["mark"] if "item" not in input else f"{input['mark']}{input['item']}"
     Path(mark).write_text(str(os.getpid()))
     while not Path(input["gate"]).exists():

@@ -142,7 +142,7 @@ def test_a_worker_that_has_lost_its_lease_registers_anew(tmp_path: Path) -> None
         query("delete from workflow_workers")
         run = executor.start_flow(slug, {"count": 100})
         assert executor.wait(run.id, timeout=30) == {"total": 100 * 99}
-        wait_until(lambda: running.rows(), "a row")
+        wait_until(running.rows, "a row")
         assert not before & {row.id for row in running.rows()}
 
 
@@ -159,5 +159,3 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-

@@ -15,7 +15,7 @@ from django.db import transaction
 from pgflow_django import executor
 from tests.celery import flows
 from tests.celery.processes import Worker, worker
-from tests.celery.proxy import without_notifications
+from tests.celery.proxy import by_tcp
 from tests.engine.database import value
 from tests.waiting import wait_until
 
@@ -115,7 +115,10 @@ def _sleeps(running: Worker) -> bool:
 
 def test_behind_a_transaction_pooler_a_worker_polls(tmp_path: Path) -> None:
     slug = flows.mapped()
-    with without_notifications() as database, worker(tmp_path, database=database) as running:
+    with (
+        by_tcp(has_notifications=False) as database,
+        worker(tmp_path, database=database) as running,
+    ):
         running.wait_ready(2)
         for count in (3, 100):
             run = executor.start_flow(slug, {"count": count})
@@ -135,6 +138,9 @@ def test_an_idle_worker_costs_next_to_nothing(tmp_path: Path) -> None:
         executor.wait(run.id, timeout=30)
         wait_until(lambda: _sleeps(running))
         pids = [row.pid for row in running.rows()]
+        # A backend that is idle tells of its last calls after ten seconds.
+        began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began > 11, patience=60)
         calls, cpu, began = _calls(), running.cpu_seconds(), time.monotonic()
         wait_until(lambda: time.monotonic() - began > seconds, patience=60)
         passed = time.monotonic() - began
@@ -202,9 +208,7 @@ def test_autoscale_adds_loops_while_there_is_plenty_to_do(tmp_path: Path) -> Non
 
 def test_children_are_replaced_when_they_have_done_enough(tmp_path: Path) -> None:
     slug = flows.single("work.pid")
-    with worker(
-        tmp_path, "--max-tasks-per-child=1", concurrency=1, LOOP_SECONDS=0.2
-    ) as running:
+    with worker(tmp_path, "--max-tasks-per-child=1", concurrency=1, LOOP_SECONDS=0.2) as running:
         first = running.wait_ready(1).children()
         wait_until(lambda: running.children() and not first & running.children(), "a new child")
         run = executor.start_flow(slug)

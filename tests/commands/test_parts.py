@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgflow_django.cli.base import PgflowCommand
-from pgflow_django.cli.changes import compare
+from pgflow_django.edits.differences import compare
 from pgflow_django.cli.live import choose
 from pgflow_django.cli.snapshot import StepPlan, StepView
-from pgflow_django.cli.source import Source
+from pgflow_django.edits.source import Source
 from pgflow_django.cli.tree import draw_tree
 from pgflow_django.cli.words import ago, duration, one_line, parse_age, plural
 

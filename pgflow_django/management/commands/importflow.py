@@ -8,11 +8,11 @@ from django.db import transaction
 
 from pgflow_django import flow_builder
 from pgflow_django.cli.base import PgflowCommand
-from pgflow_django.cli.changes import Change, compare
 from pgflow_django.cli.inputs import parse, read_file, read_stdin
-from pgflow_django.cli.source import Source
 from pgflow_django.cli.words import plural
 from pgflow_django.definition import read_document, write_document
+from pgflow_django.edits.differences import Change, compare
+from pgflow_django.edits.source import Source
 from pgflow_django.exceptions import InvalidDocument, WorkflowExists, WorkflowNotFound
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ const EVENTS = {
   configure: "htmx:configRequest",
   before: "htmx:beforeRequest",
   after: "htmx:afterRequest",
+  arrived: "htmx:beforeSwap",
   swapped: "htmx:afterSwap",
   refused: "htmx:responseError",
   unsent: "htmx:sendError",
@@ -127,6 +128,41 @@ function drawMinimap() {
   }).join(""));
 }
 
+// ---- a new drawing in the place of the old one ----
+
+/** Make `old` equal to `fresh`, but keep its elements: they glide, and do not lose the focus. */
+function sync(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE) return void (old.data = fresh.data);
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const [ours, theirs] = [[...old.childNodes], [...fresh.childNodes]];
+  if (ours.length === theirs.length && ours.every((child, index) => child.nodeName === theirs[index].nodeName))
+    ours.forEach((child, index) => sync(child, theirs[index]));
+  else old.replaceChildren(...theirs);
+}
+
+function syncGroup(old, fresh) {
+  const present = new Map([...old.children].map((child) => [child.id, child]));
+  let cursor = old.firstElementChild;
+  for (const part of [...fresh.children]) {
+    const kept = present.get(part.id);
+    present.delete(part.id);
+    if (kept) sync(kept, part);
+    if (kept && kept === cursor) cursor = cursor.nextElementSibling;
+    else if (kept && old.moveBefore) old.moveBefore(kept, cursor);
+    else old.insertBefore(kept ?? part, cursor);
+  }
+  for (const gone of present.values()) gone.remove();
+}
+
+function syncDrawing(old, fresh) {
+  const active = document.activeElement;
+  for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
+  for (const id of ["#pgf-edges", "#pgf-nodes"]) syncGroup($(id, old), $(id, fresh));
+  if (active !== document.activeElement && old.contains(active)) active.focus({ preventScroll: true });
+}
+
 // ---- the selection ----
 
 let selected = "", edge = null, panelTimer = 0;
@@ -176,15 +212,17 @@ function selectEdge(element) {
 
 // ---- edits ----
 
-let unsaved = null;
+let unsaved = null, hadFocus = false;
+
+const stage = () => root.dataset.view === "list"
+  ? { target: "#pgf-list", swap: "morph:outerHTML" } : { target: "#pgf-dag", swap: "drawing" };
 
 /** Send one edit; the answer brings the new drawing, bar, problems and panel. */
 function send(op, values = {}) {
-  unsaved = [op, values];
+  unsaved = () => send(op, values);
   return htmx.ajax("POST", root.dataset.opUrl, {
     source: root,
-    target: root.dataset.view === "list" ? "#pgf-list" : "#pgf-dag",
-    swap: "morph:outerHTML",
+    ...stage(),
     values: { ...values, op, view: root.dataset.view, selected },
   });
 }
@@ -545,7 +583,7 @@ function onWheel(event) {
 const ACTS = {
   "zoom-in": () => zoomBy(1.25), "zoom-out": () => zoomBy(0.8), fit: () => fit(), keys: () => $("#pgf-keys").showModal(),
   close: (element) => (element.closest("dialog") ? element.closest("dialog").close() : select("")),
-  dismiss: (element) => element.closest(".pgf-toast, .pgf-banner").remove(), retry: () => unsaved && send(...unsaved), add: openPick,
+  dismiss: (element) => element.closest(".pgf-toast, .pgf-banner").remove(), retry: () => unsaved?.(), add: openPick,
   insert: () => { const { source, target } = $("#pgf-edge-tools").dataset; insert(source, target); },
   cut: () => { const { source, target } = $("#pgf-edge-tools").dataset; send("delete_edge", { source, target }); },
   direction: (element) => { remember(element.dataset.value); refresh(); },
@@ -569,7 +607,7 @@ function onSubmit(event) {
   if (form.matches(".pgf-autosave") && !event.submitter?.name) return;
   const question = event.submitter?.dataset.confirm;
   if (question && !confirm(question)) return;
-  const values = readForm(form, event.submitter), [op] = values.op ?? [];
+  const values = readForm(form, event.submitter), [op] = values.op ?? [""];
   if (form.dataset.version) bar().dataset.version = form.dataset.version; // "mine on top" of what is there now
   if (op === "publish") return publish(form);
   for (const name of ["op", "version", "view", "selected", "csrfmiddlewaretoken"]) delete values[name];
@@ -578,8 +616,8 @@ function onSubmit(event) {
 }
 
 function publish(form) {
-  unsaved = null;
-  htmx.ajax("POST", form.action, { source: root, swap: "none", values: { version: bar().dataset.version, view: root.dataset.view } });
+  unsaved = () => publish(form);
+  return htmx.ajax("POST", form.action, { source: root, swap: "none", values: { op: "publish", view: root.dataset.view, selected } });
 }
 
 function onChange(event) {
@@ -597,7 +635,7 @@ function remember(direction) {
 
 const refresh = () => {
   view.isFitted = true;
-  return svg() && root.dataset.canvasUrl && htmx.ajax("GET", root.dataset.canvasUrl, { source: root, target: "#pgf-dag", swap: "morph:outerHTML" });
+  return svg() && root.dataset.canvasUrl && htmx.ajax("GET", root.dataset.canvasUrl, { source: root, ...stage() });
 };
 
 function afterSwap() {
@@ -623,8 +661,8 @@ function onEdited(event) {
   const isFree = !isTyping || Boolean(document.activeElement.closest("#pgf-palette"));
   unsaved = null;
   if (step !== undefined) select(step, { panel: false, focus: isFree && Boolean(step) });
-  const panel = $("#pgf-panel");
-  if (isPhone()) panel?.classList.remove("pgf-sheet");
+  if (hadFocus && document.activeElement === document.body) $(".pgf-node[tabindex='0']", svg())?.focus({ preventScroll: true });
+  if (isPhone()) $("#pgf-panel")?.classList.remove("pgf-sheet");
   requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("pgf-edited")));
 }
 
@@ -635,6 +673,12 @@ function listen() {
   on(EVENTS.configure, (event) => { if (isEdit(event)) event.detail.parameters.version = bar().dataset.version; });
   on(EVENTS.before, (event) => root.classList.toggle("pgf-saving", Boolean(isEdit(event))));
   on(EVENTS.after, (event) => { root.classList.remove("pgf-saving"); if (event.detail.successful && isEdit(event)) $("#pgf-offline").hidden = true; });
+  on(EVENTS.arrived, () => {
+    const active = document.activeElement;
+    hadFocus = Boolean(svg()?.contains(active));
+    // What somebody types right now stays; all other fields show what the server says.
+    if (globalThis.Idiomorph) Idiomorph.defaults.ignoreActiveValue = active.matches("textarea, input:not([type=checkbox], [type=radio])");
+  });
   on(EVENTS.swapped, (event) => { if (event.detail.target?.id === "pgf-panel") event.detail.target.classList.toggle("pgf-sheet", isPhone() && Boolean(selected)); afterSwap(); });
   on(EVENTS.unsent, (event) => { if (isEdit(event)) $("#pgf-offline").hidden = false; });
   on(EVENTS.refused, (event) => { if (isEdit(event)) $("#pgf-offline").hidden = false; });
@@ -650,7 +694,7 @@ function listen() {
   on("pointercancel", onUp);
   on("focusin", (event) => { const node = event.target.closest?.(".pgf-node"); if (node && !mode && node.dataset.slug !== selected) selected = node.dataset.slug, edge = null, mark(); });
   document.addEventListener("wheel", onWheel, { passive: false });
-  addEventListener("online", () => unsaved && !$("#pgf-offline").hidden && send(...unsaved));
+  addEventListener("online", () => { if (!$("#pgf-offline").hidden) unsaved?.(); });
   $("#pgf-minimap")?.addEventListener("pointerdown", (event) => {
     const map = event.currentTarget, at = new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
     moveBy(box().width / 2 - at.x * view.scale - view.x, box().height / 2 - at.y * view.scale - view.y);
@@ -669,7 +713,13 @@ function beat() {
 }
 
 function start() {
-  if (globalThis.Idiomorph) Idiomorph.defaults.ignoreActiveValue = true;
+  htmx.defineExtension("pgf", {
+    handleSwap(style, target, fragment) {
+      const fresh = style === "drawing" && $("#pgf-dag", fragment);
+      if (fresh) syncDrawing(target, fresh);
+      return fresh ? [target] : false;
+    },
+  });
   if (root.dataset.smallUrl && innerWidth < 480 && !location.search.includes("view=")) return location.replace(root.dataset.smallUrl);
   listen();
   stretchPage();

@@ -127,5 +127,5 @@ class Migration(migrations.Migration):
                 name="task_columns_agree_with_its_status",
             ),
         ),
-        operations.InstallFunctions("0003"),
+        operations.InstallFunctions("0002"),
     ]

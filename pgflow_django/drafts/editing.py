@@ -1,0 +1,231 @@
+"""Loading, creating, editing and discarding drafts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import IntegrityError, router, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from pgflow_django import definition_store as store
+from pgflow_django.definition import Document, read_document, write_document
+from pgflow_django.document import validate_flow
+from pgflow_django.drafts.problems import refuse
+from pgflow_django.drafts.stored import (
+    Stored,
+    append_revision,
+    find,
+    lock,
+    move_head,
+    present,
+    start_draft,
+)
+from pgflow_django.drafts.types import Draft, Edited, name_user
+from pgflow_django.edits import apply
+from pgflow_django.exceptions import (
+    DraftConflict,
+    EditRefused,
+    WorkflowConflict,
+    WorkflowExists,
+)
+from pgflow_django.flow_builder import workflow_not_found
+from pgflow_django.graph import is_valid_slug
+from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
+from pgflow_django.problems import raise_problems, workflow_slug_problems
+from pgflow_django.registry import registry
+
+
+def load(slug: str, *, using: str | None = None) -> Draft:
+    """The draft of a flow; without one, the published definition as version 0.
+
+    Writes nothing. Raises ``WorkflowNotFound``.
+    """
+    alias = using or router.db_for_read(WorkflowDraft)
+    return present(_require(slug, alias))
+
+
+def create(
+    slug: str, document: Document | None = None, *, user: Any, using: str | None = None
+) -> Draft:
+    """Begin a new flow as a draft that nobody but its editors sees until it is published.
+
+    ``document`` is what it begins with (an empty flow by default). Raises ``InvalidSlug``,
+    ``WorkflowExists`` and, for a document with errors, ``EditRefused``.
+    """
+    raise_problems(workflow_slug_problems(slug))
+    alias = using or router.db_for_write(WorkflowDraft)
+    new = _check({**(document or {"steps": []}), "workflow_slug": slug})
+    with transaction.atomic(using=alias):
+        if Workflow.objects.using(alias).filter(pk=slug).exists():
+            raise _exists(slug)
+        try:
+            with transaction.atomic(using=alias):
+                start_draft(slug, new, None, name_user(user), alias)
+        except IntegrityError as error:
+            if store.violated(error) != "workflow_drafts_pkey":
+                raise
+            raise _exists(slug) from None
+    return load(slug, using=alias)
+
+
+def edit(
+    slug: str,
+    version: int,
+    op: str,
+    arguments: dict[str, Any],
+    *,
+    user: Any,
+    using: str | None = None,
+) -> Edited:
+    """Do one operation on the draft of a flow; the first one makes the draft.
+
+    ``version`` is that of the draft which the user has seen. ``op`` is a key of
+    ``edits.OPERATIONS``, or ``undo``, ``redo``, ``restore`` (``seq`` of a revision).
+
+    Raises ``WorkflowNotFound``, ``DraftConflict`` and ``EditRefused``; nothing has changed then.
+    """
+    alias = using or router.db_for_write(WorkflowDraft)
+    name = name_user(user)
+    with transaction.atomic(using=alias):
+        stored = lock_for_edit(slug, version, name, alias)
+        if op in ("undo", "redo"):
+            message = _step_through(stored, op, name)
+            touched: tuple[str, ...] = ()
+        else:
+            message, touched = _change(stored, op, arguments, name)
+        draft = present(stored)
+    return Edited(draft, message, touched)
+
+
+def discard(slug: str, version: int, *, user: Any, using: str | None = None) -> None:
+    """Give up all changes since the last publishing; a flow never published is gone then.
+
+    Its history goes on where the flow is published: discarding can be undone. Raises
+    ``WorkflowNotFound``, ``DraftConflict``.
+    """
+    alias = using or router.db_for_write(WorkflowDraft)
+    with transaction.atomic(using=alias):
+        stored = lock_for_edit(slug, version, name_user(user), alias)
+        if stored.workflow is None:
+            stored.row.delete(using=alias)
+            return
+        label = "Went back to the published flow"
+        append_revision(stored, "discard", label, stored.published, name_user(user))
+
+
+def lock_for_edit(slug: str, version: int, name: str, alias: str) -> Stored:
+    """The draft, locked and made if need be, at the version that its editor has seen."""
+    stored = lock(slug, alias) if is_valid_slug(slug) else None
+    if stored is None:
+        raise workflow_not_found(slug, using=alias)
+    if stored.is_read_only:
+        text = f'Flow "{slug}" is defined in code; change it there, or copy it under another name.'
+        raise WorkflowConflict(text, code="workflow_origin_conflict")
+    if stored.version != version:
+        raise conflict(stored, version)
+    if stored.draft is None or stored.is_behind:
+        try:
+            with transaction.atomic(using=alias):
+                stored = _begin(stored, name, alias)
+        except IntegrityError as error:  # somebody else has begun at the same moment
+            if store.violated(error) != "workflow_drafts_pkey":
+                raise
+            now = find(slug, alias)
+            assert now is not None  # noqa: S101 - the row that was in our way
+            raise conflict(now, version) from None
+    return stored
+
+
+def conflict(stored: Stored, version: int) -> DraftConflict:
+    """The error of an editor who has seen another version."""
+    since = WorkflowRevision.objects.using(stored.alias).filter(
+        draft_id=stored.slug, draft_version__gt=version
+    )
+    rows = list(since.order_by("seq").values_list("user", "label"))[-5:]
+    messages = [f"{user}: {label}" if user else label for user, label in rows]
+    messages = messages or ["undone or redone, or begun anew"]
+    edited_by = stored.draft.edited_by if stored.draft else ""
+    return DraftConflict(
+        f'Flow "{stored.slug}" was changed by {edited_by or "somebody else"} meanwhile. Look at '
+        "what is there now, and do this once more on top of it.",
+        draft=present(stored),
+        messages=messages,
+        edited_by=edited_by,
+    )
+
+
+def _begin(stored: Stored, name: str, alias: str) -> Stored:
+    """Make the draft of a published flow, or take over what was published from elsewhere."""
+    assert stored.workflow is not None  # noqa: S101 - else there is a draft already
+    base = stored.workflow.version
+    if stored.draft is None:
+        start_draft(stored.slug, stored.published, base, name, alias)
+        again = lock(stored.slug, alias)
+        assert again is not None  # noqa: S101 - just made
+        return again
+    label = f"Took over version {base}, which was made elsewhere"
+    append_revision(stored, "take_over", label, stored.published, "")
+    WorkflowDraft.objects.using(alias).filter(pk=stored.slug).update(base_version=base)
+    stored.row.base_version = base
+    return stored
+
+
+def _change(
+    stored: Stored, op: str, arguments: dict[str, Any], name: str
+) -> tuple[str, tuple[str, ...]]:
+    if op == "restore":
+        return _restore(stored, arguments.get("seq"), name), ()
+    edited = apply(stored.document, op, arguments, functions=registry.names())
+    new = _check(edited.document)
+    if new == stored.document:
+        raise EditRefused("That changes nothing.", code="nothing_changed")
+    append_revision(stored, op, edited.message, new, name)
+    return f"{edited.message}.", edited.touched
+
+
+def _check(document: Document) -> Document:
+    """The shortest document that says the same; refuses one with errors."""
+    errors = [problem for problem in validate_flow(document) if problem.severity == "error"]
+    if errors:
+        raise refuse(document, errors[0])
+    return write_document(read_document(document))
+
+
+def _restore(stored: Stored, seq: Any, name: str) -> str:
+    revisions = WorkflowRevision.objects.using(stored.alias).filter(draft_id=stored.slug)
+    revision = revisions.filter(seq=int(seq)).first() if isinstance(seq, int) else None
+    if revision is None:
+        text = "This revision is not kept any more. Choose another one of the history."
+        raise EditRefused(text, code="missing_revision", field="seq")
+    label = f"Restored “{revision.label}” of {timezone.localtime(revision.at):%Y-%m-%d %H:%M}"
+    append_revision(stored, "restore", label, _check(revision.document), name)
+    return f"{label}."
+
+
+def _step_through(stored: Stored, op: str, name: str) -> str:
+    revisions = WorkflowRevision.objects.using(stored.alias).filter(draft_id=stored.slug)
+    if op == "undo":
+        parent = stored.head_row.parent
+        target = None if parent is None else revisions.filter(seq=parent).first()
+        done = f"Undid: {stored.head_row.label}."
+    else:
+        newest = revisions.filter(parent=stored.row.head).aggregate(seq=Max("seq"))["seq"]
+        target = revisions.filter(seq=newest or -1).first()
+        done = f"Redid: {target.label}." if target else ""
+    if target is None:
+        text = f"There is nothing to {op}."
+        raise EditRefused(text, code=f"nothing_to_{op}")
+    move_head(stored, target, name)
+    return done
+
+
+def _require(slug: str, alias: str) -> Stored:
+    stored = find(slug, alias) if is_valid_slug(slug) else None
+    if stored is None:
+        raise workflow_not_found(slug, using=alias)
+    return stored
+
+
+def _exists(slug: str) -> WorkflowExists:
+    return WorkflowExists(f'There is a flow "{slug}" already, or a draft of one. Choose another.')

@@ -1,0 +1,158 @@
+"""Flow documents that come as text: looked at first, applied when confirmed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from django.db import router
+
+from pgflow_django import jsonvalue
+from pgflow_django.definition import Document, read_document, write_document
+from pgflow_django.document import validate_flow
+from pgflow_django.drafts.editing import create, edit, load
+from pgflow_django.drafts.problems import Found, describe
+from pgflow_django.drafts.types import Edited
+from pgflow_django.edits import Change
+from pgflow_django.edits import compare as compare_documents
+from pgflow_django.edits.source import Source
+from pgflow_django.exceptions import WorkflowNotFound
+from pgflow_django.graph import is_valid_slug
+from pgflow_django.models import WorkflowDraft
+
+#: Bytes of text that are read.
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Located:
+    """A problem and where it stands in the text; 0 for the text as a whole."""
+
+    found: Found
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True)
+class ImportPreview:
+    """What an import would do.
+
+    ``document`` is ``None`` while ``problems`` has errors. ``changes`` are against what is there;
+    ``version`` is that of the draft they are against, ``is_new`` says that there is no such flow.
+    """
+
+    slug: str
+    document: Document | None
+    problems: list[Located]
+    changes: list[Change] = field(default_factory=list)
+    before: Document | None = None
+    version: int = 0
+    is_read_only: bool = False
+
+    @cached_property
+    def is_new(self) -> bool:
+        """Whether the import makes a new flow."""
+        return self.before is None
+
+    @property
+    def can_apply(self) -> bool:
+        """Whether there is anything to apply, and nothing in the way."""
+        return (
+            self.document is not None
+            and not self.is_read_only
+            and bool(self.changes or self.is_new)
+        )
+
+
+def preview_import(
+    text: str, *, slug: str | None = None, using: str | None = None
+) -> ImportPreview:
+    """Read a flow document and say what it would change. Never raises for bad text.
+
+    ``slug`` is the flow to import into, whatever the document calls itself; by default the
+    document's own.
+    """
+    value, fault = _parse(text)
+    if fault is not None:
+        return ImportPreview(slug or "", None, [fault])
+    if isinstance(value, dict) and slug is not None:
+        value = {**value, "workflow_slug": slug}
+    source = Source(text, value)
+    located = [
+        Located(describe(value if isinstance(value, dict) else {}, problem), line, 1)
+        for problem in validate_flow(value)
+        for line in [source.find_line(problem.pointer)]
+    ]
+    if any(problem.found.level == "error" for problem in located if not _is_empty(problem)):
+        name = value.get("workflow_slug") if isinstance(value, dict) else None
+        return ImportPreview(name if isinstance(name, str) else "", None, located)
+    document = write_document(read_document(value))
+    name = document["workflow_slug"]
+    try:
+        draft = load(name, using=using)
+    except WorkflowNotFound:
+        return ImportPreview(name, document, located, compare_documents(None, document))
+    changes = compare_documents(draft.document, document)
+    return ImportPreview(
+        name, document, located, changes, draft.document, draft.version, draft.is_read_only
+    )
+
+
+def apply_import(
+    slug: str, document: Document, *, version: int, user: Any, using: str | None = None
+) -> Edited:
+    """Make ``document`` the draft of ``slug``, as one edit that can be undone.
+
+    ``version`` is that of the preview: 0 also stands for a flow that is not there yet. Raises
+    ``DraftConflict``, ``EditRefused``, ``WorkflowConflict`` (a flow in code), ``InvalidSlug``.
+    """
+    alias = using or router.db_for_write(WorkflowDraft)
+    if version == 0 and is_valid_slug(slug):
+        try:
+            load(slug, using=alias)
+        except WorkflowNotFound:
+            draft = create(slug, document, user=user, using=alias)
+            touched = tuple(step["slug"] for step in draft.document["steps"])
+            return Edited(draft, f'Imported flow "{slug}".', touched)
+    return edit(slug, version, "replace", {"document": document}, user=user, using=alias)
+
+
+def _is_empty(problem: Located) -> bool:
+    return problem.found.code == "workflow_has_no_steps"
+
+
+def _parse(text: str) -> tuple[Any, Located | None]:
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        return None, _fault(f"The text is larger than {MAX_BYTES // 1024:,} KiB.")
+    if not text.strip():
+        return None, _fault("There is no text to import.")
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_read_pairs)
+    except json.JSONDecodeError as error:
+        return None, _fault(f"This is no JSON: {error.msg}.", error.lineno, error.colno)
+    except RecursionError:
+        return None, _fault("This JSON is nested too deeply.")
+    except ValueError as error:
+        return None, _fault(f"{error}.")
+    if problem := jsonvalue.find_problem(value):
+        return None, _fault(f"This can't be stored as JSON: {problem}")
+    return value, None
+
+
+def _read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f'An object has the key "{twice}" twice')
+    return result
+
+
+def _refuse_constant(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON value")
+
+
+def _fault(message: str, line: int = 0, column: int = 0) -> Located:
+    return Located(Found("error", "invalid_document", "", None, message), line, column)

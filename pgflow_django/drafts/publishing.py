@@ -1,0 +1,88 @@
+"""From a draft to the definition that new runs get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import router, transaction
+
+from pgflow_django.choices import Origin, RunStatus
+from pgflow_django.drafts.editing import conflict, lock_for_edit
+from pgflow_django.drafts.problems import problems
+from pgflow_django.drafts.stored import Stored
+from pgflow_django.drafts.types import Published, name_user
+from pgflow_django.exceptions import EditRefused
+from pgflow_django.flow_builder import create_flow_from_spec
+from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision, WorkflowRun
+
+
+def publish(slug: str, version: int, *, user: Any, using: str | None = None) -> Published:
+    """Store the draft as the flow's definition, in one transaction and as one version.
+
+    Runs in flight go on with the version that they started with. A new flow gets the origin
+    ``editor``; one that was there keeps its own.
+
+    Raises ``WorkflowNotFound``, ``DraftConflict`` (also where the flow was changed from elsewhere
+    since the draft began: publishing again overrules that), ``EditRefused`` while there are errors.
+    """
+    alias = using or router.db_for_write(WorkflowDraft)
+    refusal = None
+    with transaction.atomic(using=alias):
+        stored = lock_for_edit(slug, version, name_user(user), alias)
+        if stored.workflow is not None and stored.row.base_version != stored.workflow.version:
+            refusal = _tell_of_change(stored)
+        else:
+            _refuse_errors(stored)
+            workflow = _store(stored, name_user(user))
+    if refusal is not None:
+        raise refusal
+    return Published(workflow, _count_active_runs(workflow, alias))
+
+
+def _tell_of_change(stored: Stored) -> Exception:
+    """Say once that the flow was changed elsewhere: the next publishing knows of it."""
+    assert stored.workflow is not None  # noqa: S101
+    draft = stored.row
+    draft.base_version = stored.workflow.version
+    draft.version += 1
+    draft.save(using=stored.alias)
+    refusal = conflict(stored, draft.version)
+    refusal.messages[:] = [f"version {stored.workflow.version} was stored from elsewhere"]
+    return refusal
+
+
+def _refuse_errors(stored: Stored) -> None:
+    errors = [found for found in problems(stored.document) if found.level == "error"]
+    if errors:
+        first = errors[0]
+        fix = first.fixes[0] if first.fixes else None
+        raise EditRefused(first.message, code=first.code, suggestions=first.suggestions, fix=fix)
+
+
+def _store(stored: Stored, user: str) -> Workflow:
+    workflow = create_flow_from_spec(
+        stored.document, origin=Origin.EDITOR, replace=True, using=stored.alias
+    )
+    if stored.workflow is None and user:
+        Workflow.objects.using(stored.alias).filter(pk=workflow.pk).update(created_by=user)
+        workflow.refresh_from_db(using=stored.alias)
+    draft = stored.row
+    draft.base_version = workflow.version
+    draft.version += 1
+    draft.save(using=stored.alias)
+    WorkflowRevision.objects.using(stored.alias).filter(pk=stored.head_row.pk).update(
+        published_version=workflow.version
+    )
+    return workflow
+
+
+def _count_active_runs(workflow: Workflow, alias: str) -> int:
+    return (
+        WorkflowRun.objects.using(alias)
+        .filter(
+            workflow_slug=workflow.workflow_slug,
+            status__in=[RunStatus.STARTED, RunStatus.PAUSED],
+        )
+        .exclude(version=workflow.version)
+        .count()
+    )

@@ -1,0 +1,75 @@
+"""What the functions for drafts give and raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pgflow_django.definition import Document
+from pgflow_django.models import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A draft as it is now.
+
+    ``version`` goes into the next edit; 0 where nothing is stored yet and ``document`` is the
+    published definition. ``published_version`` is ``None`` for a flow that was never published.
+    Flows that are defined in code are read-only.
+    """
+
+    slug: str
+    document: Document
+    version: int
+    has_changes: bool
+    can_undo: bool
+    can_redo: bool
+    undo_label: str
+    redo_label: str
+    edited_by: str
+    edited_at: datetime | None
+    published_version: int | None
+    is_read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """The draft after an edit, a sentence that says what was done, and the steps it touched."""
+
+    draft: Draft
+    message: str
+    touched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The flow as published, and how many runs go on with earlier versions of it."""
+
+    workflow: Workflow
+    active_runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One entry of a draft's history. ``is_current``: the draft is this now."""
+
+    seq: int
+    op: str
+    label: str
+    user: str
+    at: datetime
+    published_version: int | None
+    is_current: bool
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it was published."""
+        return self.published_version is not None
+
+
+def name_user(user: Any) -> str:
+    """The name to keep of a Django user; text stays as it is."""
+    if isinstance(user, str) or user is None:
+        return user or ""
+    return str(user.get_username()) if getattr(user, "is_authenticated", False) else ""

@@ -1,0 +1,95 @@
+"""Flows as people draw them, before they are published."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from pgflow_django.models.definitions import SlugField, is_slug
+
+
+class WorkflowDraft(models.Model):
+    """A flow that is being edited. It may not be published yet, and then nothing else knows it."""
+
+    workflow_slug = SlugField(primary_key=True)
+    document = models.JSONField(help_text="a flow document, see docs/flows.md")
+    version = models.IntegerField(default=1, help_text="counts up at every edit, for the next one")
+    head = models.IntegerField(default=0, help_text="seq of the revision that the document is")
+    base_version = models.IntegerField(
+        null=True, help_text="version of the flow that it began with; null: not published yet"
+    )
+    edited_by = models.TextField(default="", blank=True)
+    edited_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        db_table = "workflow_drafts"
+        ordering: ClassVar = ["workflow_slug"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="draft_slug_follows_the_slug_rule", condition=is_slug("workflow_slug")
+            ),
+            models.CheckConstraint(
+                name="draft_version_is_positive", condition=Q(version__gte=1, head__gte=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"draft of {self.workflow_slug}"
+
+
+class WorkflowRevision(models.Model):
+    """What a draft was after one edit: for undo, redo and the history."""
+
+    id = models.BigAutoField(primary_key=True)
+    draft = models.ForeignKey(WorkflowDraft, on_delete=models.CASCADE, related_name="revisions")
+    seq = models.IntegerField(help_text="0 is what the draft began with")
+    parent = models.IntegerField(null=True, help_text="seq of what was edited; undo goes there")
+    op = models.TextField()
+    label = models.TextField()
+    document = models.JSONField()
+    draft_version = models.IntegerField(help_text="of the draft after this edit")
+    user = models.TextField(default="", blank=True)
+    at = models.DateTimeField(db_default=Now())
+    published_version = models.IntegerField(
+        null=True, help_text="version of the flow that was published from it"
+    )
+
+    class Meta:
+        db_table = "workflow_revisions"
+        ordering: ClassVar = ["draft", "-seq"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["draft", "seq"], name="revision_seq_is_unique"),
+            models.CheckConstraint(
+                name="revision_follows_an_earlier_one",
+                condition=Q(parent__isnull=True) | Q(parent__lt=F("seq")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.draft_id} {self.seq}: {self.label}"
+
+
+class WorkflowPresence(models.Model):
+    """Somebody who has the page of a draft open."""
+
+    id = models.BigAutoField(primary_key=True)
+    workflow_slug = SlugField()
+    session_hash = models.TextField(help_text="of the browser session, not the session itself")
+    user = models.TextField(default="", blank=True)
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "workflow_presences"
+        ordering: ClassVar = ["workflow_slug", "-seen_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["workflow_slug", "session_hash"], name="presence_is_one_per_session"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.workflow_slug}"

@@ -1,0 +1,179 @@
+"""A real Chromium on a real server, under the strict policy; any error in its console fails.
+
+``make test-e2e`` runs these tests. Where there is no Chromium they are left out with one line,
+unless ``CI`` is set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from django.test import Client, override_settings
+
+from pgflow_django.registry import registry
+from tests.engine.database import clean, query
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from pytest_django.live_server_helper import LiveServer
+
+CHROMIUM = os.environ.get("PGFLOW_CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESK, PHONE = {"width": 1440, "height": 860}, {"width": 390, "height": 844}
+PATIENCE = 10_000  # milliseconds
+
+#: What Chromium itself says in the console about answers that a test provokes.
+PROVOKED = re.compile(r"Failed to load resource: .*(status of 4(09|22)|ERR_INTERNET_DISCONNECTED)")
+#: Tables of this app's drafts, where they are there.
+DRAFTS = ("workflow_presences", "workflow_revisions", "workflow_drafts")
+
+collect_ignore_glob = [] if Path(CHROMIUM).exists() else ["test_[!c]*.py", "test_c[!h]*.py"]
+
+# The browser's driver runs an event loop in this thread, which Django takes for async code.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+OpenPage = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give a Chromium. It ends with the module: a test with asyncio may come next."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None) -> Iterator[LiveServer]:
+    """Give a server of the tests' site that sends the strict policy."""
+    from django.conf import settings
+    from pytest_django.live_server_helper import LiveServer
+
+    middleware = ["tests.e2e.policy.StrictPolicy", *settings.MIDDLEWARE]
+    with override_settings(MIDDLEWARE=middleware):
+        server = LiveServer("localhost")
+    with override_settings(ALLOWED_HOSTS=["localhost"]):
+        yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Let the test commit, since the server's threads must see what it does."""
+    with django_db_blocker.unblock():
+        empty()
+        yield
+        empty()
+
+
+def empty() -> None:
+    """Leave nothing of a test behind."""
+    there = {name for (name,) in query("select tablename from pg_tables")}
+    for table in DRAFTS:
+        if table in there:
+            query(f"delete from {table}")
+    clean()
+    query("delete from django_admin_log")
+    Session.objects.all().delete()
+    User.objects.all().delete()
+
+
+@pytest.fixture
+def functions() -> Iterator[None]:
+    """Register the step functions that the tests draw with."""
+
+    def fetch(input: Any) -> list[int]:
+        """Get the numbers."""
+        return [1, 2, 3]
+
+    def double(input: Any) -> int:
+        """Double one number."""
+        return int(input["item"]) * 2
+
+    def report(input: Any) -> dict[str, Any]:
+        """Add them up."""
+        return {"sum": sum(input["double"])}
+
+    def score(input: Any) -> int:
+        """Judge the whole."""
+        return 1
+
+    made = (fetch, double, report, score)
+    for function in made:
+        registry.unregister(function.__name__)
+        registry.register(function)
+    yield
+    for function in made:
+        registry.unregister(function.__name__)
+
+
+@pytest.fixture
+def boss(transactional_db: None) -> User:
+    """Give a superuser."""
+    return User.objects.create_superuser("boss")
+
+
+@pytest.fixture
+def open_page(live_server: LiveServer, browser: Browser) -> Iterator[OpenPage]:
+    """Open a page as a user: ``open_page("/admin/…", user, viewport=PHONE, has_touch=True)``.
+
+    Arguments behind the user go to Playwright's ``new_context``. When the test ends, everything
+    that any page complained about makes it fail.
+    """
+    complaints: list[str] = []
+    contexts = []
+
+    def open_one(path: str, user: User, **options: Any) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, **{"viewport": DESK, "reduced_motion": "reduce", **options}
+        )
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
+        context.add_init_script(
+            "document.addEventListener('securitypolicyviolation',"
+            " (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI}`))"
+        )
+        client = Client()
+        client.force_login(user)
+        cookie = client.cookies["sessionid"].value
+        context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+        page = context.new_page()
+        watch(page, complaints)
+        page.goto(path)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def watch(page: Page, complaints: list[str]) -> None:
+    """Collect what the page complains about."""
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "error" and not PROVOKED.search(message.text):
+            complaints.append(f"{message.text} ({message.location.get('url')})")
+
+    page.on("console", hear)
+    page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
+    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.accept()))

@@ -1,0 +1,97 @@
+"""The editor as its users handle it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth.models import User
+from playwright.sync_api import Locator, Page, expect
+
+from pgflow_django import drafts
+from tests.e2e.conftest import OpenPage
+
+#: The guide's flow of three steps, one of them once per item.
+GUIDE = [
+    {"slug": "fetch"},
+    {"slug": "double", "depends_on": ["fetch"], "type": "map"},
+    {"slug": "report", "depends_on": ["double"]},
+]
+
+
+class Editor:
+    """A page of the editor."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        expect(page.locator("#pgf-editor[data-ready]")).to_be_attached()
+
+    @property
+    def names(self) -> list[str]:
+        """The steps of the drawing, in reading order."""
+        return self.page.locator(".pgf-node").evaluate_all("all => all.map((n) => n.dataset.slug)")
+
+    def step(self, slug: str) -> Locator:
+        """A step's card."""
+        return self.page.locator(f"#pgf-step-{slug}")
+
+    def edge(self, source: str, target: str) -> Locator:
+        """A line of the drawing."""
+        return self.page.locator(f"#pgf-edge-{source}-{target}")
+
+    def function(self, name: str) -> Locator:
+        """A function of the palette."""
+        return self.page.locator(f'#pgf-palette [data-function="{name}"]')
+
+    def expect_steps(self, *slugs: str) -> None:
+        """Wait until the drawing has these steps, in any order."""
+        expect(self.page.locator(".pgf-node")).to_have_count(len(slugs))
+        for slug in slugs:
+            expect(self.step(slug)).to_be_visible()
+
+    def expect_edge(self, source: str, target: str) -> None:
+        """Wait until a line is there."""
+        expect(self.edge(source, target)).to_be_attached()
+
+    def find_middle(self, locator: Locator) -> tuple[float, float]:
+        """The middle of an element on the screen."""
+        box = locator.bounding_box()
+        assert box is not None
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def drag(self, start: Locator, to: tuple[float, float]) -> None:
+        """Drag with the mouse, without letting go."""
+        self.page.mouse.move(*self.find_middle(start))
+        self.page.mouse.down()
+        self.page.mouse.move(*to, steps=5)
+
+    def connect(self, source: str, target: str) -> None:
+        """Drag from one step's port to another step."""
+        port = self.step(source).locator(".pgf-out")
+        self.drag(port, self.find_middle(self.step(target)))
+        self.page.mouse.up()
+        self.expect_edge(source, target)
+
+
+def make_draft(user: User, steps: Sequence[dict[str, Any]] = (), slug: str = "numbers") -> None:
+    """Begin a flow that nobody has published."""
+    document = {"workflow_slug": slug, "steps": list(steps)}
+    drafts.create(slug, document if steps else None, user=user)
+
+
+def open_editor(
+    open_page: OpenPage, user: User, slug: str = "numbers", query: str = "", **options: Any
+) -> Editor:
+    """Open the editor of a flow."""
+    return Editor(open_page(f"/admin/pgflow_django/workflow/{slug}/edit/{query}", user, **options))
+
+
+def steps_of(slug: str = "numbers") -> list[dict[str, Any]]:
+    """The steps as they are stored, in a fixed order."""
+    rows: list[dict[str, Any]] = drafts.load(slug).document["steps"]
+    return sorted(rows, key=lambda row: str(row["slug"]))
+
+
+def in_order(steps: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Steps as ``steps_of`` gives them."""
+    return sorted(steps, key=lambda row: str(row["slug"]))
