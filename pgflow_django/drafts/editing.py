@@ -214,8 +214,8 @@ def _step_through(stored: Stored, op: str, name: str) -> str:
         target = revisions.filter(seq=newest or -1).first()
         done = f"Redid: {target.label}." if target else ""
     if target is None:
-        text = f"There is nothing to {op}."
-        raise EditRefused(text, code=f"nothing_to_{op}")
+        code = "nothing_to_undo" if op == "undo" else "nothing_to_redo"
+        raise EditRefused(f"There is nothing to {op}.", code=code)
     move_head(stored, target, name)
     return done
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client, override_settings
 
 from pgflow_django.registry import registry
@@ -38,7 +39,10 @@ DESK, PHONE = {"width": 1440, "height": 860}, {"width": 390, "height": 844}
 PATIENCE = 10_000  # milliseconds
 
 #: What Chromium itself says in the console about answers that a test provokes.
-PROVOKED = re.compile(r"Failed to load resource: .*(status of 4(09|22)|ERR_INTERNET_DISCONNECTED)")
+PROVOKED = re.compile(
+    r"Failed to load resource: .*(status of 4(09|22)|ERR_INTERNET_DISCONNECTED)"
+    r"|htmx:(sendError|afterRequest)"
+)
 #: Tables of this app's drafts, where they are there.
 DRAFTS = ("workflow_presences", "workflow_revisions", "workflow_drafts")
 
@@ -62,7 +66,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def live_server(django_db_setup: None) -> Iterator[LiveServer]:
+def live_server(django_db_setup: None, django_db_blocker: Any) -> Iterator[LiveServer]:
     """Give a server of the tests' site that sends the strict policy."""
     from django.conf import settings
     from pytest_django.live_server_helper import LiveServer
@@ -73,6 +77,12 @@ def live_server(django_db_setup: None) -> Iterator[LiveServer]:
     with override_settings(ALLOWED_HOSTS=["localhost"]):
         yield server
     server.stop()
+    with django_db_blocker.unblock():  # a thread of the server may still hold its connection
+        query(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        connection.close()
 
 
 @pytest.fixture(autouse=True)

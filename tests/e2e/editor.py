@@ -53,6 +53,10 @@ class Editor:
         """Wait until a line is there."""
         expect(self.edge(source, target)).to_be_attached()
 
+    def expect_toast(self, text: str) -> None:
+        """Wait for a message at the lower end of the stage."""
+        expect(self.page.locator(".pgf-toast").filter(has_text=text)).to_be_visible()
+
     def find_middle(self, locator: Locator) -> tuple[float, float]:
         """The middle of an element on the screen."""
         box = locator.bounding_box()

@@ -28,7 +28,7 @@ def test_the_guides_flow_is_drawn_with_the_mouse_only(open_page: OpenPage, boss:
     editor.page.get_by_role("radio", name="once per item").click()
     expect(editor.step("double")).to_have_class("pgf-node pgf-map pgf-selected")
     editor.page.get_by_role("button", name="Publish").click()
-    expect(editor.page.get_by_text("Published version 1.")).to_be_visible()
+    editor.expect_toast("Published version 1.")
     assert steps_of() == in_order(GUIDE)
 
 
@@ -47,7 +47,7 @@ def test_the_guides_flow_is_drawn_with_the_keyboard_only(open_page: OpenPage, bo
     keyboard.press("m")
     expect(editor.step("double")).to_have_class("pgf-node pgf-map pgf-selected")
     keyboard.press("Control+s")
-    expect(editor.page.get_by_text("Published version 1.")).to_be_visible()
+    editor.expect_toast("Published version 1.")
     assert steps_of() == in_order(GUIDE)
 
 
@@ -87,7 +87,7 @@ def test_the_guides_flow_is_drawn_by_touch(open_page: OpenPage, boss: User) -> N
         touch("touchMove", (start[0], start[1] + distance))
     touch("touchEnd")
     dialog = editor.page.get_by_role("dialog", name="Add a step after fetch")
-    dialog.get_by_role("button", name="double").tap()
+    dialog.get_by_role("button", name="double", exact=True).tap()
     editor.expect_steps("fetch", "double")
     editor.function("report").tap()
     editor.expect_steps("fetch", "double", "report")
@@ -111,7 +111,7 @@ def test_two_fingers_zoom(open_page: OpenPage, boss: User) -> None:
         ("touchEnd", []),
     ]
     for kind, places in moves:
-        points: list[dict[str, Any]] = [{"x": x + dx, "y": y, "id": dx < 0} for dx in places]
+        points: list[dict[str, Any]] = [{"x": x + dx, "y": y, "id": int(dx < 0)} for dx in places]
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     expect(editor.page.locator("#pgf-world[transform*='scale(2']")).to_be_attached()
     after = editor.step("fetch").bounding_box()

@@ -99,14 +99,13 @@ def test_others_on_the_page_are_counted(editor: Editor, open_page: OpenPage) -> 
 def test_a_run_in_flight_keeps_its_version(editor: Editor) -> None:
     page = editor.page
     page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_text("Published version 1.")).to_be_visible()
+    editor.expect_toast("Published version 1.")
     run = executor.start_flow("numbers", {})
     editor.step("report").click()
     page.keyboard.press("Delete")
     editor.expect_steps("fetch", "double")
     page.get_by_role("button", name="Publish").click()
-    told = "Published version 2. 1 run goes on with the version that it started with."
-    expect(page.get_by_role("status").filter(has_text=told).first).to_be_visible()
+    editor.expect_toast("Published version 2. 1 run goes on with the version that it started with.")
     executor.drain(timeout=30)
     assert executor.wait(run.id, timeout=30) == {"report": {"sum": 12}}
 

@@ -15,7 +15,7 @@ const EVENTS = {
 };
 const MAX_SCALE = 2.5, MIN_SCALE = 0.04, OPENING_SCALE = 0.6, MARGIN = 36;
 const CLICK_REACH = 5; // pixels that a press may move and still be a click
-const PRESENCE_PAUSE = 10_000, PANEL_PAUSE = 180; // milliseconds
+const PRESENCE_PAUSE = 10_000, PANEL_PAUSE = 180, TOAST_PAUSE = 7000; // milliseconds
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const $$ = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -201,7 +201,7 @@ function openPanel() {
   const target = $("#pgf-panel");
   if (!target || !root.dataset.panelUrl) return undefined;
   const query = new URLSearchParams({ step: selected, view: root.dataset.view ?? "" });
-  return htmx.ajax("GET", `${root.dataset.panelUrl}?${query}`, { source: target, target, swap: "morph:innerHTML" });
+  return request("GET", `${root.dataset.panelUrl}?${query}`, { source: target, target, swap: "morph:innerHTML" });
 }
 
 function selectEdge(element) {
@@ -212,6 +212,9 @@ function selectEdge(element) {
 
 // ---- edits ----
 
+// Its promise is rejected when the network fails; the events above tell of that.
+const request = (verb, url, options) => htmx.ajax(verb, url, options).catch(() => {});
+
 let unsaved = null, hadFocus = false;
 
 const stage = () => root.dataset.view === "list"
@@ -220,7 +223,7 @@ const stage = () => root.dataset.view === "list"
 /** Send one edit; the answer brings the new drawing, bar, problems and panel. */
 function send(op, values = {}) {
   unsaved = () => send(op, values);
-  return htmx.ajax("POST", root.dataset.opUrl, {
+  return request("POST", root.dataset.opUrl, {
     source: root,
     ...stage(),
     values: { ...values, op, view: root.dataset.view, selected },
@@ -274,12 +277,17 @@ function pick(title, then) {
 
 function filter(input) {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const list = $(`#${input.getAttribute("aria-controls")}`);
-  let found = 0;
+  const list = $(`#${input.getAttribute("aria-controls")}`), query = words.join(" ");
+  let found = 0, best = 0;
   for (const item of $$(".pgf-function", list)) {
-    const known = `${item.dataset.function} ${item.title}`.toLowerCase();
+    const name = item.dataset.function.toLowerCase(), known = `${name} ${item.title.toLowerCase()}`;
     item.hidden = !words.every((word) => known.includes(word));
     found += !item.hidden;
+    // Enter takes the best: the name itself, the last part of a dotted one, its beginning, any name.
+    const rank = [name === query, name.endsWith(`.${query}`), name.startsWith(query), name.includes(query)].indexOf(true);
+    const score = item.hidden || item.disabled ? 0 : rank < 0 ? 1 : 5 - rank;
+    item.toggleAttribute("data-best", score > best);
+    if (score > best) best = score;
   }
   for (const section of $$("section", list)) section.hidden = !$(".pgf-function:not([hidden])", section);
   const none = $(".pgf-none", list.parentElement);
@@ -290,7 +298,7 @@ function moveInList(event, list) {
   const shown = $$(".pgf-function", list).filter((item) => !item.hidden && !item.disabled);
   const index = shown.indexOf(document.activeElement);
   const isForward = event.key === "ArrowDown" || event.key === "ArrowRight";
-  if (index < 0 && event.key === "Enter") shown[0]?.click();
+  if (index < 0 && event.key === "Enter") shown.findLast((item) => "best" in item.dataset)?.click();
   else if (event.key.startsWith("Arrow")) shown.at(isForward ? Math.min(index + 1, shown.length - 1) : Math.max(index - 1, 0))?.focus();
   else return;
   event.preventDefault();
@@ -617,7 +625,7 @@ function onSubmit(event) {
 
 function publish(form) {
   unsaved = () => publish(form);
-  return htmx.ajax("POST", form.action, { source: root, swap: "none", values: { op: "publish", view: root.dataset.view, selected } });
+  return request("POST", form.action, { source: root, swap: "none", values: { op: "publish", view: root.dataset.view, selected } });
 }
 
 function onChange(event) {
@@ -635,7 +643,7 @@ function remember(direction) {
 
 const refresh = () => {
   view.isFitted = true;
-  return svg() && root.dataset.canvasUrl && htmx.ajax("GET", root.dataset.canvasUrl, { source: root, ...stage() });
+  return svg() && root.dataset.canvasUrl && request("GET", root.dataset.canvasUrl, { source: root, ...stage() });
 };
 
 function afterSwap() {
@@ -644,6 +652,8 @@ function afterSwap() {
   paint();
   mark();
   if (svg()) drawMinimap();
+  const toast = $(".pgf-toast:not(.pgf-error)");
+  if (toast) setTimeout(() => toast.remove(), TOAST_PAUSE);
   const used = new Set((bar()?.dataset.uses ?? "").split(" "));
   for (const item of $$("#pgf-palette .pgf-used")) item.hidden = !used.has(item.parentElement.dataset.function);
   $("#pgf-empty")?.toggleAttribute("hidden", Boolean($(".pgf-node, #pgf-list tbody tr")));
@@ -709,7 +719,7 @@ function stretchPage() {
 
 function beat() {
   const presence = $("#pgf-presence");
-  if (presence && !document.hidden) htmx.ajax("POST", root.dataset.presenceUrl, { source: presence, swap: "none" });
+  if (presence && !document.hidden) request("POST", root.dataset.presenceUrl, { source: presence, swap: "none" });
 }
 
 function start() {
