@@ -214,10 +214,15 @@ def _step_through(stored: Stored, op: str, name: str) -> str:
         target = revisions.filter(seq=newest or -1).first()
         done = f"Redid: {target.label}." if target else ""
     if target is None:
-        code = "nothing_to_undo" if op == "undo" else "nothing_to_redo"
-        raise EditRefused(f"There is nothing to {op}.", code=code)
+        raise _nothing_to(op)
     move_head(stored, target, name)
     return done
+
+
+def _nothing_to(op: str) -> EditRefused:
+    if op == "undo":
+        return EditRefused("There is nothing to undo.", code="nothing_to_undo")
+    return EditRefused("There is nothing to redo.", code="nothing_to_redo")
 
 
 def _require(slug: str, alias: str) -> Stored:
