@@ -19,9 +19,8 @@ demo: $(STAMP) ## Start PostgreSQL, migrate, run a real ETL flow, show its repor
 	@$(PY) manage.py migrate --verbosity 0
 	@$(PY) manage.py demo $(ARGS)
 
-serve: $(STAMP) ## Run the demo site on http://127.0.0.1:8000/
-	@$(PY) manage.py migrate --verbosity 0
-	@$(PY) manage.py runserver $(ARGS)
+serve: $(STAMP) ## Run the demo site with a worker on http://127.0.0.1:8000/
+	@$(PY) manage.py serve $(ARGS)
 
 test: $(STAMP) ## Run the tests; ARGS="-k words" picks some
 	@$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)

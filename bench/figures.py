@@ -68,7 +68,7 @@ class Figure:
 
 def relate(name: str, value: float, commits: float) -> float:
     """A figure as a multiple of C (rates) or of the time of one commit (durations)."""
-    if name.endswith("per_s"):
+    if name in ("per_s", "tasks_per_s"):
         return value / commits
     return value * commits / 1000 if name.endswith("_ms") else value
 

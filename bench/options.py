@@ -10,7 +10,9 @@ from typing import TypeVar
 N = TypeVar("N", int, float)
 
 #: What ``--only`` may name; ``W2:1000`` picks one size.
-PARTS = ("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5", "load", "memory")
+PARTS = ("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5", "load", "memory", "idle")
+#: What ``--engine`` may name.
+ENGINES = ("inprocess", "celery")
 
 DESCRIPTION = """\
 Measures how fast flows run, in multiples of C: the rate at which one client of the same server
@@ -24,6 +26,7 @@ EXAMPLES = """\
 examples:
   python -m bench                               everything, in a few minutes
   python -m bench --only W1,W2:1000 --rounds 3  some workloads, roughly
+  python -m bench --engine celery --only W3     latency with Celery workers
   python -m bench --full --write-docs           all sizes, figures into docs/performance.md
 
 exit status: 0 done, 1 a workload gave a wrong result, 2 bad usage or an unfit database"""
@@ -34,6 +37,7 @@ class Options:
     """What the command line asks for."""
 
     only: tuple[str, ...]
+    engine: str
     rounds: int
     scale: float
     database: str
@@ -46,6 +50,10 @@ class Options:
         names = {workload.lower(), f"{workload}:{size}".lower()}
         return not self.only or not names.isdisjoint(self.only)
 
+    def includes(self, engine: str) -> bool:
+        """Whether ``--engine`` leaves this engine in."""
+        return self.engine in ("", engine)
+
     def scaled(self, size: int) -> int:
         """The size under ``--scale``, at least 1."""
         return max(1, round(size * self.scale))
@@ -55,10 +63,13 @@ def parse_options(arguments: list[str] | None = None) -> Options:
     """Read the command line; exits with status 2 where it makes no sense."""
     parser = _parser()
     found = parser.parse_args(arguments)
-    if found.write_docs and (found.only or found.scale != 1):
-        parser.error("--write-docs wants all figures at their full size: no --only, no --scale")
+    if found.write_docs and (found.only or found.engine or found.scale != 1):
+        parser.error(
+            "--write-docs wants all figures at their full size: no --only, no --engine, no --scale"
+        )
     return Options(
         only=found.only,
+        engine=found.engine,
         rounds=found.rounds,
         scale=found.scale,
         database=found.database,
@@ -78,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--full", action="store_true", help="add the large sizes and a million finished tasks")
     add("--only", type=_read_parts, default=(), metavar="W1,W2:1000", help=", ".join(PARTS))
+    add("--engine", choices=ENGINES, default="", help="one of the engines instead of both")
     add("--rounds", type=_positive(int), default=5, metavar="N", help="rounds (default: 5)")
     add(
         "--scale",

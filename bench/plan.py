@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
+from bench.celery_engine import CeleryPrefork
 from bench.engines import ENGINES, Engine
 from bench.figures import Figure, Item, Subject, ratio
 from bench.flows import CHAIN, CODE_CHAIN, FAN, MAP, Shape
@@ -24,6 +26,16 @@ THROUGHPUT: tuple[tuple[str, Shape, bool, tuple[int, ...], tuple[int, ...]], ...
     ("W2", MAP, False, (100, 1000, 10_000), (30_000,)),
     ("W4", FAN, False, (10,), (100,)),
 )
+#: The same for Celery workers, and for the workers of ``--full`` beside them.
+WITH_CELERY: tuple[tuple[str, Shape, bool, tuple[int, ...], tuple[int, ...]], ...] = (
+    ("W1", CHAIN, False, (5000,), (500,)),
+    ("W1bulk", CHAIN, True, (5000,), ()),
+    ("W2", MAP, False, (10_000,), ()),
+    ("W4", FAN, False, (100,), ()),
+)
+CELERY = CeleryPrefork(2)
+#: Rounds with Celery workers: each starts and warms them anew.
+CELERY_ROUNDS = 3
 W3_SIZE = 20
 W5_RUNS = 500
 MEMORY_ITEMS = 10_000
@@ -33,20 +45,46 @@ LOADED_STEPS = (3, 50)
 def levels(options: Options) -> tuple[int, ...]:
     """The numbers of finished tasks that W5 wants in the tables."""
     largest = LEVELS[-1] if options.is_full else LEVELS[-2]
-    return tuple(level for level in LEVELS if level <= largest and options.wants("W5"))
+    return tuple(
+        level
+        for level in LEVELS
+        if level <= largest and options.wants("W5") and options.includes("inprocess")
+    )
 
 
 def items(options: Options, limits: RawLimits) -> list[Item]:
     """Everything to measure."""
     found = limits.items() if options.wants("raw") else []
-    for engine in ENGINES:
-        found += _throughput(options, engine)
-        found += _others(options, engine)
+    if options.includes("inprocess"):
+        for engine in ENGINES:
+            found += _throughput(options, engine, THROUGHPUT)
+            found += _others(options, engine)
+    if options.includes("celery"):
+        found += _with_celery(options)
     return found
 
 
-def _throughput(options: Options, engine: Engine) -> Iterator[Item]:
-    for name, shape, is_bulk, sizes, large in THROUGHPUT:
+def _with_celery(options: Options) -> Iterator[Item]:
+    """What is asked of Celery workers; a few rounds of it, since each starts workers anew."""
+    found = list(_throughput(options, CELERY, WITH_CELERY))
+    if options.wants("W3", W3_SIZE):
+        size = options.scaled(W3_SIZE)
+        found.append(Item(_subject(CELERY, "W3", size), Latency(CELERY, size).measure))
+    if options.wants("idle"):
+        found.append(Item(Subject(CELERY.name, "idle", procs=CELERY.procs), CELERY.measure_idle, 1))
+    if options.is_full:
+        for engine in (CeleryPrefork(4), CeleryPrefork(1, workers=2)):
+            found += _throughput(options, engine, WITH_CELERY[2:3])
+    for item in found:
+        yield replace(item, rounds=min(item.rounds or CELERY_ROUNDS, CELERY_ROUNDS))
+
+
+def _throughput(
+    options: Options,
+    engine: Engine,
+    workloads: Sequence[tuple[str, Shape, bool, tuple[int, ...], tuple[int, ...]]],
+) -> Iterator[Item]:
+    for name, shape, is_bulk, sizes, large in workloads:
         for size in sizes + large * options.is_full:
             if options.wants(name, size):
                 scaled = options.scaled(size)

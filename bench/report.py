@@ -49,6 +49,8 @@ QUANTITIES = {
     "code_new_ms": Quantity("code flow: more in a new process", "ms", "commits"),
     "code_changed_ms": Quantity("code flow: more after a change", "ms", "commits"),
     "peak_mb": Quantity("peak of the process", "MB", ""),
+    "queries_per_s": Quantity("transactions", "/s", ""),
+    "cpu_percent": Quantity("CPU", "%", ""),
     "ratio": Quantity("", "", ""),
 }
 NAMES = {
@@ -62,6 +64,7 @@ NAMES = {
     "W5": "W1:500 beside finished tasks",
     "load": "Definition, steps",
     "memory": "Memory for W2",
+    "idle": "A worker with nothing to do",
     "W2 growth": "Cost of a task against W2:1000",
     "W5 growth": "W1 against empty tables",
     "code to stored": "Flow in code against stored, W1",

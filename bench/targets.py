@@ -44,9 +44,22 @@ TARGETS: dict[tuple[str, int | None, str], Target] = {
 }
 
 
+#: The same of two Celery children.
+CELERY_TARGETS: dict[tuple[str, int | None, str], Target] = {
+    ("W1", 5000, "tasks_per_s"): _least(0.7),
+    ("W1bulk", 5000, "tasks_per_s"): _least(4.0),
+    ("W2", 10_000, "tasks_per_s"): _least(3.0),
+    ("W4", 100, "tasks_per_s"): _least(2.5),
+    ("W3", None, "first_p50_ms"): Target(12, "commits"),
+    ("W3", None, "step_p50_ms"): Target(4, "commits"),
+    ("idle", None, "queries_per_s"): Target(1, "/s"),
+    ("idle", None, "cpu_percent"): Target(1, "%"),
+}
+_OF_ENGINE = {"inprocess": TARGETS, "celery-prefork-2": CELERY_TARGETS}
+
+
 def target_of(subject: Subject, figure: str) -> Target | None:
-    """The target for a figure, if there is one; they are those of the engine ``inprocess``."""
-    if subject.engine != "inprocess":
-        return None
-    of_any_size = TARGETS.get((subject.workload, None, figure))
-    return TARGETS.get((subject.workload, subject.size, figure), of_any_size)
+    """The target for a figure, if there is one."""
+    targets = _OF_ENGINE.get(subject.engine, {})
+    of_any_size = targets.get((subject.workload, None, figure))
+    return targets.get((subject.workload, subject.size, figure), of_any_size)

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from pgflow_django import step_function
+from project import orders as orders  # registers its step functions
 from project import rows
 from project.models import Airport
 

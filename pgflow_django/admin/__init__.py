@@ -1,22 +1,12 @@
-"""The app in the Django admin."""
+"""The app in the Django admin: flows and runs, with all their pages.
+
+Steps, edges, states and tasks have no pages of their own: Django's admin takes no models with
+composite keys, and the page of their flow or run is the place to see them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from pgflow_django.admin.flows import WorkflowAdmin
+from pgflow_django.admin.runs import WorkflowRunAdmin
 
-from django.contrib import admin
-from django.urls import URLPattern
-
-from pgflow_django.models import Workflow
-
-
-@admin.register(Workflow)
-class WorkflowAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no argument
-    """Flows: their list, and the pages of each."""
-
-    def get_urls(self) -> list[Any]:
-        """Give the pages of flows, before those that Django has for every model."""
-        from pgflow_django.views import editor
-
-        pages: list[URLPattern] = editor.urlpatterns(self)
-        return [*pages, *super().get_urls()]
+__all__ = ["WorkflowAdmin", "WorkflowRunAdmin"]

@@ -118,6 +118,7 @@ class BoardCrew:
         self._killed: dict[int, Running | None] = {}
         self._lost: list[int] = []
         self._suspects: dict[int, Running] = {}
+        self._stopped: set[int] = set()
 
     @property
     def is_asleep(self) -> bool:
@@ -196,7 +197,11 @@ class BoardCrew:
             pid, worker = self.board.owner(slot)
             if not pid:
                 continue
-            if has_ended(pid):
+            if has_ended(pid) and pid in self._stopped:
+                self._killed[worker] = None
+                self.board.clear(slot)
+                freed.append(slot)
+            elif has_ended(pid):
                 logger.warning("child %s is gone: what it had claimed is delivered again", pid)
                 self._lost.append(worker)
                 self.board.clear(slot)
@@ -230,6 +235,14 @@ class BoardCrew:
             GRACE,
         )
         self._killed[worker] = running
+
+    def stop(self, slot: int) -> None:
+        """Kill the child of a slot for a cold shutdown: what it held is handed back."""
+        self.close()
+        pid, _ = self.board.owner(slot)
+        if pid:
+            self._stopped.add(pid)
+            self._kill(pid)
 
     def _kill_and_wait(self, pid: int) -> None:
         self._kill(pid)

@@ -36,11 +36,14 @@ _LONGEST_PAUSE = 30.0
 class Loops:
     """Dispatches loops to the pool, tells some to leave, and dispatches them anew."""
 
-    def __init__(self, app: Celery, worker: Any, board: Board | None) -> None:
+    def __init__(
+        self, app: Celery, worker: Any, board: Board | None, stop: Callable[[int], None]
+    ) -> None:
         self.app = app
         self.worker = worker
         self.board = board
         self.is_closed = False
+        self._stop = stop
         self.poke: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._requests: dict[int, LoopRequest] = {}
@@ -117,7 +120,7 @@ class Loops:
         return _SOON if waiting or now - self._arrived_at < _ARRIVAL else _IDLE
 
     def _dispatch(self, slot: int) -> None:
-        request = LoopRequest(self.app, self.worker, slot, self._ended)
+        request = LoopRequest(self.app, self.worker, slot, self._ended, self._stop)
         self._requests[slot] = request
         self._begun.pop(slot, None)
         state.task_reserved(request)

@@ -25,7 +25,12 @@ class LoopRequest(Request):  # type: ignore[misc]
     """One call of ``pgflow_django.consume``; ``inspect active`` shows it, autoscale counts it."""
 
     def __init__(
-        self, app: Celery, worker: Any, slot: int, on_end: Callable[[LoopRequest, bool], None]
+        self,
+        app: Celery,
+        worker: Any,
+        slot: int,
+        on_end: Callable[[LoopRequest, bool], None],
+        on_cancel: Callable[[int], None],
     ) -> None:
         task = app.tasks["pgflow_django.consume"]
         if task.__trace__ is None:
@@ -69,11 +74,16 @@ class LoopRequest(Request):  # type: ignore[misc]
         )
         self.slot = slot
         self._on_end = on_end
+        self._on_cancel = on_cancel
 
     @property
     def has_begun(self) -> bool:
         """Whether a process of the pool has taken it."""
         return self.time_start is not None
+
+    def cancel(self, *_: Any, **__: Any) -> None:
+        """Stop at once: a cold shutdown, which then waits until the pool's processes have ended."""
+        self._on_cancel(self.slot)
 
     def on_success(self, failed__retval__runtime: tuple[bool, Any, float], **kwargs: Any) -> None:
         """Hear from the pool that it has ended."""

@@ -78,10 +78,10 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
         board = Board(processes + _SPARE_SLOTS)
         using, queues, node = self.using, self.queues, worker.hostname
         hosting.host(lambda slot: SlotLoop(board, slot, using=using, node=node, queues=queues))
-        self.crew = BoardCrew(
+        crew = self.crew = BoardCrew(
             board, using=using, kill=lambda pid: worker.pool.terminate_job(pid, signal.SIGKILL)
         )
-        self.loops = Loops(worker.app, worker, board)
+        self.loops = Loops(worker.app, worker, board, crew.stop)
         return SharedOutage(board)
 
     def _prepare_for_threads(self, worker: Any) -> Outage:
@@ -90,7 +90,7 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
         using, queues, node = self.using, self.queues, worker.hostname
         hosting.host(lambda _: ThreadLoop(crew, lanes, using=using, node=node, queues=queues))
         if not is_solo(worker):
-            self.loops = Loops(worker.app, worker, None)
+            self.loops = Loops(worker.app, worker, None, lambda _: crew.close())
         return Outage()
 
     def _poke(self) -> None:

@@ -25,6 +25,8 @@ class SiteTasks:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
+        self._folder, self._outbox = folder, folder / "outbox"
+        self._outbox.mkdir()
         #: What ``worker`` needs to have them.
         self.options: dict[str, Any] = {
             "app": "tests.celery.site",
@@ -33,13 +35,16 @@ class SiteTasks:
         self._app = Celery("sender", broker="filesystem://", set_as_current=False)
         self._app.conf.broker_transport_options = {
             "data_folder_in": str(folder),
-            "data_folder_out": str(folder),
+            "data_folder_out": str(self._outbox),
             "control_folder": str(folder),
         }
 
     def send(self, name: str, *paths: Path) -> None:
         """Call one."""
         self._app.send_task(f"site.{name}", [str(path) for path in paths])
+        # A worker would also read a file that is not written yet.
+        for message in self._outbox.iterdir():
+            message.rename(self._folder / message.name)
 
     def close(self) -> None:
         """Send no more."""

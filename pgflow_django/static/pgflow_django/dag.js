@@ -306,6 +306,8 @@ function moveInList(event, list) {
 
 function choose(item) {
   const uses = item.dataset.function;
+  const search = $("#pgf-search");
+  if (search?.value) search.value = "", filter(search);
   if (!item.closest("#pgf-pick")) return addStep(uses);
   $("#pgf-pick").close();
   return onPick?.(uses);
@@ -647,7 +649,6 @@ const refresh = () => {
 };
 
 function afterSwap() {
-  if (mode && svg()) leaveMode();
   if (svg() && view.isFitted) fit(OPENING_SCALE);
   paint();
   mark();
@@ -689,7 +690,11 @@ function listen() {
     // What somebody types right now stays; all other fields show what the server says.
     if (globalThis.Idiomorph) Idiomorph.defaults.ignoreActiveValue = active.matches("textarea, input:not([type=checkbox], [type=radio])");
   });
-  on(EVENTS.swapped, (event) => { if (event.detail.target?.id === "pgf-panel") event.detail.target.classList.toggle("pgf-sheet", isPhone() && Boolean(selected)); afterSwap(); });
+  on(EVENTS.swapped, (event) => {
+    if (event.detail.target?.id === "pgf-panel") event.detail.target.classList.toggle("pgf-sheet", isPhone() && Boolean(selected)); 
+    if (mode && event.detail.target?.id === "pgf-dag") leaveMode();
+    afterSwap();
+  });
   on(EVENTS.unsent, (event) => { if (isEdit(event)) $("#pgf-offline").hidden = false; });
   on(EVENTS.refused, (event) => { if (isEdit(event)) $("#pgf-offline").hidden = false; });
   on("pgflow:edited", onEdited);

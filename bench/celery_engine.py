@@ -1,0 +1,146 @@
+"""Celery workers in processes of their own, up and warm before anything is started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+from typing import IO
+from uuid import UUID
+
+import psutil
+
+from bench.checks import WrongResult
+from bench.engines import PATIENCE
+from bench.figures import Sample
+from bench.flows import CHAIN
+from pgflow_django import executor
+from pgflow_django.choices import RunStatus
+from pgflow_django.models import WorkflowRun, WorkflowWorker
+
+ROOT = Path(__file__).parent.parent
+#: Seconds between two looks at whether runs have ended: a driver that waits is part of the load.
+_LOOK = 0.01
+_WARM_RUNS = 50
+_IDLE_SECONDS = 10.0
+
+
+class CeleryPrefork:
+    """``workers`` times ``celery worker`` with ``children`` processes each."""
+
+    def __init__(self, children: int, workers: int = 1) -> None:
+        self.name = f"celery-prefork-{children}" + (f"x{workers}" if workers > 1 else "")
+        self.procs = children * workers
+        self._children = children
+        self._workers = workers
+
+    @contextmanager
+    def running(self, using: str) -> Iterator[list[psutil.Process]]:
+        """Have its workers up, warm and asleep; gives their parent processes."""
+        with ExitStack() as stack:
+            log = stack.enter_context(tempfile.TemporaryFile())
+            processes = [
+                stack.enter_context(_worker(self._children, number, log))
+                for number in range(self._workers)
+            ]
+            try:
+                _wait(lambda: _count_loops() == self.procs, processes, "the workers did not start")
+                runs = executor.start_flows(CHAIN.flow, CHAIN.inputs(_WARM_RUNS), using=using)
+                self.finish([run.id for run in runs], using)
+                _wait(_is_asleep, processes, "the workers did not come to rest")
+            except WrongResult as error:
+                log.seek(0)
+                raise WrongResult(f"{error}: {log.read()[-2000:].decode()}") from None
+            yield [psutil.Process(process.pid) for process in processes]
+
+    def finish(self, runs: Sequence[UUID], using: str) -> None:
+        """Come back when all of these runs have ended."""
+        active = WorkflowRun.objects.using(using).filter(
+            status__in=[RunStatus.STARTED, RunStatus.PAUSED]
+        )
+        _wait(lambda: not active.exists(), (), f"{len(runs)} runs were not done")
+
+    def measure_idle(self) -> Sample:
+        """What workers with nothing to do cost: transactions a second, and percent of a core."""
+        with self.running("default") as parents:
+            processes = [p for parent in parents for p in [parent, *parent.children()]]
+            began = monotonic()
+            before = _count_transactions(), _cpu_seconds(processes)
+            sleep(_IDLE_SECONDS)
+            after = _count_transactions(), _cpu_seconds(processes)
+            seconds = monotonic() - began
+        return {
+            # One of them is our own look.
+            "queries_per_s": max(0.0, after[0] - before[0] - 1) / seconds,
+            "cpu_percent": 100 * (after[1] - before[1]) / seconds,
+        }
+
+
+@contextmanager
+def _worker(children: int, number: int, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    command = [
+        *(sys.executable, "-m", "celery", "-A", "project", "worker", "-I", "bench.flows"),
+        *("-P", "prefork", "-c", str(children), "-n", f"bench{number}@bench", "-l", "WARNING"),
+        *("--without-gossip", "--without-mingle"),
+    ]
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "CELERY_BROKER_URL": "memory://"},
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait(is_so: object, processes: Sequence[subprocess.Popen[bytes]], complaint: str) -> None:
+    assert callable(is_so)
+    give_up_at = monotonic() + PATIENCE
+    while not is_so():
+        if any(process.poll() is not None for process in processes):
+            raise WrongResult(f"{complaint}: a worker has ended")
+        if monotonic() > give_up_at:
+            raise WrongResult(f"{complaint} in {PATIENCE:g} s")
+        sleep(_LOOK)
+
+
+def _count_loops() -> int:
+    """The claiming loops: each worker has a row for each, and one for its node."""
+    rows = WorkflowWorker.objects.filter(kind="celery").values_list("node", flat=True)
+    return len(rows) - len(set(rows))
+
+
+def _is_asleep() -> bool:
+    nodes = WorkflowWorker.objects.filter(kind="celery")
+    return nodes.filter(is_asleep=True).count() == nodes.values("node").distinct().count()
+
+
+def _count_transactions() -> float:
+    from bench.database import connect
+
+    with connect() as connection:
+        row = connection.execute(
+            "select xact_commit + xact_rollback from pg_stat_database where datname = "
+            "current_database()"
+        ).fetchone()
+        assert row is not None
+        return float(row[0])
+
+
+def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)

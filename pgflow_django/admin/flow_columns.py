@@ -1,0 +1,219 @@
+"""The columns of the list of flows. The facts behind them are loaded for a whole page at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from pgflow_django.admin.permissions import can
+from pgflow_django.choices import Origin
+from pgflow_django.views.flow_facts import FlowFacts, load_facts
+from pgflow_django.views.pieces import (
+    format_duration,
+    name_run_status,
+    show_pill,
+    show_time,
+)
+
+#: Characters of a description that the list shows.
+_SHOWN = 90
+
+
+class FlowList(ChangeList):
+    """The page's flows together with their facts, and what this user may do with them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Load the facts of the flows that are shown: always the same number of queries."""
+        super().get_results(request)
+        flows = list(self.result_list)
+        facts = load_facts(flows, self.queryset.db)
+        site = self.model_admin.admin_site.name
+        for flow in flows:
+            flow.pgf_facts = facts[flow.workflow_slug]
+            flow.pgf_site = site
+            flow.pgf_may_edit = can(self.model_admin, request, "change", flow)
+            flow.pgf_may_run = flow.is_active and can(self.model_admin, request, "run", flow)
+            flow.pgf_may_see_runs = can(self.model_admin, request, "view_run")
+        self.result_list = flows  # type: ignore[assignment]  # the template only iterates
+
+
+class FlowColumns:
+    """What ``list_display`` names."""
+
+    @admin.display(description=gettext_lazy("Diagram"))
+    def diagram(self, flow: Any) -> SafeString:
+        """Show the flow as a small picture that leads to its page."""
+        facts: FlowFacts = flow.pgf_facts
+        picture = mark_safe(facts.draw(""))  # noqa: S308 - svg.py has escaped every text
+        picture = mark_safe(picture.replace('role="img" aria-label=""', 'aria-hidden="true"'))  # noqa: S308
+        return format_html(
+            '<a class="pgf-thumb-link" tabindex="-1" aria-hidden="true" href="{}">{}</a>',
+            address(flow, "edit"),
+            picture,
+        )
+
+    @admin.display(description=gettext_lazy("Flow"), ordering="workflow_slug")
+    def flow(self, flow: Any) -> SafeString:
+        """Show name, description and what is special about the flow."""
+        notes = []
+        if flow.origin == Origin.CODE:
+            notes.append(_("in code"))
+        if not flow.is_active:
+            notes.append(_("switched off"))
+        marks = format_html_join("", ' <span class="pgf-pill">{}</span>', ((n,) for n in notes))
+        about = Truncator(flow.description).chars(_SHOWN)
+        return format_html(
+            '<div class="pgf pgf-flow-name"><a href="{}">{}</a>{}{}</div>',
+            address(flow, "edit"),
+            flow.workflow_slug,
+            marks,
+            format_html("<p>{}</p>", about) if about else "",
+        )
+
+    @admin.display(description=gettext_lazy("Steps"))
+    def steps(self, flow: Any) -> str:
+        """Count the steps."""
+        return str(len(flow.pgf_facts.nodes))
+
+    @admin.display(description=gettext_lazy("Last run"))
+    def last_run(self, flow: Any) -> SafeString | str:
+        """Show how the last run stands, and since when."""
+        if not flow.pgf_facts.runs:
+            return format_html('<span class="pgf-quiet">{}</span>', _("never"))
+        run = flow.pgf_facts.runs[0]
+        pill = show_pill(run.status, name_run_status(run.status))
+        return format_html(
+            '<div class="pgf pgf-last-run">{}<small>{}</small></div>',
+            pill,
+            show_time(run.started_at),
+        )
+
+    @admin.display(description=gettext_lazy("Last 20 runs"))
+    def last_runs(self, flow: Any) -> SafeString:
+        """Show a dot for each of the last runs, the newest on the right."""
+        runs = list(reversed(flow.pgf_facts.runs))
+        if flow.pgf_may_see_runs:
+            dots = format_html_join(
+                "",
+                '<a class="pgf-dot-link pgf-s-{}" href="{}" title="{}"><span class="pgf-hidden">'
+                "{}</span></a>",
+                (
+                    (run.status, run_address(flow, run.id), _describe(run), _describe(run))
+                    for run in runs
+                ),
+            )
+        else:
+            dots = format_html_join(
+                "",
+                '<span class="pgf-dot-link pgf-s-{}" title="{}"></span>',
+                ((run.status, _describe(run)) for run in runs),
+            )
+        return format_html('<div class="pgf-dots">{}</div>', dots)
+
+    @admin.display(description=gettext_lazy("Success"))
+    def success(self, flow: Any) -> str:
+        """Show how many of the last runs completed, in percent."""
+        rate = flow.pgf_facts.success_rate
+        return "–" if rate is None else f"{rate} %"
+
+    @admin.display(description=gettext_lazy("Median"))
+    def median(self, flow: Any) -> str:
+        """Show how long the last completed runs took."""
+        return format_duration(flow.pgf_facts.median_duration) or "–"
+
+    @admin.display(description=gettext_lazy("Active"))
+    def active(self, flow: Any) -> SafeString | str:
+        """Count the runs that have not ended."""
+        count = flow.pgf_facts.active_runs
+        if not count or not flow.pgf_may_see_runs:
+            return str(count)
+        runs = reverse("admin:pgflow_django_workflowrun_changelist", current_app=flow.pgf_site)
+        return format_html(
+            '<a href="{}?flow={}&amp;state=active" aria-label="{}">{}</a>',
+            runs,
+            flow.workflow_slug,
+            _("%(count)s active runs of %(flow)s") % {"count": count, "flow": flow},
+            count,
+        )
+
+    @admin.display(description=gettext_lazy("Version"), ordering="version")
+    def shown_version(self, flow: Any) -> str:
+        """Show the version that new runs get."""
+        return f"v{flow.version}"
+
+    @admin.display(description=gettext_lazy("Go to"))
+    def links(self, flow: Any) -> SafeString:
+        """Show where one can go from here."""
+        words = [(_("Edit") if flow.pgf_may_edit else _("Open"), address(flow, "edit"))]
+        if flow.pgf_may_run:
+            words.append((_("Run"), address(flow, "run")))
+        if flow.pgf_may_see_runs:
+            runs = reverse("admin:pgflow_django_workflowrun_changelist", current_app=flow.pgf_site)
+            words.append((_("Runs"), f"{runs}?flow={flow.workflow_slug}"))
+        buttons = format_html_join(
+            "",
+            '<a class="pgf-button pgf-small" href="{}">{}'
+            '<span class="pgf-hidden"> {}</span></a>',
+            ((link, word, flow.workflow_slug) for word, link in words),
+        )
+        return format_html('<div class="pgf pgf-row-links">{}</div>', buttons)
+
+
+def address(flow: Any, name: str) -> str:
+    """The address of one of a flow's pages."""
+    return reverse(
+        f"admin:pgflow_django_workflow_{name}",
+        args=[flow.workflow_slug],
+        current_app=flow.pgf_site,
+    )
+
+
+def run_address(flow: Any, run_id: str) -> str:
+    """The address of a run's page."""
+    return reverse(
+        "admin:pgflow_django_workflowrun_change", args=[run_id], current_app=flow.pgf_site
+    )
+
+
+def _describe(run: Any) -> str:
+    word = name_run_status(run.status)
+    duration = format_duration(run.duration)
+    return f"{word}, {duration}" if duration else word
+
+
+class LastRunFilter(admin.SimpleListFilter):
+    """Flows by how their last run stands."""
+
+    title = gettext_lazy("last run")
+    parameter_name = "last"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the statuses of runs, and flows without any."""
+        statuses = ("started", "completed", "failed", "cancelled")
+        return [(status, name_run_status(status)) for status in statuses] + [("none", _("never"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep the flows whose newest run has the chosen status."""
+        from django.db.models import OuterRef, Subquery
+
+        from pgflow_django.models import WorkflowRun
+
+        if self.value() is None:
+            return queryset
+        newest = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug"))
+        status = Subquery(newest.order_by("-id").values("status")[:1])
+        flows = queryset.annotate(last_status=status)
+        if self.value() == "none":
+            return flows.filter(last_status__isnull=True)
+        return flows.filter(last_status=self.value())
+
+

@@ -1,0 +1,177 @@
+"""Flows in the admin: their list, and the pages of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from pgflow_django import drafts, flow_builder
+from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilter
+from pgflow_django.admin.permissions import can
+from pgflow_django.choices import RunStatus
+from pgflow_django.exceptions import PgflowError, WorkflowConflict
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.registry import registry
+
+#: Drafts of new flows that the list shows; there are rarely more.
+_DRAFTS = 20
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
+    """The list of flows, and the pages of each.
+
+    Sites narrow who may do what by overriding ``get_queryset`` and ``has_*_permission``: view, add,
+    change, delete, publish and run.
+    """
+
+    change_list_template = "pgflow_django/flows/change_list.html"
+    list_display = (
+        "diagram",
+        "flow",
+        "steps",
+        "last_run",
+        "last_runs",
+        "success",
+        "median",
+        "active",
+        "shown_version",
+        "links",
+    )
+    list_display_links = None
+    list_filter = ("is_active", LastRunFilter, "origin", "queue")
+    list_per_page = 50
+    search_fields = ("workflow_slug", "description", "steps__step_slug", "steps__function")
+    search_help_text = gettext_lazy("Name, description, step or function")
+    ordering = ("workflow_slug",)
+    actions = ("switch_on", "switch_off", "export")
+
+    # ---- who may do what ----
+
+    def has_publish_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may make a draft of this flow what new runs get."""
+        return request.user.has_perm("pgflow_django.publish_workflow")
+
+    def has_run_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may start runs of this flow."""
+        return request.user.has_perm("pgflow_django.run_workflow")
+
+    # ---- pages ----
+
+    def get_urls(self) -> list[Any]:
+        """Give the pages of flows, before those that Django has for every model."""
+        from pgflow_django.views import editor, flow_pages
+
+        pages: list[URLPattern] = [*editor.urlpatterns(self), *flow_pages.urlpatterns(self)]
+        return [*pages, *super().get_urls()]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Give the list that loads the facts of its flows."""
+        return FlowList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, the drafts that are not published, and how to begin where it is empty."""
+        may_add = can(self, request, "add")
+        extra = {
+            "title": _("Flows"),
+            "may_add": may_add,
+            "may_change": can(self, request, "change"),
+            "drafts": list(drafts.list_unpublished()[:_DRAFTS]),
+            "is_first_visit": not self.get_queryset(request).exists(),
+            "functions": registry.names()[:6],
+        }
+        return super().changelist_view(request, {**extra, **(extra_context or {})})
+
+    def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Lead to our own page: a flow begins with its name."""
+        return HttpResponseRedirect(self._reverse("new"))
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
+        """Lead to the editor, where flows are seen and changed."""
+        return HttpResponseRedirect(self._reverse("edit", object_id))
+
+    def _reverse(self, name: str, *args: Any) -> str:
+        return reverse(
+            f"admin:pgflow_django_workflow_{name}", args=args, current_app=self.admin_site.name
+        )
+
+    # ---- deleting ----
+
+    def get_deleted_objects(
+        self, objs: QuerySet[Any] | Sequence[Any], request: HttpRequest
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        """Say what goes with the flows, and that flows with active runs can't go."""
+        slugs = [flow.workflow_slug for flow in objs]
+        steps = WorkflowStep.objects.filter(workflow_slug__in=slugs).count()
+        active = (
+            WorkflowRun.objects.filter(
+                workflow_slug__in=slugs, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
+            )
+            .order_by("workflow_slug")
+            .values_list("workflow_slug")
+            .annotate(count=Count("id"))
+        )
+        protected = [
+            ngettext("%(count)s active run of %(flow)s", "%(count)s active runs of %(flow)s", count)
+            % {"count": count, "flow": slug}
+            for slug, count in active
+        ]
+        needed = set() if self.has_delete_permission(request) else {_("flow")}
+        return slugs, {_("flows"): len(slugs), _("steps"): steps}, needed, protected
+
+    def delete_model(self, request: HttpRequest, obj: Workflow) -> None:
+        """Delete a flow with its steps and its draft. Its runs stay as history."""
+        try:
+            flow_builder.delete_flow(obj.workflow_slug)
+        except WorkflowConflict as error:  # a run was started since the page was shown
+            raise PermissionDenied(str(error)) from error
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> None:
+        """Delete flows one by one."""
+        for flow in queryset:
+            self.delete_model(request, flow)
+
+    # ---- actions ----
+
+    @admin.action(permissions=["change"], description=gettext_lazy("Switch on selected flows"))
+    def switch_on(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> None:
+        """Let new runs of these flows start."""
+        self._switch(request, queryset, is_active=True)
+
+    @admin.action(permissions=["change"], description=gettext_lazy("Switch off selected flows"))
+    def switch_off(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> None:
+        """Refuse new runs of these flows; runs in flight go on."""
+        self._switch(request, queryset, is_active=False)
+
+    def _switch(
+        self, request: HttpRequest, queryset: QuerySet[Workflow], *, is_active: bool
+    ) -> None:
+        flows = [flow for flow in queryset if self.has_change_permission(request, flow)]
+        Workflow.objects.filter(pk__in=[flow.pk for flow in flows]).update(is_active=is_active)
+        word = _("Switched on.") if is_active else _("Switched off.")
+        for flow in flows:
+            self.log_change(request, flow, word)
+        text = ngettext("Changed %(count)s flow.", "Changed %(count)s flows.", len(flows))
+        self.message_user(request, text % {"count": len(flows)}, messages.SUCCESS)
+
+    @admin.action(permissions=["view"], description=gettext_lazy("Export selected flows as JSON"))
+    def export(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse | None:
+        """Give the documents of the flows: one as a JSON file, several as an archive of them."""
+        from pgflow_django.views.flow_pages import give_documents
+
+        try:
+            return give_documents([flow.workflow_slug for flow in queryset])
+        except PgflowError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None

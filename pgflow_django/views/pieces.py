@@ -1,0 +1,95 @@
+"""Small pieces of HTML that lists and pages share. Every value in them is escaped."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+from pgflow_django.ui.states import Status
+
+#: Icons of editor/_sprite.html by the class that colours a status.
+_ICONS = {"completed": "check", "failed": "close", "running": "play", "paused": "clock"}
+
+
+def name_statuses() -> dict[Status, str]:
+    """The words for how steps stand, in the reader's language."""
+    return {
+        "waiting": _("waiting"),
+        "running": _("running"),
+        "retrying": _("retrying"),
+        "completed": _("completed"),
+        "failed": _("failed"),
+        "cancelled": _("cancelled"),
+        "skipped": _("skipped"),
+    }
+
+
+def name_run_status(status: str) -> str:
+    """The word for how a run stands."""
+    if status == "started":
+        return _("running")
+    names: dict[str, str] = {**name_statuses(), "paused": _("paused")}
+    return names.get(status, status)
+
+
+def class_of(status: str) -> str:
+    """The class that colours a run's or a step's status."""
+    return {"started": "running", "created": "waiting"}.get(status, status)
+
+
+def show_pill(status: str, word: str) -> SafeString:
+    """Return a status as a coloured word with an icon."""
+    icon = _ICONS.get(class_of(status), "clock")
+    return format_html(
+        '<span class="pgf-pill pgf-{}"><svg class="pgf-i" aria-hidden="true">'
+        '<use href="#pgf-i-{}"/></svg>{}</span>',
+        class_of(status),
+        icon,
+        word,
+    )
+
+
+def show_time(moment: datetime | None) -> SafeString | str:
+    """Return a moment as "3 minutes ago", with the date and the time on hovering."""
+    if moment is None:
+        return "–"
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    if timezone.now() - moment < timedelta(minutes=1):
+        text = _("just now")
+    else:
+        text = _("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    exact = date_format(local, "DATETIME_FORMAT")
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, text)
+
+
+def format_duration(duration: timedelta | None) -> str:
+    """Return a duration as people write it: ``0.42 s``, ``12 s``, ``3 min 5 s``, ``2 h 7 min``."""
+    if duration is None:
+        return ""
+    seconds = max(duration.total_seconds(), 0.0)
+    if seconds < 1:
+        return _("%(seconds)s s") % {"seconds": f"{seconds:.2f}"}
+    if seconds < 10:
+        return _("%(seconds)s s") % {"seconds": f"{seconds:.1f}"}
+    whole = round(seconds)
+    if whole < 60:
+        return _("%(seconds)s s") % {"seconds": whole}
+    if whole < 3600:
+        return _("%(minutes)s min %(seconds)s s") % {"minutes": whole // 60, "seconds": whole % 60}
+    if whole < 86400:
+        minutes = whole // 60
+        return _("%(hours)s h %(minutes)s min") % {"hours": minutes // 60, "minutes": minutes % 60}
+    hours = whole // 3600
+    return _("%(days)s d %(hours)s h") % {"days": hours // 24, "hours": hours % 24}
+
+
+def short_id(run_id: Any) -> str:
+    """Return the part of a run's id that people tell runs apart by: its end, the random part."""
+    return str(run_id)[-8:]
