@@ -8,10 +8,10 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test lint format bench bench-full clean
+.PHONY: help install demo serve test test-e2e lint format bench bench-full bench-ui clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make the virtual environment (the others do it by themselves)
 
@@ -24,6 +24,9 @@ serve: $(STAMP) ## Run the demo site with a worker on http://127.0.0.1:8000/
 
 test: $(STAMP) ## Run the tests; ARGS="-k words" picks some
 	@$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+test-e2e: $(STAMP) ## Run the browser's tests, which need Debian's chromium (make test runs them too)
+	@$(PY) -m pytest tests/e2e -n auto --maxprocesses 2 $(ARGS)
 
 lint: $(STAMP) ## Check style, types and migrations
 	@$(PY) -m ruff check .
@@ -40,6 +43,9 @@ bench: $(STAMP) ## Measure the workloads and the machine's limits (under 8 minut
 
 bench-full: $(STAMP) ## The same with growth and the large sizes
 	@$(PY) -m bench --full $(ARGS)
+
+bench-ui: $(STAMP) ## Measure the editor in the browser (under 10 minutes)
+	@$(PY) -m bench.ui $(ARGS)
 
 clean: ## Remove the virtual environment, caches and builds (the data in .pgdata stays)
 	rm -rf $(VENV) build dist .static .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*

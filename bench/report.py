@@ -49,7 +49,7 @@ QUANTITIES = {
     "code_new_ms": Quantity("code flow: more in a new process", "ms", "commits"),
     "code_changed_ms": Quantity("code flow: more after a change", "ms", "commits"),
     "peak_mb": Quantity("peak of the process", "MB", ""),
-    "queries_per_s": Quantity("transactions", "/s", ""),
+    "queries_per_s": Quantity("queries", "/s", ""),
     "cpu_percent": Quantity("CPU", "%", ""),
     "ratio": Quantity("", "", ""),
 }

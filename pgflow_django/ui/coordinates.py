@@ -13,9 +13,8 @@ from math import inf
 
 from pgflow_django.ui.ordering import Layering
 
-SWEEPS, RELAXATIONS = 10, 4
-MANY_VERTICES = 1_000  # then fewer of both: nobody sees the difference
-SWEEPS_OF_MANY, RELAXATIONS_OF_MANY = 4, 1
+#: Up to so many vertices: sweeps, and relaxations after them. Nobody sees the difference.
+EFFORTS = ((600, 10, 4), (3_000, 4, 1), (inf, 3, 1))
 SNAP_SHARE, LEAST_SNAP = 0.5, 20.0  # curves as slight as this share of the reach are removed
 STEP_TO_STEP, STEP_TO_BEND = 1.0, 0.25  # how strongly a step is drawn to its neighbours
 BEND_TO_STEP, BEND_TO_BEND = 2.0, 12.0  # and a bend: long edges are to be straight
@@ -29,13 +28,11 @@ def place_across(layering: Layering, reach: Sequence[float]) -> list[float]:
     centers = _pack(layering.layers, reach)
     pulls = _weigh_neighbours(layering)
     weights = [sum(weight for _, weight in pull) for pull in pulls]
-    many = len(centers) > MANY_VERTICES
-    for sweep in range(SWEEPS_OF_MANY if many else SWEEPS):
+    sweeps, relaxations = next(effort for limit, *effort in EFFORTS if len(centers) <= limit)
+    for sweep in range(sweeps):
         for layer in layering.layers if sweep % 2 == 0 else reversed(layering.layers):
             _settle(layer, centers, pulls, weights, reach)
-    _Straightener(layering, centers, pulls, reach).straighten(
-        RELAXATIONS_OF_MANY if many else RELAXATIONS
-    )
+    _Straightener(layering, centers, pulls, reach).straighten(relaxations)
     return centers
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from operator import itemgetter
 
 from pgflow_django.ui.graph import Graph
@@ -16,9 +17,9 @@ from pgflow_django.ui.graph import Graph
 Edge = tuple[int, int]
 
 MAX_BENDS = 6_000  # the longest edges beyond this go around the drawing
-MAX_SWEEPS, MAX_STALE_SWEEPS = 12, 4
-MANY_VERTICES = 1_000  # then fewer sweeps: the last ones remove about 3 % of the crossings
-MAX_SWEEPS_OF_MANY, MAX_STALE_SWEEPS_OF_MANY = 6, 2
+#: Up to so many vertices: sweeps, and how many of them may be in vain. The sweeps that large flows
+#: go without would remove a few percent of their crossings.
+EFFORTS = ((600, 12, 4), (3_000, 6, 2), (inf, 4, 2))
 MAX_SWAPPED_STEPS = 150
 MAX_SWAPPED_VERTICES = 1_000
 MAX_SWAP_ROUNDS = 8
@@ -133,9 +134,7 @@ def _link(layering: Layering, edge: Edge, ranks: range) -> None:
 def _sweep(layering: Layering, position: list[int], *, upwards_first: bool) -> None:
     """Sort layers by barycenter, down and up in turn, and keep the best order that was seen."""
     layers = layering.layers
-    many = len(position) > MANY_VERTICES
-    sweeps = MAX_SWEEPS_OF_MANY if many else MAX_SWEEPS
-    patience = MAX_STALE_SWEEPS_OF_MANY if many else MAX_STALE_SWEEPS
+    sweeps, patience = next(effort for limit, *effort in EFFORTS if len(position) <= limit)
     best, fewest, stale = _copy_order(layering), _count_crossings(layering, position), 0
     for sweep in range(sweeps):
         if not fewest or stale == patience:

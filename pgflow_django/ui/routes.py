@@ -33,16 +33,21 @@ def drop_idle_points(points: Sequence[Point]) -> list[Point]:
 
 def draw_line(points: Sequence[Point], direction: Direction) -> str:
     """Return the SVG path through ``points`` (along, across), which ends under the arrow head."""
-    (along, across), *rest = points
-    path = [_format("M", direction, (along, across))]
-    rest[-1] = (rest[-1][0] - ARROW_LENGTH + 1, rest[-1][1])
+    *before, (end, level) = points
+    (along, across), *rest = *before, (end - ARROW_LENGTH + 1, level)
+    downwards = direction == "TB"
+    path = [f"M{across} {along}" if downwards else f"M{along} {across}"]
     for next_along, next_across in rest:
         if next_across == across:
-            path.append(_format("L", direction, (next_along, next_across)))
+            line = f"L{next_across} {next_along}" if downwards else f"L{next_along} {next_across}"
         else:
             middle = (along + next_along) // 2
-            controls = (middle, across), (middle, next_across), (next_along, next_across)
-            path.append(_format("C", direction, *controls))
+            line = (
+                f"C{across} {middle} {next_across} {middle} {next_across} {next_along}"
+                if downwards
+                else f"C{middle} {across} {middle} {next_across} {next_along} {next_across}"
+            )
+        path.append(line)
         along, across = next_along, next_across
     return "".join(path)
 

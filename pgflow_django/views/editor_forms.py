@@ -36,7 +36,9 @@ def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
     refuses them and says why.
     """
     return {
-        key: _read_value(key, post[key], option) for key, option in fields.items() if key in post
+        key: _read_value(key, _text(post, key), option)
+        for key, option in fields.items()
+        if key in post
     }
 
 
@@ -69,17 +71,21 @@ def _read_json(key: str, text: str) -> Any:
         raise FieldError(key, _("This JSON is nested too deeply.")) from error
 
 
+def _text(post: QueryDict, name: str) -> str:
+    return str(post.get(name, ""))
+
+
 def _read_step(post: QueryDict) -> Arguments:
-    return {"step": post.get("step", "")}
+    return {"step": _text(post, "step")}
 
 
 def _read_edge(post: QueryDict) -> Arguments:
-    return {"source": post.get("source", ""), "target": post.get("target", "")}
+    return {"source": _text(post, "source"), "target": _text(post, "target")}
 
 
 def _read_new_step(post: QueryDict) -> Arguments:
     names = ("slug", "uses", "type")
-    return {name: post[name].strip() for name in names if post.get(name, "").strip()}
+    return {name: text for name in names if (text := _text(post, name).strip())}
 
 
 def read_dependencies(post: QueryDict) -> list[str] | None:
@@ -105,14 +111,14 @@ def read_step_fields(post: QueryDict) -> Arguments:
 
 
 def _read_restore(post: QueryDict) -> Arguments:
-    text = post.get("seq", "")
+    text = _text(post, "seq")
     return {"seq": int(text) if text.isdecimal() and len(text) < 10 else 0}
 
 
 _READERS: dict[str, Callable[[QueryDict], Arguments]] = {
     "add_step": _read_add_step,
     "update_step": lambda post: {**_read_step(post), **read_step_fields(post)},
-    "rename_step": lambda post: {**_read_step(post), "to": post.get("to", "").strip()},
+    "rename_step": lambda post: {**_read_step(post), "to": _text(post, "to").strip()},
     "delete_step": _read_step,
     "add_edge": _read_edge,
     "delete_edge": _read_edge,
@@ -131,7 +137,7 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
     ``save_step`` and ``save_flow`` are whole forms: only what differs from ``document`` counts. A
     one-click fix posts its arguments as JSON. Raises ``FieldError``.
     """
-    op = post.get("op", "")
+    op = _text(post, "op")
     if op == "save_step":
         return _read_changed_step(post, document)
     if op == "save_flow":
@@ -145,16 +151,18 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
 
 
 def _read_fix(post: QueryDict) -> tuple[str, Arguments]:
-    arguments = _read_json("fix", post.get("arguments", ""))
-    op = post.get("fix", "")
+    arguments = _read_json("fix", _text(post, "arguments"))
+    op = _text(post, "fix")
     if op not in {*_READERS, "patch"} or not isinstance(arguments, dict):
         raise FieldError("fix", _("This fix is not known here. Reload the page."))
     return op, arguments
 
 
 def _read_changed_step(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[str, Arguments]]:
-    slug, to = post.get("step", ""), post.get("slug", "").strip()
-    row = next((row for row in document.get("steps", ()) if row.get("slug") == slug), {})
+    slug, to = _text(post, "step"), _text(post, "slug").strip()
+    row: Mapping[str, Any] = next(
+        (row for row in document.get("steps", ()) if row.get("slug") == slug), {}
+    )
     changed = _find_changes(read_step_fields(post), row, _STEP_FIELDS)
     operations: list[tuple[str, Arguments]] = []
     if changed:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
@@ -32,7 +33,7 @@ def admin_page(admin: ModelAdmin[Any], view: View) -> View:
 
     @wraps(view)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        request.current_app = site.name  # type: ignore[attr-defined]
+        request.current_app = site.name
         response = view(request, admin, *args, **kwargs)
         patch_vary_headers(response, ["HX-Request"])
         response.setdefault("Cache-Control", "no-store")
@@ -50,8 +51,6 @@ def admin_page(admin: ModelAdmin[Any], view: View) -> View:
 
 
 def _send_to_login(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
-    from django.urls import reverse
-
     login = reverse("admin:login", current_app=admin.admin_site.name)
     here = urlsplit(request.headers.get("HX-Current-URL", ""))
     back = here.path + (f"?{here.query}" if here.query else "")

@@ -31,6 +31,35 @@ if TYPE_CHECKING:
 _BATCH_SECONDS = 0.02
 #: Tasks that a lane claims at first, not knowing yet how long they take.
 _FIRST_BATCH = 10
+#: Seconds over which a lane counts what it takes, and tasks a second that are many.
+_INFLOW_SECONDS = 0.1
+_INFLOW_RATE = 150.0
+
+
+class Inflow:
+    """How many tasks a lane takes out of the queues, of late."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self._rate = 0.0
+        self._count = 0
+        self._since = 0.0
+
+    def count(self, settled: Settled, *, is_fed: bool) -> None:
+        """Note a claim; what came without a look into the queues does not count."""
+        if is_fed:
+            return
+        self.last = sum(len(group.tasks) for group in settled.groups)
+        self._count += self.last
+        now = time.monotonic()
+        if now - self._since >= _INFLOW_SECONDS:
+            self._rate = self._count / (now - self._since)
+            self._count = 0
+            self._since = now
+
+    def is_trickle(self) -> bool:
+        """Whether many tasks come, but few at a time."""
+        return self._rate >= _INFLOW_RATE and self.last < _FIRST_BATCH
 
 
 class Lane:
@@ -58,6 +87,9 @@ class Lane:
         self.noted = 0
         #: Whether it has sent failures since its pool has asked when they are due again.
         self.has_failed = False
+        #: Whether what it ran last may have given it more to run, without a look into the queues.
+        self._is_followed = False
+        self.inflow = Inflow()
         self._target: Target | None = None
         self.thread = threading.Thread(target=self._run, name=f"pgflow-lane-{number}", daemon=True)
 
@@ -78,7 +110,11 @@ class Lane:
 
     def _loop(self) -> None:
         while True:
+            if not self._is_followed:
+                self.pool.rest(self)
             settled = self.pool.patiently(self._exchange)
+            self.inflow.count(settled, is_fed=self._is_followed)
+            self._is_followed = any(group.next for group in settled.groups)
             if not settled.groups:
                 if not self.pool.wait_for_work(self):
                     return

@@ -220,6 +220,9 @@ class Pool:
     def has_looked(self, noted: int) -> None:
         """Hear that nothing is left in the queues of what had come when ``note`` gave that."""
 
+    def rest(self, lane: Lane) -> None:
+        """Let work gather before the lane looks into the queues, where that pays."""
+
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """Hear that a step function is about to be called; ``now`` is ``time.monotonic()``."""
 

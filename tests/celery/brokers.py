@@ -56,12 +56,12 @@ def rabbitmq(folder: Path) -> Iterator[str]:
         "ERL_EPMD_ADDRESS": "127.0.0.1",
         "ERL_EPMD_PORT": str(names),
     }
-    try:
-        with _server([program], port, variables):
-            yield f"amqp://guest:guest@127.0.0.1:{port}//"
-    finally:
-        # It has started a daemon that outlives it.
-        subprocess.run(["epmd", "-port", str(names), "-kill"], check=False, capture_output=True)  # noqa: S607
+    # Its name server, which the program would otherwise start and leave behind.
+    with (
+        _server([_program("epmd"), "-port", str(names)], names, variables),
+        _server([program], port, variables),
+    ):
+        yield f"amqp://guest:guest@127.0.0.1:{port}//"
 
 
 @contextmanager

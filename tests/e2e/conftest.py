@@ -22,7 +22,7 @@ from pgflow_django.registry import registry
 from tests.engine.database import clean, query
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page
     from pytest_django.live_server_helper import LiveServer
 
 CHROMIUM = os.environ.get("PGFLOW_CHROMIUM", "/usr/bin/chromium")
@@ -36,6 +36,7 @@ FLAGS = [
     "--disable-sync",
 ]
 DESK, PHONE = {"width": 1440, "height": 860}, {"width": 390, "height": 844}
+TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
 PATIENCE = 10_000  # milliseconds
 
 #: What Chromium itself says in the console about answers that a test provokes.
@@ -184,6 +185,10 @@ def watch(page: Page, complaints: list[str]) -> None:
         if message.type == "error" and not PROVOKED.search(message.text):
             complaints.append(f"{message.text} ({message.location.get('url')})")
 
+    def answer(dialog: Dialog) -> None:
+        complaints.append(f"dialog: {dialog.message}")
+        dialog.accept()
+
     page.on("console", hear)
     page.on("pageerror", lambda error: complaints.append(f"page error: {error}"))
-    page.on("dialog", lambda dialog: (complaints.append(dialog.message), dialog.accept()))
+    page.on("dialog", answer)

@@ -12,7 +12,7 @@ from pgflow_django import drafts
 from tests.e2e.conftest import OpenPage
 
 #: The guide's flow of three steps, one of them once per item.
-GUIDE = [
+GUIDE: list[dict[str, Any]] = [
     {"slug": "fetch"},
     {"slug": "double", "depends_on": ["fetch"], "type": "map"},
     {"slug": "report", "depends_on": ["double"]},
@@ -29,7 +29,8 @@ class Editor:
     @property
     def names(self) -> list[str]:
         """The steps of the drawing, in reading order."""
-        return self.page.locator(".pgf-node").evaluate_all("all => all.map((n) => n.dataset.slug)")
+        script = "all => all.map((node) => node.dataset.slug)"
+        return list(self.page.locator(".pgf-node").evaluate_all(script))
 
     def step(self, slug: str) -> Locator:
         """A step's card."""

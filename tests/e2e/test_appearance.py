@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import PHONE, OpenPage
+from tests.e2e.conftest import PHONE, TOUCH, OpenPage
 from tests.e2e.editor import GUIDE, make_draft, open_editor
 
 pytestmark = pytest.mark.usefixtures("functions")
@@ -52,8 +52,7 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     open_page: OpenPage, boss: User, view: str
 ) -> None:
     make_draft(boss, WRONG)
-    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-    editor = open_editor(open_page, boss, query=f"?view={view}", **phone)
+    editor = open_editor(open_page, boss, query=f"?view={view}", **TOUCH)
     assert find_overflow(editor.page) <= 0
     small = editor.page.locator(".pgf-bar .pgf-button:visible, .pgf-function:visible")
     sizes = [box for one in small.all() if (box := one.bounding_box())]

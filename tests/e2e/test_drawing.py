@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from tests.e2e.conftest import PHONE, OpenPage
+from tests.e2e.conftest import TOUCH, OpenPage
 from tests.e2e.editor import GUIDE, in_order, make_draft, open_editor, steps_of
 
 pytestmark = pytest.mark.usefixtures("functions")
@@ -71,8 +71,7 @@ def test_steps_are_connected_and_cut_with_the_keyboard(open_page: OpenPage, boss
 
 def test_the_guides_flow_is_drawn_by_touch(open_page: OpenPage, boss: User) -> None:
     make_draft(boss)
-    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-    editor = open_editor(open_page, boss, query="?view=diagram", **phone)
+    editor = open_editor(open_page, boss, query="?view=diagram", **TOUCH)
     editor.function("fetch").tap()
     editor.expect_steps("fetch")
     finger = editor.page.context.new_cdp_session(editor.page)
@@ -100,8 +99,7 @@ def test_the_guides_flow_is_drawn_by_touch(open_page: OpenPage, boss: User) -> N
 
 def test_two_fingers_zoom(open_page: OpenPage, boss: User) -> None:
     make_draft(boss, GUIDE)
-    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-    editor = open_editor(open_page, boss, query="?view=diagram", **phone)
+    editor = open_editor(open_page, boss, query="?view=diagram", **TOUCH)
     before = editor.step("fetch").bounding_box()
     finger = editor.page.context.new_cdp_session(editor.page)
     x, y = editor.find_middle(editor.page.locator("#pgf-dag"))

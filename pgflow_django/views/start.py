@@ -1,0 +1,161 @@
+"""The page that starts a run: its input as a form or as JSON, and who would work it off."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from pgflow_django import executor
+from pgflow_django.admin.permissions import can, find_admin, require
+from pgflow_django.database import worker_command
+from pgflow_django.exceptions import PgflowError, RunFailed
+from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.views.flow_pages import describe_page, find_address
+from pgflow_django.views.htmx import admin_page
+from pgflow_django.views.payloads import SHOWN, drop_hidden
+from pgflow_django.views.run_form import (
+    MAX_BYTES,
+    InputField,
+    make_fields,
+    make_sample,
+    read_fields,
+    read_json,
+)
+from pgflow_django.views.workers import find_unserved
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+
+
+def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
+    """The URL of this page, below those of the flow list."""
+    view = admin_page(admin, start)
+    return [path("<slug:slug>/run/", view, name="pgflow_django_workflow_run")]
+
+
+@dataclass(slots=True)
+class Form:
+    """What the page asks, and what was answered."""
+
+    fields: list[InputField]
+    is_json: bool
+    text: str = ""
+    error: str = ""
+    token: str = ""
+
+    @property
+    def has_both(self) -> bool:
+        """Whether the input can be given in either way."""
+        return bool(self.fields)
+
+
+@require_http_methods(["GET", "POST"])
+def start(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+    """Ask for the input of a run, start it once, and lead to its page."""
+    flow = require(admin, request, "run", slug)
+    if flow is None:
+        raise Http404(_("There is no flow %(slug)s to run: publish it first.") % {"slug": slug})
+    schema = flow.input_schema
+    if request.method == "GET":
+        value = _find_value(request, admin, flow)
+        fields = make_fields(schema, value)
+        is_json = not fields or request.GET.get("mode") == "json"
+        shown = value if value is not None else make_sample(schema)
+        text = json.dumps(shown, ensure_ascii=False, indent=2)
+        form = Form(fields, is_json, text, token=uuid4().hex)
+        return _render(request, admin, flow, form)
+    form = Form(make_fields(schema), request.POST.get("mode") == "json")
+    is_read, value = _read(request, form)
+    if is_read:
+        try:
+            return _start(request, admin, flow, value, form.token)
+        except PgflowError as error:
+            form.error = str(error)
+    return _render(request, admin, flow, form)
+
+
+def _read(request: HttpRequest, form: Form) -> tuple[bool, Any]:
+    """The input that was sent, if it is one; what is wrong with it is in the form then."""
+    token = request.POST.get("token", "")
+    form.token = token if _TOKEN.fullmatch(token) else uuid4().hex
+    form.text = request.POST.get("input", "")
+    if not form.fields:
+        form.is_json = True
+    size = sum(len(text.encode("utf-8", "replace")) for text in request.POST.values())
+    if size > MAX_BYTES + 10_000:
+        form.error = _("This is larger than %(size)s KiB.") % {"size": MAX_BYTES // 1024}
+        form.text = ""
+        return False, None
+    if form.is_json:
+        try:
+            return True, read_json(form.text.strip() or "{}")
+        except ValueError as error:
+            form.error = str(error)
+            return False, None
+    value = read_fields(form.fields, request.POST)
+    return value is not None, value
+
+
+def _start(
+    request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow, value: Any, token: str
+) -> HttpResponse:
+    """Start the run, or find the one that the same page has started, and lead to its page."""
+    key = f"admin-{token}"
+    is_new = not WorkflowRun.objects.filter(workflow_slug=flow.workflow_slug, key=key).exists()
+    try:
+        run_id = executor.start_flow(flow.workflow_slug, value, key=key).id
+    except RunFailed as error:  # where runs are executed at once, as in tests
+        run_id = error.run_id
+    run = WorkflowRun.objects.get(pk=run_id)
+    admin_of_runs = find_admin(admin, WorkflowRun)
+    if is_new and admin_of_runs is not None:
+        admin_of_runs.log_addition(request, run, _("Started."))
+    if can(admin, request, "view_run", run):
+        return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
+    return HttpResponseRedirect(find_address(admin, "workflow_changelist"))
+
+
+def _find_value(request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow) -> Any:
+    """The input to begin with: of the run that was asked for, of the last one, or ``None``."""
+    wish = request.GET.get("from", "")
+    runs = find_admin(admin, WorkflowRun)
+    if wish == "sample" or runs is None or not can(admin, request, "view_payload"):
+        return None
+    past = runs.get_queryset(request).filter(workflow_slug=flow.workflow_slug).order_by("-id")
+    try:
+        run = past.filter(pk=UUID(wish)).first() if wish else past.first()
+    except ValueError:
+        return None
+    if run is None or not can(admin, request, "view_payload", run):
+        return None
+    value = drop_hidden(runs.redact_payload(request, run, run.input))  # type: ignore[attr-defined]
+    return value if len(json.dumps(value)) <= SHOWN else None
+
+
+def _render(
+    request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow, form: Form
+) -> HttpResponse:
+    has_error = bool(form.error or any(each.error for each in form.fields))
+    context = describe_page(
+        request,
+        admin,
+        _("Run %(flow)s") % {"flow": flow},
+        flow=flow,
+        form=form,
+        unserved=find_unserved(flow, flow._state.db or "default"),
+        command=worker_command(),
+        max_size=MAX_BYTES // 1024,
+    )
+    status = 422 if has_error else 200
+    return render(request, "pgflow_django/runs/start.html", context, status=status)
