@@ -24,8 +24,7 @@ def fetch_orders(input: JSON) -> list[JSON]:
     _work(input)
     count = int(input["run"].get("orders", DEFAULT_ORDERS))
     return [
-        {"number": 1000 + n, "cents": 990 + 370 * (n % 7), "items": 1 + n % 3}
-        for n in range(count)
+        {"number": 1000 + n, "cents": 990 + 370 * (n % 7), "items": 1 + n % 3} for n in range(count)
     ]
 
 

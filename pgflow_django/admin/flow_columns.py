@@ -161,8 +161,7 @@ class FlowColumns:
             words.append((_("Runs"), f"{runs}?flow={flow.workflow_slug}"))
         buttons = format_html_join(
             "",
-            '<a class="pgf-button pgf-small" href="{}">{}'
-            '<span class="pgf-hidden"> {}</span></a>',
+            '<a class="pgf-button pgf-small" href="{}">{}<span class="pgf-hidden"> {}</span></a>',
             ((link, word, flow.workflow_slug) for word, link in words),
         )
         return format_html('<div class="pgf pgf-row-links">{}</div>', buttons)
@@ -215,5 +214,3 @@ class LastRunFilter(admin.SimpleListFilter):
         if self.value() == "none":
             return flows.filter(last_status__isnull=True)
         return flows.filter(last_status=self.value())
-
-

@@ -69,9 +69,10 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_urls(self) -> list[Any]:
         """Give the pages of flows, before those that Django has for every model."""
-        from pgflow_django.views import editor, flow_pages
+        from pgflow_django.views import editor, flow_pages, history, imports, start
 
-        pages: list[URLPattern] = [*editor.urlpatterns(self), *flow_pages.urlpatterns(self)]
+        modules = (flow_pages, imports, editor, history, start)
+        pages: list[URLPattern] = [url for module in modules for url in module.urlpatterns(self)]
         return [*pages, *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:

@@ -79,14 +79,14 @@ def require(
 def require_run(
     admin: ModelAdmin[Any], request: HttpRequest, action: str, run_id: UUID
 ) -> WorkflowRun:
-    """The run of this id, without its input and output, if the action is allowed.
+    """The run of this id if the action is allowed.
 
     Raises as ``require`` does.
     """
     runs = find_admin(admin, WorkflowRun)
     run: WorkflowRun | None = None
     if runs is not None:
-        run = runs.get_queryset(request).filter(pk=run_id).defer("input", "output").first()
+        run = runs.get_queryset(request).filter(pk=run_id).first()
     if run is None or not can(admin, request, "view_run", run):
         raise Http404(_("There is no run %(id)s for you.") % {"id": run_id})
     if not can(admin, request, action, run):

@@ -5,14 +5,89 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from pgflow_django.models import WorkflowRun
+from pgflow_django.admin.permissions import can
+from pgflow_django.choices import RunStatus
+from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.views.payloads import redact
+from pgflow_django.views.pieces import (
+    format_duration,
+    name_run_status,
+    short_id,
+    show_pill,
+    show_time,
+)
+
+#: Flows that the filter offers; a search finds the runs of others.
+_FLOWS = 100
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Runs by how they stand."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer every status, and those that have not ended together."""
+        words = [(status, name_run_status(status)) for status in RunStatus.values]
+        return [("active", _("not ended")), *words]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep the runs of the chosen state."""
+        if self.value() is None:
+            return queryset
+        active = [RunStatus.STARTED, RunStatus.PAUSED]
+        return queryset.filter(status__in=active if self.value() == "active" else [self.value()])
+
+
+class FlowFilter(admin.SimpleListFilter):
+    """Runs by their flow."""
+
+    title = gettext_lazy("flow")
+    parameter_name = "flow"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the flows that there are; old runs of deleted ones are found by searching."""
+        flows = Workflow.objects.order_by("workflow_slug").values_list("workflow_slug", flat=True)
+        slugs = list(flows[:_FLOWS])
+        chosen = request.GET.get(self.parameter_name)
+        if chosen and chosen not in slugs:
+            slugs.append(chosen)
+        return [(slug, slug) for slug in slugs]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep the runs of the chosen flow."""
+        return queryset if self.value() is None else queryset.filter(workflow_slug=self.value())
 
 
 @admin.register(WorkflowRun)
 class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no argument
-    """Runs are looked at, cancelled and retried; nobody adds, edits or deletes one here."""
+    """Runs are looked at, cancelled and retried; nobody adds, edits or deletes one here.
+
+    Sites narrow who may do what by overriding ``get_queryset`` and ``has_*_permission``: view,
+    cancel, retry and payload (inputs and outputs).
+    """
+
+    change_list_template = "pgflow_django/runs/change_list.html"
+    list_display = ("run", "flow", "state", "started", "duration", "shown_version")
+    list_display_links = None
+    list_filter = (StateFilter, FlowFilter)
+    list_per_page = 50
+    show_full_result_count = False
+    search_fields = ("id", "workflow_slug", "key")
+    search_help_text = gettext_lazy("Id, flow or key")
+    ordering = ("-id",)
+    actions = None
+
+    # ---- who may do what ----
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Runs are started from a flow's page."""
@@ -28,16 +103,86 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
 
     def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may cancel this run."""
-        return _has(request, "cancel_workflowrun")
+        return request.user.has_perm("pgflow_django.cancel_workflowrun")
 
     def has_retry_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may retry this run."""
-        return _has(request, "retry_workflowrun")
+        return request.user.has_perm("pgflow_django.retry_workflowrun")
 
     def has_payload_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may see this run's input and outputs."""
-        return _has(request, "view_payload")
+        return request.user.has_perm("pgflow_django.view_payload")
 
+    def redact_payload(self, request: HttpRequest, run: WorkflowRun, value: Any) -> Any:
+        """Return an input or output of ``run`` as the user may see it.
 
-def _has(request: HttpRequest, codename: str) -> bool:
-    return request.user.has_perm(f"pgflow_django.{codename}")
+        By default whatever stands under a key like ``password``, ``token``, ``secret`` or
+        ``api_key`` is hidden. Sites override it for what else is nobody's business.
+        """
+        return redact(value)
+
+    # ---- pages ----
+
+    def get_urls(self) -> list[Any]:
+        """Give the pages of runs, before those that Django has for every model."""
+        from pgflow_django.views import run_page
+
+        return [*run_page.urlpatterns(self), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WorkflowRun]:
+        """Give the runs that the user may know of, without what only their pages show."""
+        return super().get_queryset(request).defer("input", "output")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list of runs."""
+        extra = {"title": _("Runs"), "may_see_flows": can(self, request, "view")}
+        return super().changelist_view(request, {**extra, **(extra_context or {})})
+
+    # ---- columns ----
+
+    @admin.display(description=gettext_lazy("Run"), ordering="id")
+    def run(self, run: WorkflowRun) -> SafeString:
+        """Show the end of the id, as a link to the run's page."""
+        link = reverse(
+            "admin:pgflow_django_workflowrun_change",
+            args=[run.pk],
+            current_app=self.admin_site.name,
+        )
+        return format_html(
+            '<a class="pgf-run-id" href="{}" title="{}">{}</a>', link, run.pk, short_id(run.pk)
+        )
+
+    @admin.display(description=gettext_lazy("Flow"))
+    def flow(self, run: WorkflowRun) -> str:
+        """Name the flow."""
+        return run.workflow_slug
+
+    @admin.display(description=gettext_lazy("State"))
+    def state(self, run: WorkflowRun) -> SafeString:
+        """Show how it stands, and why it failed."""
+        pill = show_pill(run.status, name_run_status(run.status))
+        error = run.error if isinstance(run.error, dict) else {}
+        why = ""
+        if run.status == RunStatus.FAILED:
+            text = f"{error.get('error_type', '')}: {error.get('error_message', '')}"
+            step = error.get("step_slug")
+            why = f"{step}: {text}" if step else text
+        small = format_html("<small>{}</small>", why[:120]) if why else ""
+        return format_html('<div class="pgf pgf-last-run">{}{}</div>', pill, small)
+
+    @admin.display(description=gettext_lazy("Started"), ordering="id")
+    def started(self, run: WorkflowRun) -> SafeString | str:
+        """Show when it was started."""
+        return show_time(run.started_at)
+
+    @admin.display(description=gettext_lazy("Took"))
+    def duration(self, run: WorkflowRun) -> str:
+        """Show how long it took."""
+        return format_duration(run.ended_at - run.started_at) if run.ended_at else "–"
+
+    @admin.display(description=gettext_lazy("Version"))
+    def shown_version(self, run: WorkflowRun) -> str:
+        """Show the version of the flow that it uses."""
+        return f"v{run.version}"

@@ -1,4 +1,3 @@
-# NOTICE to the drafts helper: read /tmp/lead/NOTICE_DRAFTS.md before you change anything here.
 """Drafts: flows as people edit them, with undo, history and publishing.
 
 Every edit is one operation of ``pgflow_django.edits``, given with the version of the draft that its

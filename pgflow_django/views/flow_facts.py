@@ -116,5 +116,3 @@ def _read_run(row: dict[str, Any]) -> PastRun:
     assert started_at is not None  # noqa: S101 - the column has no nulls
     ended_at = parse_datetime(row["ended_at"]) if row["ended_at"] else None
     return PastRun(row["id"], row["status"], started_at, ended_at)
-
-

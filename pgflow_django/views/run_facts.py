@@ -169,7 +169,9 @@ class RunFacts:
     def mark(self) -> str:
         """A short text that is another one whenever the page would look different."""
         parts: list[Any] = [self.run.status, self.run.error, self.run.ended_at]
-        parts += [tuple(getattr(step, name) for name in step.__slots__) for step in self.steps.values()]
+        parts += [
+            tuple(getattr(step, name) for name in step.__slots__) for step in self.steps.values()
+        ]
         parts += [attempt.pk for attempt in self.attempts] + [event.pk for event in self.events]
         parts.append(self.waiting.message if self.waiting else "")
         return sha256(repr(parts).encode()).hexdigest()[:24]
@@ -275,10 +277,14 @@ def _add_tasks(facts: RunFacts, using: str) -> None:
 def _add_failures(facts: RunFacts, using: str) -> None:
     failed = WorkflowTaskAttempt.objects.using(using).filter(run_id=facts.run.pk)
     now = timezone.now()
-    counts = failed.order_by().values("step_slug").annotate(
-        count=Count("id"),
-        lost=Count("task_index", distinct=True, filter=Q(retry_at__isnull=True)),
-        retry_at=Max("retry_at", filter=Q(retry_at__gt=now)),
+    counts = (
+        failed.order_by()
+        .values("step_slug")
+        .annotate(
+            count=Count("id"),
+            lost=Count("task_index", distinct=True, filter=Q(retry_at__isnull=True)),
+            retry_at=Max("retry_at", filter=Q(retry_at__gt=now)),
+        )
     )
     for row in counts:
         step = facts.steps.get(row["step_slug"])
@@ -299,4 +305,3 @@ def _add_failures(facts: RunFacts, using: str) -> None:
             facts.steps[slug].error = message
     events = WorkflowRunEvent.objects.using(using).filter(run_id=facts.run.pk)
     facts.events = list(events.order_by("-id")[:SHOWN_EVENTS])
-

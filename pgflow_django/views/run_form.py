@@ -210,9 +210,7 @@ def read_json(text: str) -> Any:
     except RecursionError:
         raise ValueError(_("This JSON is nested too deeply.")) from None
     if problem := jsonvalue.find_problem(value):
-        raise ValueError(
-            _("This can't be stored as JSON: %(problem)s") % {"problem": problem}
-        )
+        raise ValueError(_("This can't be stored as JSON: %(problem)s") % {"problem": problem})
     return value
 
 

@@ -34,7 +34,9 @@ def find_unserved(flow: Workflow, using: str) -> Unserved:
         .values_list("on_queue", "calls")
     )
     alive = WorkflowWorker.objects.using(using).filter(lease_until__gt=Now())
-    workers = [(set(queues), functions) for queues, functions in alive.values_list("queues", "functions")]
+    workers = [
+        (set(queues), functions) for queues, functions in alive.values_list("queues", "functions")
+    ]
     queues: dict[str, None] = {}
     missing: dict[str, None] = {}
     for queue, function in set(steps):

@@ -42,7 +42,9 @@ def databases() -> set[str]:
 
 
 def test_each_line_is_json_with_the_keys_of_its_workload() -> None:
-    result = bench("--only", "W1,W2,W3,W5", "--scale", "0.01", "--rounds", "1")
+    result = bench(
+        *("--engine", "inprocess", "--only", "W1,W2,W3,W5", "--scale", "0.01", "--rounds", "1")
+    )
     assert result.returncode == 0, result.stderr
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert list(lines[0]) == ["engine", "workload", "per_s"]
@@ -80,3 +82,15 @@ def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
     result = bench(*arguments)
     assert result.returncode == 2
     assert f"argument {arguments[0]}" in result.stderr
+
+
+@pytest.mark.slow
+def test_celery_workers_are_measured_as_well() -> None:
+    result = bench(
+        *("--engine", "celery", "--only", "W1,W2,W3", "--scale", "0.01", "--rounds", "1")
+    )
+    assert result.returncode == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()][1:]
+    assert {(line["engine"], line["procs"]) for line in lines} == {("celery-prefork-2", 2)}
+    counts = {(line["workload"], line["size"]): line.get("tasks") for line in lines}
+    assert counts == {("W1", 50): 150, ("W2", 100): 102, ("W3", 1): None}

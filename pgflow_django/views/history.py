@@ -1,0 +1,84 @@
+"""Who changed a flow, what and when; how the states differ; and the way back to one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from pgflow_django import drafts
+from pgflow_django.admin.permissions import can, require
+from pgflow_django.exceptions import EditRefused
+from pgflow_django.models import WorkflowRevision
+from pgflow_django.views.changes import draw_changes, list_changes
+from pgflow_django.views.flow_pages import describe_page, find_address, load_draft
+from pgflow_django.views.htmx import admin_page
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+
+def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
+    """The URLs of these pages, below those of the flow list."""
+    prefix = "pgflow_django_workflow"
+    return [
+        path("<slug:slug>/history/", admin_page(admin, history), name=f"{prefix}_history"),
+        path("<slug:slug>/history/<int:seq>/diff/", admin_page(admin, diff), name=f"{prefix}_diff"),
+    ]
+
+
+def _describe(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> dict[str, Any]:
+    draft = load_draft(request, admin, slug)
+    workflow = require(admin, request, "view", slug)
+    may_restore = can(admin, request, "change", workflow) and not draft.is_read_only
+    return {
+        "draft": draft,
+        "may_restore": may_restore,
+        "op_link": find_address(admin, "workflow_op", slug),
+    }
+
+
+@require_GET
+def history(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+    """List the revisions of the flow's draft, the newest first."""
+    context = describe_page(
+        request,
+        admin,
+        _("History of %(flow)s") % {"flow": slug},
+        **_describe(request, admin, slug),
+        revisions=drafts.history(slug),
+    )
+    return render(request, "pgflow_django/history/history.html", context)
+
+
+@require_GET
+def diff(request: HttpRequest, admin: ModelAdmin[Any], slug: str, seq: int) -> HttpResponse:
+    """Show what one revision changed."""
+    described = _describe(request, admin, slug)
+    revision = next((each for each in drafts.history(slug) if each.seq == seq), None)
+    if revision is None:
+        raise Http404(_("This revision is not kept any more."))
+    try:
+        changes = drafts.compare(slug, seq)
+    except EditRefused as error:
+        raise Http404(str(error)) from error
+    stored = WorkflowRevision.objects.filter(draft_id=slug)
+    chosen = stored.get(seq=seq)
+    parent = stored.filter(seq=chosen.parent).first() if chosen.parent is not None else None
+    before = parent.document if parent else None
+    is_first = parent is None
+    context = describe_page(
+        request,
+        admin,
+        revision.label,
+        **described,
+        revision=revision,
+        is_first=is_first,
+        changes=[] if is_first else list_changes(changes),
+        drawing=draw_changes(chosen.document if is_first else before, chosen.document, slug),
+    )
+    return render(request, "pgflow_django/history/diff.html", context)

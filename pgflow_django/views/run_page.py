@@ -1,0 +1,184 @@
+"""The page of a run: its drawing in the colours of its states, kept up to date by polling."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from pgflow_django import executor
+from pgflow_django.admin.permissions import can, require_run
+from pgflow_django.choices import TaskStatus
+from pgflow_django.exceptions import PgflowError
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStepTask
+from pgflow_django.views.flow_pages import describe_page, find_address, give_file
+from pgflow_django.views.htmx import admin_page
+from pgflow_django.views.payloads import Payload, show
+from pgflow_django.views.pieces import short_id
+from pgflow_django.views.run_facts import RunFacts, load_run
+from pgflow_django.views.scene import Look, read_look
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    from pgflow_django.views.run_facts import StepFacts
+
+#: Tasks of a map step whose outputs the panel shows.
+_SHOWN_TASKS = 10
+_PAYLOADS = ("input", "output")
+#: Width and height of the drawing's place, in pixels, about.
+_STAGE = (980, 400)
+
+
+def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
+    """The URLs of a run's page, below those of the list of runs."""
+    pages: list[tuple[str, str, Any]] = [
+        ("change/", "change", monitor),
+        ("live/", "live", live),
+        ("step/", "step", step_panel),
+        ("cancel/", "cancel", cancel),
+        ("retry/", "retry", retry),
+        ("<str:which>.json", "payload", payload),
+    ]
+    return [
+        path(
+            f"<uuid:run_id>/{route}",
+            admin_page(admin, view),
+            name=f"pgflow_django_workflowrun_{name}",
+        )
+        for route, name, view in pages
+    ]
+
+
+@require_GET
+def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+    """Show the whole page of a run."""
+    run = require_run(admin, request, "view_run", run_id)
+    context = describe_page(
+        request,
+        admin,
+        _("Run of %(flow)s") % {"flow": run.workflow_slug},
+        **_describe(request, admin, load_run(run)),
+    )
+    if context["may_see_payload"]:
+        context["input"] = _show(request, admin, run, run.input)
+    return render(request, "pgflow_django/runs/run.html", context)
+
+
+@require_GET
+def live(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+    """Return the parts of the page that change; 204 where they are as in ``since``."""
+    run = require_run(admin, request, "view_run", run_id)
+    facts = load_run(run)
+    if request.GET.get("since") == facts.mark:
+        return HttpResponse(status=204)
+    context = _describe(request, admin, facts, step=request.GET.get("step", ""))
+    return render(request, "pgflow_django/runs/_live.html", context)
+
+
+@require_GET
+def step_panel(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+    """Return what the side panel shows of a step, or of the run."""
+    run = require_run(admin, request, "view_run", run_id)
+    context = _describe(request, admin, load_run(run), step=request.GET.get("step", ""))
+    return render(request, "pgflow_django/runs/_panel.html", context)
+
+
+def _describe(
+    request: HttpRequest, admin: ModelAdmin[Any], facts: RunFacts, *, step: str = ""
+) -> dict[str, Any]:
+    """The variables that all parts of the page share."""
+    run = facts.run
+    may_see = can(admin, request, "view_payload", run)
+    flow = Workflow.objects.filter(pk=run.workflow_slug).first()
+    chosen = facts.steps.get(step)
+    context = {
+        "run": run,
+        "facts": facts,
+        "flow": flow,
+        "short_id": short_id(run.pk),
+        "drawing": facts.render(Look(read_look(request).direction, _STAGE)),
+        "chosen": chosen,
+        "may_see_payload": may_see,
+        "may_cancel": not facts.has_ended and can(admin, request, "cancel_run", run),
+        "may_retry": facts.is_retryable and can(admin, request, "retry_run", run),
+        "may_run": flow is not None and flow.is_active and can(admin, request, "run", flow),
+        "may_see_flow": flow is not None and can(admin, request, "view", flow),
+        "links": {
+            name: find_address(admin, f"workflowrun_{name}", run.pk)
+            for name in ("change", "live", "step", "cancel", "retry")
+        },
+        "payload_links": {
+            name: find_address(admin, "workflowrun_payload", run.pk, name) for name in _PAYLOADS
+        },
+    }
+    if may_see and facts.has_ended and run.status == "completed":
+        context["output"] = _show(request, admin, run, run.output)
+    if chosen is not None:
+        context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == chosen.slug]
+        context["chosen_tasks"] = _list_tasks(request, admin, run, chosen) if may_see else []
+    return context
+
+
+def _show(request: HttpRequest, admin: Any, run: WorkflowRun, value: Any) -> Payload:
+    return show(admin.redact_payload(request, run, value))
+
+
+def _list_tasks(
+    request: HttpRequest, admin: ModelAdmin[Any], run: WorkflowRun, step: StepFacts
+) -> list[dict[str, Any]]:
+    """The first tasks of a step that have an output."""
+    tasks = WorkflowStepTask.objects.filter(
+        run_id=run.pk, step_slug=step.slug, status=TaskStatus.COMPLETED
+    ).order_by("task_index")[:_SHOWN_TASKS]
+    return [
+        {"index": task.task_index, "output": _show(request, admin, run, task.output)}
+        for task in tasks
+    ]
+
+
+@require_GET
+def payload(request: HttpRequest, admin: Any, run_id: UUID, which: str) -> HttpResponse:
+    """Give all of a run's input or output as a file."""
+    run = require_run(admin, request, "view_payload", run_id)
+    value = {"input": lambda: run.input, "output": lambda: run.output}.get(which, lambda: None)()
+    hidden = admin.redact_payload(request, run, value)
+    text = json.dumps(hidden, ensure_ascii=False, indent=2) + "\n"
+    name = f"{run.workflow_slug}-{short_id(run.pk)}-{which}.json"
+    return give_file(text, name, "application/json")
+
+
+@require_POST
+def cancel(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+    """Cancel the run; nothing happens to one that has ended."""
+    run = require_run(admin, request, "cancel_run", run_id)
+    before = run.status
+    reason = f"cancelled by {request.user.get_username()} in the admin"
+    status = executor.cancel_run(run.pk, reason=reason)
+    if status.status == "cancelled" and before != "cancelled":
+        admin.log_change(request, run, _("Cancelled."))
+        messages.success(request, _("The run is cancelled."))
+    elif status.status != "cancelled":
+        messages.info(request, _("The run had ended already."))
+    return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
+
+
+@require_POST
+def retry(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+    """Take a failed or cancelled run up again; what had completed is not done twice."""
+    run = require_run(admin, request, "retry_run", run_id)
+    try:
+        executor.retry_run(run.pk)
+    except PgflowError as error:
+        messages.error(request, str(error))
+    else:
+        admin.log_change(request, run, _("Retried."))
+        messages.success(request, _("The run goes on where it had stopped."))
+    return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
