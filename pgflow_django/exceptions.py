@@ -16,7 +16,7 @@ PgflowError
 ├── StepExists                  duplicate_step_slug
 ├── WorkflowConflict            workflow_has_active_runs, workflow_has_no_steps,
 │                               workflow_inactive, workflow_origin_conflict
-├── EditRefused                 an edit of a draft: nothing_to_undo, step_not_found, …
+├── EditRefused                 an edit of a draft: nothing_to_undo, missing_step, …
 ├── DraftConflict               draft_conflict: somebody else has changed the draft
 ├── StepFunctionMissing         missing_step_functions
 ├── InvalidInput                invalid_input, invalid_key, input_too_large,
@@ -149,8 +149,8 @@ class WorkflowConflict(PgflowError):
 class EditRefused(PgflowError, ValueError):
     """An edit of a draft that was not made; the draft is as it was.
 
-    ``field`` is the argument that it is about (``""`` for none), ``suggestions`` are names that were
-    probably meant, and ``fix`` is an edit that would do: ``{"op", "arguments", "label"}``.
+    ``field`` is the argument that it is about (``""`` for none), ``suggestions`` are names that
+    were probably meant, and ``fix`` is an edit that would do: ``{"op", "arguments", "label"}``.
     """
 
     default_code = "edit_refused"

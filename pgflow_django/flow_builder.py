@@ -18,7 +18,7 @@ from pgflow_django.definition import StepDefinition, clean_options, read_documen
 from pgflow_django.document import validate_flow
 from pgflow_django.exceptions import InvalidWorkflow, WorkflowConflict, WorkflowNotFound
 from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
-from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf, show
 from pgflow_django.problems import (
     NEW_STEP,
@@ -206,7 +206,6 @@ def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = 
             if store.violated(error) != "active_flow_cannot_be_deleted":
                 raise
             raise _active_runs(workflow_slug, 1) from error  # it was started after we looked
-        WorkflowDraft.objects.using(alias).filter(pk=workflow_slug).delete()
 
 
 def create_flow_from_spec(

@@ -18,6 +18,7 @@ from pgflow_django.drafts.stored import (
     find,
     lock,
     move_head,
+    name_take_over,
     present,
     start_draft,
 )
@@ -32,8 +33,12 @@ from pgflow_django.exceptions import (
 from pgflow_django.flow_builder import workflow_not_found
 from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
+from pgflow_django.options import show
 from pgflow_django.problems import raise_problems, workflow_slug_problems
 from pgflow_django.registry import registry
+
+#: Things that were done meanwhile which a conflict tells of, the last ones.
+_TOLD = 5
 
 
 def load(slug: str, *, using: str | None = None) -> Draft:
@@ -42,7 +47,7 @@ def load(slug: str, *, using: str | None = None) -> Draft:
     Writes nothing. Raises ``WorkflowNotFound``.
     """
     alias = using or router.db_for_read(WorkflowDraft)
-    return present(_require(slug, alias))
+    return present(require(slug, alias))
 
 
 def create(
@@ -73,18 +78,21 @@ def edit(
     slug: str,
     version: int,
     op: str,
-    arguments: dict[str, Any],
+    arguments: Any,
     *,
     user: Any,
     using: str | None = None,
 ) -> Edited:
     """Do one operation on the draft of a flow; the first one makes the draft.
 
-    ``version`` is that of the draft which the user has seen. ``op`` is a key of
-    ``edits.OPERATIONS``, or ``undo``, ``redo``, ``restore`` (``seq`` of a revision).
+    ``version`` is that of the draft which the user has seen. ``arguments`` is a dict; ``op`` is a
+    key of ``edits.OPERATIONS``, or ``undo``, ``redo``, ``restore`` (``seq`` of a revision).
 
     Raises ``WorkflowNotFound``, ``DraftConflict`` and ``EditRefused``; nothing has changed then.
     """
+    if not isinstance(arguments, dict):
+        text = f"The arguments of an edit are an object, but this is {show(arguments)}."
+        raise EditRefused(text, code="invalid_arguments")
     alias = using or router.db_for_write(WorkflowDraft)
     name = name_user(user)
     with transaction.atomic(using=alias):
@@ -110,8 +118,14 @@ def discard(slug: str, version: int, *, user: Any, using: str | None = None) -> 
         if stored.workflow is None:
             stored.row.delete(using=alias)
             return
-        label = "Went back to the published flow"
-        append_revision(stored, "discard", label, stored.published, name_user(user))
+        append_revision(
+            stored,
+            "discard",
+            "Went back to the published flow",
+            stored.published,
+            name_user(user),
+            published_version=stored.workflow.version,
+        )
 
 
 def lock_for_edit(slug: str, version: int, name: str, alias: str) -> Stored:
@@ -142,10 +156,12 @@ def conflict(stored: Stored, version: int) -> DraftConflict:
     since = WorkflowRevision.objects.using(stored.alias).filter(
         draft_id=stored.slug, draft_version__gt=version
     )
-    rows = list(since.order_by("seq").values_list("user", "label"))[-5:]
-    messages = [f"{user}: {label}" if user else label for user, label in rows]
-    messages = messages or ["undone or redone, or begun anew"]
+    rows = list(since.order_by("seq").values_list("user", "label"))
     edited_by = stored.draft.edited_by if stored.draft else ""
+    last = (edited_by, stored.draft.last_action if stored.draft else "The draft was given up")
+    if last not in rows[-1:]:
+        rows.append(last)
+    messages = [f"{user}: {label}" if user else label for user, label in rows[-_TOLD:]]
     return DraftConflict(
         f'Flow "{stored.slug}" was changed by {edited_by or "somebody else"} meanwhile. Look at '
         "what is there now, and do this once more on top of it.",
@@ -164,10 +180,8 @@ def _begin(stored: Stored, name: str, alias: str) -> Stored:
         again = lock(stored.slug, alias)
         assert again is not None  # noqa: S101 - just made
         return again
-    label = f"Took over version {base}, which was made elsewhere"
-    append_revision(stored, "take_over", label, stored.published, "")
-    WorkflowDraft.objects.using(alias).filter(pk=stored.slug).update(base_version=base)
-    stored.row.base_version = base
+    label = name_take_over(stored)
+    append_revision(stored, "take_over", label, stored.published, "", published_version=base)
     return stored
 
 
@@ -215,7 +229,7 @@ def _step_through(stored: Stored, op: str, name: str) -> str:
         done = f"Redid: {target.label}." if target else ""
     if target is None:
         raise _nothing_to(op)
-    move_head(stored, target, name)
+    move_head(stored, target, done.removesuffix("."), name)
     return done
 
 
@@ -225,7 +239,8 @@ def _nothing_to(op: str) -> EditRefused:
     return EditRefused("There is nothing to redo.", code="nothing_to_redo")
 
 
-def _require(slug: str, alias: str) -> Stored:
+def require(slug: str, alias: str) -> Stored:
+    """The flow's draft and definition; raises ``WorkflowNotFound``."""
     stored = find(slug, alias) if is_valid_slug(slug) else None
     if stored is None:
         raise workflow_not_found(slug, using=alias)

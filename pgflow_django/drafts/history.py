@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import router
 
-from pgflow_django.drafts.editing import load
+from pgflow_django.drafts.editing import require
 from pgflow_django.drafts.types import Revision
 from pgflow_django.edits import Change
 from pgflow_django.edits import compare as compare_documents
@@ -18,7 +18,7 @@ def history(slug: str, *, using: str | None = None) -> list[Revision]:
     Raises ``WorkflowNotFound``.
     """
     alias = using or router.db_for_read(WorkflowDraft)
-    load(slug, using=alias)
+    require(slug, alias)
     head = WorkflowDraft.objects.using(alias).filter(pk=slug).values_list("head", flat=True).first()
     rows = WorkflowRevision.objects.using(alias).filter(draft_id=slug).order_by("-seq")
     names = ("seq", "op", "label", "user", "at", "published_version")
@@ -33,16 +33,14 @@ def compare(
     Raises ``WorkflowNotFound``, ``EditRefused`` (``missing_revision``).
     """
     alias = using or router.db_for_read(WorkflowDraft)
-    load(slug, using=alias)
-    kept = {
-        revision.seq: revision
-        for revision in WorkflowRevision.objects.using(alias).filter(draft_id=slug)
-    }
-    chosen = kept.get(seq)
-    if chosen is None or (other is not None and other not in kept):
+    require(slug, alias)
+    kept = WorkflowRevision.objects.using(alias).filter(draft_id=slug)
+    chosen = kept.filter(seq=seq).first()
+    asked = None if chosen is None else other if other is not None else chosen.parent
+    second = None if asked is None else kept.filter(seq=asked).first()
+    if chosen is None or (other is not None and second is None):
         text = "This revision is not kept any more. Choose another one of the history."
         raise EditRefused(text, code="missing_revision", field="seq")
-    if other is not None:
-        return compare_documents(chosen.document, kept[other].document)
-    before = None if chosen.parent is None else kept.get(chosen.parent)
-    return compare_documents(None if before is None else before.document, chosen.document)
+    if other is not None and second is not None:
+        return compare_documents(chosen.document, second.document)
+    return compare_documents(second.document if second else None, chosen.document)

@@ -17,7 +17,7 @@ from pgflow_django.drafts.problems import Found, describe
 from pgflow_django.drafts.types import Edited
 from pgflow_django.edits import Change
 from pgflow_django.edits import compare as compare_documents
-from pgflow_django.edits.source import Source
+from pgflow_django.edits.source import Source, find_fault
 from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import WorkflowDraft
@@ -128,30 +128,23 @@ def _parse(text: str) -> tuple[Any, Located | None]:
         return None, _fault(f"The text is larger than {MAX_BYTES // 1024:,} KiB.")
     if not text.strip():
         return None, _fault("There is no text to import.")
+    value = None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_read_pairs)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         return None, _fault(f"This is no JSON: {error.msg}.", error.lineno, error.colno)
     except RecursionError:
-        return None, _fault("This JSON is nested too deeply.")
+        pass  # find_fault says where
     except ValueError as error:
         return None, _fault(f"{error}.")
+    if fault := find_fault(text):
+        position, reason = fault
+        line = text.count("\n", 0, position) + 1
+        column = position - text.rfind("\n", 0, position)
+        return None, _fault(f"This can't be imported: {reason}.", line, column)
     if problem := jsonvalue.find_problem(value):
         return None, _fault(f"This can't be stored as JSON: {problem}")
     return value, None
-
-
-def _read_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f'An object has the key "{twice}" twice')
-    return result
-
-
-def _refuse_constant(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON value")
 
 
 def _fault(message: str, line: int = 0, column: int = 0) -> Located:

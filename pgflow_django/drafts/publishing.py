@@ -11,7 +11,7 @@ from pgflow_django.drafts.editing import conflict, lock_for_edit
 from pgflow_django.drafts.problems import problems
 from pgflow_django.drafts.stored import Stored
 from pgflow_django.drafts.types import Published, name_user
-from pgflow_django.exceptions import EditRefused
+from pgflow_django.exceptions import EditRefused, WorkflowExists
 from pgflow_django.flow_builder import create_flow_from_spec
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision, WorkflowRun
 
@@ -26,14 +26,22 @@ def publish(slug: str, version: int, *, user: Any, using: str | None = None) -> 
     since the draft began: publishing again overrules that), ``EditRefused`` while there are errors.
     """
     alias = using or router.db_for_write(WorkflowDraft)
+    try:
+        return _publish(slug, version, name_user(user), alias)
+    except WorkflowExists:
+        # Somebody has just made a flow of this name elsewhere: now it is seen, and told of.
+        return _publish(slug, version, name_user(user), alias)
+
+
+def _publish(slug: str, version: int, user: str, alias: str) -> Published:
     refusal = None
     with transaction.atomic(using=alias):
-        stored = lock_for_edit(slug, version, name_user(user), alias)
+        stored = lock_for_edit(slug, version, user, alias)
         if stored.workflow is not None and stored.row.base_version != stored.workflow.version:
             refusal = _tell_of_change(stored)
         else:
             _refuse_errors(stored)
-            workflow = _store(stored, name_user(user))
+            workflow = _store(stored, user)
     if refusal is not None:
         raise refusal
     return Published(workflow, _count_active_runs(workflow, alias))
@@ -45,9 +53,10 @@ def _tell_of_change(stored: Stored) -> Exception:
     draft = stored.row
     draft.base_version = stored.workflow.version
     draft.version += 1
+    draft.last_action = f"version {stored.workflow.version} was stored from elsewhere"
     draft.save(using=stored.alias)
     refusal = conflict(stored, draft.version)
-    refusal.messages[:] = [f"version {stored.workflow.version} was stored from elsewhere"]
+    refusal.messages[:] = [draft.last_action]
     return refusal
 
 
@@ -61,7 +70,10 @@ def _refuse_errors(stored: Stored) -> None:
 
 def _store(stored: Stored, user: str) -> Workflow:
     workflow = create_flow_from_spec(
-        stored.document, origin=Origin.EDITOR, replace=True, using=stored.alias
+        stored.document,
+        origin=Origin.EDITOR,
+        replace=stored.workflow is not None,
+        using=stored.alias,
     )
     if stored.workflow is None and user:
         Workflow.objects.using(stored.alias).filter(pk=workflow.pk).update(created_by=user)
@@ -69,6 +81,8 @@ def _store(stored: Stored, user: str) -> Workflow:
     draft = stored.row
     draft.base_version = workflow.version
     draft.version += 1
+    draft.last_action = f"Published version {workflow.version}"
+    draft.edited_by = user
     draft.save(using=stored.alias)
     WorkflowRevision.objects.using(stored.alias).filter(pk=stored.head_row.pk).update(
         published_version=workflow.version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
-from pgflow_django.definition import Document, canonical, read_document, write_document
+from pgflow_django.definition import Document, write_document
 from pgflow_django.drafts.types import Draft
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 
@@ -36,6 +37,12 @@ class Stored:
     @cached_property
     def published(self) -> Document:
         """The published definition; an empty flow where there is none."""
+        if self.draft and self.workflow and self.draft.base_version == self.workflow.version:
+            # Reading one document is many times cheaper than putting one together.
+            known = self.draft.revisions.using(self.alias)
+            known = known.filter(published_version=self.workflow.version).order_by("-seq")
+            if (document := known.values_list("document", flat=True).first()) is not None:
+                return dict(document)
         rows = store.load_rows(self.slug, self.alias) if self.workflow else None
         if rows is None:
             return {"workflow_slug": self.slug, "steps": []}
@@ -47,12 +54,17 @@ class Stored:
         return self.row.revisions.using(self.alias).get(seq=self.row.head)
 
     @property
+    def is_clean(self) -> bool:
+        """Whether the draft is what was published when it was last in step with the flow."""
+        base = self.draft.base_version if self.draft else None
+        return base is not None and self.head_row.published_version == base
+
+    @property
     def is_behind(self) -> bool:
         """Whether nobody edits it, and something newer than it began with is published."""
         if self.draft is None or self.workflow is None:
             return False
-        is_unchanged = self.head_row.parent is None or self.head_row.published_version is not None
-        return self.workflow.version != self.draft.base_version and is_unchanged
+        return self.workflow.version != self.draft.base_version and self.is_clean
 
     @property
     def document(self) -> Document:
@@ -81,9 +93,12 @@ def find(slug: str, alias: str) -> Stored | None:
 
 
 def lock(slug: str, alias: str) -> Stored | None:
-    """As ``find``, with the draft's row locked until the transaction ends."""
+    """As ``find``, with both rows locked until the transaction ends.
+
+    The flow first, as deleting one does: whoever changes or deletes it elsewhere waits, or is seen.
+    """
+    workflow = store.lock_workflow(slug, alias)
     draft = WorkflowDraft.objects.using(alias).select_for_update().filter(pk=slug).first()
-    workflow = Workflow.objects.using(alias).filter(pk=slug).first()
     return Stored(slug, alias, draft, workflow) if draft or workflow else None
 
 
@@ -92,9 +107,7 @@ def present(stored: Stored) -> Draft:
     draft, workflow = stored.draft, stored.workflow
     undo, redo = _labels(stored) if draft else ("", "")
     is_same = workflow is not None and (
-        draft is None
-        or stored.is_behind
-        or canonical(read_document(draft.document)) == canonical(read_document(stored.published))
+        draft is None or stored.is_clean or is_equal(draft.document, stored.published)
     )
     return Draft(
         slug=stored.slug,
@@ -112,8 +125,21 @@ def present(stored: Stored) -> Draft:
     )
 
 
+def is_equal(one: Document, other: Document) -> bool:
+    """Whether two documents say the same; both without what equals its default."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def name_take_over(stored: Stored) -> str:
+    """The label of a revision that takes over what was published elsewhere."""
+    version = stored.workflow.version if stored.workflow else 0
+    return f"Took over version {version}, which was made elsewhere"
+
+
 def _labels(stored: Stored) -> tuple[str, str]:
     """What undo and redo would take back and bring back; empty for nothing."""
+    if stored.is_behind:  # whatever is done next takes that over first
+        return name_take_over(stored), ""
     head = stored.head_row
     revisions = stored.row.revisions.using(stored.alias)
     has_parent = head.parent is not None and revisions.filter(seq=head.parent).exists()
@@ -131,6 +157,7 @@ def start_draft(
         version=1,
         head=0,
         base_version=base_version,
+        last_action="Began",
         edited_by=user,
         edited_at=timezone.now(),
     )
@@ -146,30 +173,47 @@ def start_draft(
     )
 
 
-def append_revision(stored: Stored, op: str, label: str, document: Document, user: str) -> None:
-    """Make ``document`` the draft, as a revision that undo leads back from."""
+def append_revision(
+    stored: Stored,
+    op: str,
+    label: str,
+    document: Document,
+    user: str,
+    *,
+    published_version: int | None = None,
+) -> None:
+    """Make ``document`` the draft, as a revision that undo leads back from.
+
+    ``published_version``: it is what this version of the flow is, and the draft in step with it.
+    """
     revisions = WorkflowRevision.objects.using(stored.alias).filter(draft=stored.row)
     newest = revisions.aggregate(seq=Max("seq"))["seq"]
+    parent = stored.row.head
     revision = revisions.create(
         draft=stored.row,
         seq=newest + 1,
-        parent=stored.row.head,
+        parent=parent,
         op=op,
         label=label,
         document=document,
         draft_version=stored.row.version + 1,
         user=user,
+        published_version=published_version,
     )
-    move_head(stored, revision, user)
-    revisions.filter(seq__lte=newest + 1 - MAX_REVISIONS).delete()
+    if published_version is not None:
+        stored.row.base_version = published_version
+    move_head(stored, revision, label, user)
+    old = revisions.filter(seq__lte=newest + 1 - MAX_REVISIONS)
+    old.exclude(seq=parent).delete()  # undo must find the state before, however old
 
 
-def move_head(stored: Stored, revision: WorkflowRevision, user: str) -> None:
-    """Make a revision the draft."""
+def move_head(stored: Stored, revision: WorkflowRevision, action: str, user: str) -> None:
+    """Make a revision the draft; ``action`` says to others what was done."""
     draft = stored.row
     draft.document = revision.document
     draft.head = revision.seq
     draft.version += 1
+    draft.last_action = action
     draft.edited_by = user
     draft.edited_at = timezone.now()
     draft.save(using=stored.alias)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from pgflow_django.definition import Document
 from pgflow_django.edits.patches import apply_patch
 from pgflow_django.exceptions import EditRefused
-from pgflow_django.graph import MAX_SLUG_LENGTH, did_you_mean, nearest_names
+from pgflow_django.graph import MAX_SLUG_LENGTH, did_you_mean, is_valid_slug, nearest_names
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, Option, show
 
 __all__ = ["OPERATIONS", "Edit", "EditRefused", "apply"]
@@ -89,7 +90,7 @@ class _Draft:
     def add(self, slug: Any, uses: Any, kind: Any, depends_on: list[Any]) -> Step:
         """Append a step; without a slug it is called like its function, or ``step``."""
         if slug is None:
-            slug = self.free_slug(_name_like(uses))
+            slug = self.free_slug(_name_like(uses if isinstance(uses, str) else ""))
         row: Step = {"slug": slug}
         if depends_on:
             row["depends_on"] = depends_on
@@ -223,7 +224,9 @@ def _replace(draft: _Draft, document: Any) -> Edit:
 
 
 def _patch(draft: _Draft, patch: Any) -> Edit:
-    return Edit(apply_patch(draft.document, patch), "Applied a fix")
+    patched = apply_patch(draft.document, patch)
+    # Whatever a patch says, a draft stays the draft of its own flow.
+    return Edit({**patched, "workflow_slug": draft.document["workflow_slug"]}, "Applied a fix")
 
 
 OPERATIONS: dict[str, Callable[..., Edit]] = {
@@ -241,9 +244,10 @@ OPERATIONS: dict[str, Callable[..., Edit]] = {
 }
 
 
-def _name_like(uses: Any) -> str:
-    name = uses.rpartition(".")[2] if isinstance(uses, str) else ""
-    return name[:MAX_SLUG_LENGTH] or "step"
+def _name_like(uses: str) -> str:
+    """The slug of a step that calls this function: ``orders.run`` gives ``step_run``."""
+    name = re.sub(r"\W+", "_", uses.rpartition(".")[2], flags=re.ASCII) if uses else "step"
+    return name if is_valid_slug(name) else f"step_{name}"[:MAX_SLUG_LENGTH]
 
 
 def _read_names(value: Any) -> list[Any]:

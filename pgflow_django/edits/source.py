@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from pgflow_django.jsonvalue import MAX_DEPTH, text_fault
+from pgflow_django.options import show
+
 _SPACE = re.compile(r"[ \t\n\r]*")
 _decode = json.JSONDecoder().raw_decode
+#: What matters of a JSON text beside its values: strings (with a colon: keys), brackets, no JSON.
+_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")([ \t\n\r]*:)?|[\[\]{}]|NaN|-?Infinity')
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,40 @@ class Source:
                 break
             position = found
         return self.text.count("\n", 0, position) + 1
+
+
+def find_fault(text: str) -> tuple[int, str] | None:
+    """Where a text that Python reads as JSON is none that we take, and why; else ``None``.
+
+    These are keys that stand twice in an object, NaN and infinities, more than 64 levels, and
+    characters that PostgreSQL can't store.
+    """
+    keys: list[set[str]] = []
+    for token in _TOKEN.finditer(text):
+        string, colon = token.groups()
+        if token[0] in {"[", "{"}:
+            keys.append(set())
+            if len(keys) > MAX_DEPTH:
+                return token.start(), f"this is nested deeper than {MAX_DEPTH} levels"
+        elif token[0] in {"]", "}"}:
+            keys.pop()
+        elif string is None:
+            return token.start(), f"{token[0]} is no JSON value"
+        elif ("\\u" in string or colon) and (fault := _string_fault(string, colon, keys)):
+            return token.start(), fault
+    return None
+
+
+def _string_fault(string: str, colon: str | None, keys: list[set[str]]) -> str | None:
+    value = json.loads(string)
+    if fault := text_fault(value):
+        return f"this {fault}"
+    if not colon:
+        return None
+    if value in keys[-1]:
+        return f"this object has the key {show(value)} already"
+    keys[-1].add(value)
+    return None
 
 
 def _skip(text: str, position: int) -> int:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import django.db.models.deletion
+import django.db.models.fields.json
 import django.db.models.functions.datetime
 import django.db.models.functions.text
 import django.db.models.lookups
+import pgtrigger.compiler
+import pgtrigger.migrations
 from django.db import migrations, models
 
 import pgflow_django.models.definitions
@@ -68,6 +71,14 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
+                (
+                    "last_action",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="what made this version, for those who saw another",
+                    ),
+                ),
                 ("edited_by", models.TextField(blank=True, default="")),
                 (
                     "edited_at",
@@ -97,6 +108,15 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(("head__gte", 0), ("version__gte", 1)),
                         name="draft_version_is_positive",
+                    ),
+                    models.CheckConstraint(
+                        condition=django.db.models.lookups.Exact(
+                            django.db.models.fields.json.KeyTextTransform(
+                                "workflow_slug", models.F("document")
+                            ),
+                            models.F("workflow_slug"),
+                        ),
+                        name="draft_document_is_of_its_flow",
                     ),
                 ],
             },
@@ -173,5 +193,19 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="workflow",
+            trigger=pgtrigger.compiler.Trigger(
+                name="deleted_flow_takes_its_draft_along",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    func="\n        delete from workflow_revisions where draft_id = old.workflow_slug;\n        delete from workflow_drafts where workflow_slug = old.workflow_slug;\n        return null;\n    ",
+                    hash="caf6a9d1272f3d8102b07a69a7bdbbb8a2c6df6c",
+                    operation="DELETE",
+                    pgid="pgtrigger_deleted_flow_takes_its_draft_along_14476",
+                    table="workflows",
+                    when="AFTER",
+                ),
+            ),
         ),
     ]

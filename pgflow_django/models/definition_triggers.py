@@ -79,6 +79,17 @@ KEEP_ACTIVE_FLOW = pgtrigger.Trigger(
     """,
 )
 
+DELETE_DRAFT = pgtrigger.Trigger(
+    name="deleted_flow_takes_its_draft_along",
+    operation=pgtrigger.Delete,
+    when=pgtrigger.After,
+    func="""
+        delete from workflow_revisions where draft_id = old.workflow_slug;
+        delete from workflow_drafts where workflow_slug = old.workflow_slug;
+        return null;
+    """,
+)
+
 COUNT_ADDED_STEPS = pgtrigger.Trigger(
     name="added_steps_make_a_version",
     level=pgtrigger.Statement,

@@ -99,6 +99,7 @@ class Workflow(models.Model):
             triggers.NUMBER_NEW_FLOW,
             triggers.NUMBER_CHANGED_FLOW,
             triggers.KEEP_ACTIVE_FLOW,
+            triggers.DELETE_DRAFT,
             triggers.CHECK_DEFINITION,
             pgtrigger.ReadOnly(
                 name="workflow_key_is_read_only", fields=["workflow_slug", "created_at"]

@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
+from django.db.models.lookups import Exact
 
 from pgflow_django.models.definitions import SlugField, is_slug
 
@@ -21,6 +23,9 @@ class WorkflowDraft(models.Model):
     base_version = models.IntegerField(
         null=True, help_text="version of the flow that it began with; null: not published yet"
     )
+    last_action = models.TextField(
+        default="", blank=True, help_text="what made this version, for those who saw another"
+    )
     edited_by = models.TextField(default="", blank=True)
     edited_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -34,6 +39,12 @@ class WorkflowDraft(models.Model):
             ),
             models.CheckConstraint(
                 name="draft_version_is_positive", condition=Q(version__gte=1, head__gte=0)
+            ),
+            models.CheckConstraint(
+                name="draft_document_is_of_its_flow",
+                condition=Exact(
+                    KeyTextTransform("workflow_slug", F("document")), F("workflow_slug")
+                ),
             ),
         ]
 

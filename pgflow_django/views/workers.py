@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from django.db.models.functions import Coalesce, Now
-from django.db.models import F
+from django.db.models import TextField
 
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowWorker
 
@@ -28,7 +28,7 @@ def find_unserved(flow: Workflow, using: str) -> Unserved:
         .filter(workflow_slug=flow.workflow_slug)
         .annotate(
             on_queue=Coalesce("queue", "workflow__queue"),
-            calls=Coalesce(F("function"), F("step_slug")),
+            calls=Coalesce("function", "step_slug", output_field=TextField()),
         )
         .order_by("step_index")
         .values_list("on_queue", "calls")

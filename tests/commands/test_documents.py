@@ -50,6 +50,18 @@ def test_export_and_import_are_a_round_trip(path: Path, tmp_path: Path) -> None:
     assert call("exportflow", "orders").stdout == exported.stdout
 
 
+def test_export_as_python_that_makes_the_same_flow(path: Path, tmp_path: Path) -> None:
+    call("importflow", str(path))
+    stored = flow_builder.export_flow("orders")
+    code = call("exportflow", "orders", format="python").stdout
+    file = tmp_path / "orders.py"
+    call("exportflow", "orders", output=str(file))
+    assert file.read_text() == code
+    flow_builder.delete_flow("orders")
+    exec(compile(code, "orders.py", "exec"), {})  # noqa: S102 - running it is the point
+    assert flow_builder.export_flow("orders") == stored
+
+
 def test_export_as_a_picture(path: Path, tmp_path: Path) -> None:
     call("importflow", str(path))
     picture = call("exportflow", "orders", format="svg").stdout

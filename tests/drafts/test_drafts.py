@@ -130,16 +130,17 @@ def test_of_many_editors_at_one_moment_one_wins_and_the_others_are_told() -> Non
         ("update_step", {"step": "a"}, "nothing_changed", ""),
         ("restore", {"seq": 99}, "missing_revision", "seq"),
         ("restore", {}, "missing_revision", "seq"),
+        ("restore", 5, "invalid_arguments", ""),
         ("undo", {}, "nothing_to_undo", ""),
     ],
 )
 def test_an_edit_that_would_break_the_flow_is_refused(
-    op: str, arguments: dict[str, Any], code: str, field: str
+    op: str, arguments: Any, code: str, field: str
 ) -> None:
     document = {"steps": [{"slug": "a"}, {"slug": "b", "depends_on": ["a"]}]}
     draft = drafts.create("flow", document, user="ann")
     with pytest.raises(EditRefused) as caught:
-        edit(draft, op, **arguments)
+        drafts.edit("flow", draft.version, op, arguments, user="ann")
     assert (caught.value.code, caught.value.field) == (code, field)
     assert drafts.load("flow") == draft
 

@@ -36,6 +36,8 @@ def test_add_step_appends_one_named_after_its_function() -> None:
     assert steps("add_step", uses="notify")["notify"] == {"slug": "notify"}
     assert steps("add_step")["step"] == {"slug": "step"}
     assert steps("add_step", uses="fetch")["fetch_2"] == {"slug": "fetch_2", "uses": "fetch"}
+    assert steps("add_step", uses="orders.run")["step_run"]["uses"] == "orders.run"
+    assert steps("add_step", uses="orders.1st")["step_1st"]["uses"] == "orders.1st"
 
 
 def test_update_step_sets_fields_and_leaves_defaults_out() -> None:
@@ -116,6 +118,12 @@ def test_patch_applies_what_a_problem_offers() -> None:
     ]
 
 
+def test_a_patch_does_not_make_it_another_flow() -> None:
+    for change in ({"op": "replace", "value": "other"}, {"op": "remove"}):
+        patch = [{"path": "/workflow_slug", **change}]
+        assert apply(DOCUMENT, "patch", {"patch": patch}).document == DOCUMENT
+
+
 @pytest.mark.parametrize(
     ("op", "arguments", "code", "text"),
     [
@@ -136,6 +144,7 @@ def test_patch_applies_what_a_problem_offers() -> None:
         ("replace", {"document": []}, "invalid_document", "JSON object"),
         ("patch", {"patch": [{"op": "remove", "path": "/steps/9"}]}, "fix_does_not_fit", "fix"),
         ("patch", {"patch": 7}, "fix_does_not_fit", "fix"),
+        ("patch", {"patch": [{"op": "remove", "path": ""}]}, "fix_does_not_fit", "fix"),
     ],
 )
 def test_an_operation_that_can_not_be_done_says_why(

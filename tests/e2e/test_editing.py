@@ -143,7 +143,7 @@ def test_the_focus_stays_on_the_step_after_an_edit(editor: Editor) -> None:
     editor.step("fetch").click()
     editor.page.keyboard.press("ArrowRight")
     editor.page.keyboard.press("m")
-    expect(editor.step("double")).not_to_have_class("pgf-map")
+    expect(editor.step("double")).to_have_class("pgf-node pgf-single pgf-selected")
     expect(editor.step("double")).to_be_focused()
     expect(editor.step("double")).to_have_attribute("tabindex", "0")
     expect(editor.page.locator(".pgf-node[tabindex='0']")).to_have_count(1)

@@ -10,6 +10,9 @@ from django.db import connection, transaction
 
 #: Children first.
 TABLES = (
+    "workflow_presences",
+    "workflow_revisions",
+    "workflow_drafts",
     "workflow_claims",
     "workflow_workers",
     "workflow_task_attempts",

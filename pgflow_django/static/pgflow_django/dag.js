@@ -73,6 +73,8 @@ function paint() {
   if (zoom) zoom.textContent = `${Math.round(view.scale * 100)}%`;
   const map = $("#pgf-minimap rect"), { width, height } = box();
   if (!map) return;
+  const isWhole = svg().dataset.width * view.scale <= width && svg().dataset.height * view.scale <= height;
+  $("#pgf-minimap").toggleAttribute("hidden", isWhole);
   const frameOnMap = { x: -view.x / view.scale, y: -view.y / view.scale, width: width / view.scale, height: height / view.scale };
   for (const [name, value] of Object.entries(frameOnMap)) map.setAttribute(name, value);
 }
@@ -119,8 +121,7 @@ function reveal(node) {
 function drawMinimap() {
   const map = $("#pgf-minimap");
   if (!map) return;
-  const w = +svg().dataset.width, h = +svg().dataset.height, { width, height } = box();
-  map.toggleAttribute("hidden", w * view.scale <= width && h * view.scale <= height);
+  const w = +svg().dataset.width, h = +svg().dataset.height;
   map.setAttribute("viewBox", `${-w * 0.04} ${-h * 0.04} ${w * 1.08} ${h * 1.08}`);
   $("path", map).setAttribute("d", nodes().map((node) => {
     const card = place(node);
