@@ -8,7 +8,7 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-e2e lint format bench bench-full bench-ui clean
+.PHONY: help install demo serve test test-chaos test-e2e lint format bench bench-full bench-ui clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(STAMP) ## Run the tests; ARGS="-k words" picks some
 
 test-e2e: $(STAMP) ## Run the browser's tests, which need Debian's chromium (make test runs them too)
 	@$(PY) -m pytest tests/e2e -n auto --maxprocesses 2 $(ARGS)
+
+test-chaos: $(STAMP) ## Kill workers, servers and networks at random while runs go on (10 minutes)
+	@PGFLOW_CHAOS=1 $(PY) -m pytest tests/chaos -n 0 -q $(ARGS)
 
 lint: $(STAMP) ## Check style, types and migrations
 	@$(PY) -m ruff check .

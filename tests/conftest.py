@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+
+#: They take minutes: `make test-chaos` asks for them.
+collect_ignore = [] if os.environ.get("PGFLOW_CHAOS") else ["chaos"]
 
 
 def pytest_configure() -> None:

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from pgflow_django.admin.permissions import can
 from pgflow_django.choices import Origin
@@ -70,19 +70,18 @@ class FlowColumns:
         if not flow.is_active:
             notes.append(_("switched off"))
         marks = format_html_join("", ' <span class="pgf-pill">{}</span>', ((n,) for n in notes))
+        count = len(flow.pgf_facts.nodes)
+        size = ngettext("%(count)s step", "%(count)s steps", count) % {"count": count}
+        facts = f"{size} · v{flow.version}"
         about = Truncator(flow.description).chars(_SHOWN)
         return format_html(
-            '<div class="pgf pgf-flow-name"><a href="{}">{}</a>{}{}</div>',
+            '<div class="pgf pgf-flow-name"><a href="{}">{}</a>{}{}<p>{}</p></div>',
             address(flow, "edit"),
             flow.workflow_slug,
             marks,
             format_html("<p>{}</p>", about) if about else "",
+            facts,
         )
-
-    @admin.display(description=gettext_lazy("Steps"))
-    def steps(self, flow: Any) -> str:
-        """Count the steps."""
-        return str(len(flow.pgf_facts.nodes))
 
     @admin.display(description=gettext_lazy("Last run"))
     def last_run(self, flow: Any) -> SafeString | str:
@@ -120,15 +119,19 @@ class FlowColumns:
         return format_html('<div class="pgf-dots">{}</div>', dots)
 
     @admin.display(description=gettext_lazy("Success"))
-    def success(self, flow: Any) -> str:
-        """Show how many of the last runs completed, in percent."""
+    def success(self, flow: Any) -> SafeString | str:
+        """Show how many of the last runs completed, in percent, and how long these took."""
         rate = flow.pgf_facts.success_rate
-        return "–" if rate is None else f"{rate} %"
-
-    @admin.display(description=gettext_lazy("Median"))
-    def median(self, flow: Any) -> str:
-        """Show how long the last completed runs took."""
-        return format_duration(flow.pgf_facts.median_duration) or "–"
+        if rate is None:
+            return format_html('<span class="pgf-quiet">{}</span>', _("no run has ended"))
+        took = format_duration(flow.pgf_facts.median_duration)
+        middle = format_html("<small>{}</small>", _("in %(time)s") % {"time": took}) if took else ""
+        return format_html(
+            '<div class="pgf pgf-last-run"><span title="{}">{} %</span>{}</div>',
+            _("Of the last runs; the time is their median"),
+            rate,
+            middle,
+        )
 
     @admin.display(description=gettext_lazy("Active"))
     def active(self, flow: Any) -> SafeString | str:
@@ -144,11 +147,6 @@ class FlowColumns:
             _("%(count)s active runs of %(flow)s") % {"count": count, "flow": flow},
             count,
         )
-
-    @admin.display(description=gettext_lazy("Version"), ordering="version")
-    def shown_version(self, flow: Any) -> str:
-        """Show the version that new runs get."""
-        return f"v{flow.version}"
 
     @admin.display(description=gettext_lazy("Go to"))
     def links(self, flow: Any) -> SafeString:
@@ -187,6 +185,23 @@ def _describe(run: Any) -> str:
     word = name_run_status(run.status)
     duration = format_duration(run.duration)
     return f"{word}, {duration}" if duration else word
+
+
+class OnFilter(admin.SimpleListFilter):
+    """Flows that can be started, or not."""
+
+    title = gettext_lazy("new runs")
+    parameter_name = "on"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer both."""
+        return [("1", _("allowed")), ("0", _("switched off"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep the flows that are switched on, or off."""
+        if self.value() not in {"0", "1"}:
+            return queryset
+        return queryset.filter(is_active=self.value() == "1")
 
 
 class LastRunFilter(admin.SimpleListFilter):

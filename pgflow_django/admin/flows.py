@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from pgflow_django import drafts, flow_builder
-from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilter
+from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilter, OnFilter
 from pgflow_django.admin.permissions import can
 from pgflow_django.choices import RunStatus
 from pgflow_django.exceptions import PgflowError, WorkflowConflict
@@ -38,17 +38,14 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = (
         "diagram",
         "flow",
-        "steps",
         "last_run",
         "last_runs",
         "success",
-        "median",
         "active",
-        "shown_version",
         "links",
     )
     list_display_links = None
-    list_filter = ("is_active", LastRunFilter, "origin", "queue")
+    list_filter = (LastRunFilter, OnFilter, "origin")
     list_per_page = 50
     search_fields = ("workflow_slug", "description", "steps__step_slug", "steps__function")
     search_help_text = gettext_lazy("Name, description, step or function")
@@ -86,6 +83,7 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
         may_add = can(self, request, "add")
         extra = {
             "title": _("Flows"),
+            "is_nav_sidebar_enabled": False,
             "may_add": may_add,
             "may_change": can(self, request, "change"),
             "drafts": list(drafts.list_unpublished()[:_DRAFTS]),

@@ -137,7 +137,11 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the list of runs."""
-        extra = {"title": _("Runs"), "may_see_flows": can(self, request, "view")}
+        extra = {
+            "title": _("Runs"),
+            "is_nav_sidebar_enabled": False,
+            "may_see_flows": can(self, request, "view"),
+        }
         return super().changelist_view(request, {**extra, **(extra_context or {})})
 
     # ---- columns ----

@@ -75,8 +75,9 @@ def _store(stored: Stored, user: str) -> Workflow:
         replace=stored.workflow is not None,
         using=stored.alias,
     )
-    if stored.workflow is None and user:
-        Workflow.objects.using(stored.alias).filter(pk=workflow.pk).update(created_by=user)
+    if stored.workflow is None:
+        owner = stored.row.created_by
+        Workflow.objects.using(stored.alias).filter(pk=workflow.pk).update(created_by=owner)
         workflow.refresh_from_db(using=stored.alias)
     draft = stored.row
     draft.base_version = workflow.version

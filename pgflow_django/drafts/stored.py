@@ -118,11 +118,18 @@ def present(stored: Stored) -> Draft:
         can_redo=bool(redo),
         undo_label=undo,
         redo_label=redo,
+        owner=_name_owner(stored),
         edited_by=draft.edited_by if draft else "",
         edited_at=draft.edited_at if draft else None,
         published_version=workflow.version if workflow else None,
         is_read_only=stored.is_read_only,
     )
+
+
+def _name_owner(stored: Stored) -> str:
+    if stored.workflow is not None:
+        return stored.workflow.created_by
+    return stored.draft.created_by if stored.draft else ""
 
 
 def is_equal(one: Document, other: Document) -> bool:
@@ -158,6 +165,7 @@ def start_draft(
         head=0,
         base_version=base_version,
         last_action="Began",
+        created_by=user,
         edited_by=user,
         edited_at=timezone.now(),
     )

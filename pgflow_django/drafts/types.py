@@ -16,7 +16,8 @@ class Draft:
 
     ``version`` goes into the next edit; 0 where nothing is stored yet and ``document`` is the
     published definition. ``published_version`` is ``None`` for a flow that was never published.
-    Flows that are defined in code are read-only.
+    Flows that are defined in code are read-only. ``owner`` began the flow: the name of a user, or
+    what its ``created_by`` says.
     """
 
     slug: str
@@ -31,6 +32,7 @@ class Draft:
     edited_at: datetime | None
     published_version: int | None
     is_read_only: bool
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

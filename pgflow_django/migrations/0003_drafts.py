@@ -79,6 +79,10 @@ class Migration(migrations.Migration):
                         help_text="what made this version, for those who saw another",
                     ),
                 ),
+                (
+                    "created_by",
+                    models.TextField(blank=True, default="", help_text="its owner"),
+                ),
                 ("edited_by", models.TextField(blank=True, default="")),
                 (
                     "edited_at",

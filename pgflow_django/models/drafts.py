@@ -26,6 +26,7 @@ class WorkflowDraft(models.Model):
     last_action = models.TextField(
         default="", blank=True, help_text="what made this version, for those who saw another"
     )
+    created_by = models.TextField(default="", blank=True, help_text="its owner")
     edited_by = models.TextField(default="", blank=True)
     edited_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now(), editable=False)

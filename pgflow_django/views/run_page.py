@@ -104,7 +104,7 @@ def _describe(
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
-        "drawing": facts.render(Look(read_look(request).direction, _STAGE)),
+        "drawing": facts.render(_find_look(request)),
         "chosen": chosen,
         "may_see_payload": may_see,
         "may_cancel": not facts.has_ended and can(admin, request, "cancel_run", run),
@@ -125,6 +125,13 @@ def _describe(
         context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == chosen.slug]
         context["chosen_tasks"] = _list_tasks(request, admin, run, chosen) if may_see else []
     return context
+
+
+def _find_look(request: HttpRequest) -> Look:
+    """How to draw the run: downwards on phones, else as its reader likes it."""
+    if "tall" in request.GET:
+        return Look("TB", _STAGE)
+    return Look(read_look(request).direction, _STAGE)
 
 
 def _show(request: HttpRequest, admin: Any, run: WorkflowRun, value: Any) -> Payload:

@@ -73,7 +73,7 @@ def pgmq(folder: Path) -> Iterator[str]:
         pytest.skip("kombu-pgmq needs the extension pgmq, which this server does not offer")
     settings = connection.settings_dict
     login = f"{settings['USER']}:{settings['PASSWORD'] or 'none'}"
-    with by_tcp(has_notifications=True) as database:
+    with by_tcp(has_notifications=True) as (database, _):
         yield f"pgmq://{login}@{database['HOST']}:{database['PORT']}/{settings['NAME']}"
     query("drop table if exists kombu_pgmq_bindings")
 

@@ -121,7 +121,7 @@ def _sleeps(running: Worker) -> bool:
 def test_behind_a_transaction_pooler_a_worker_polls(tmp_path: Path) -> None:
     slug = flows.mapped()
     with (
-        by_tcp(has_notifications=False) as database,
+        by_tcp(has_notifications=False) as (database, _),
         worker(tmp_path, database=database) as running,
     ):
         running.wait_ready(2)

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgflow_django.cli.base import PgflowCommand
-from pgflow_django.edits.differences import compare
 from pgflow_django.cli.live import choose
 from pgflow_django.cli.snapshot import StepPlan, StepView
-from pgflow_django.edits.source import Source
 from pgflow_django.cli.tree import draw_tree
 from pgflow_django.cli.words import ago, duration, one_line, parse_age, plural
+from pgflow_django.edits.differences import compare
+from pgflow_django.edits.source import Source
 
 OURS = sorted(
     name
@@ -184,7 +184,7 @@ def test_every_command_has_help_with_examples(name: str) -> None:
 def test_all_commands_are_there() -> None:
     assert OURS == [
         "cancelrun", "exportflow", "importflow", "listflows", "listruns", "listworkers",
-        "pruneruns", "retryrun", "runflow", "showflow", "showrun",
+        "pruneruns", "publishflow", "retryrun", "runflow", "showflow", "showrun",
     ]  # fmt: skip
     folder = Path(__file__).parent.parent.parent / "pgflow_django" / "management" / "commands"
     assert {path.stem for path in folder.glob("[a-z]*.py")} >= set(OURS)

@@ -52,6 +52,15 @@ def test_the_flow_of_the_guide_is_drawn_published_and_run() -> None:
     assert (after.has_changes, after.published_version) == (False, published.workflow.version)
 
 
+def test_a_flow_belongs_to_whoever_began_it() -> None:
+    draft = drafts.create("flow", {"steps": [{"slug": "a"}]}, user="ann")
+    assert draft.owner == "ann"
+    published = drafts.publish("flow", draft.version, user="bob")
+    assert published.workflow.created_by == "ann"
+    draft = drafts.load("flow")
+    assert (draft.owner, draft.edited_by) == ("ann", "bob")
+
+
 def test_looking_at_a_published_flow_writes_nothing() -> None:
     flow_builder.create_flow("flow")
     flow_builder.add_step("flow", "a")

@@ -48,6 +48,7 @@ def errors(document: Any) -> list[str]:
     return [problem.code for problem in validate_flow(document) if problem.severity == "error"]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @settings(
     max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

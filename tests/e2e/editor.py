@@ -54,6 +54,11 @@ class Editor:
         """Wait until a line is there."""
         expect(self.edge(source, target)).to_be_attached()
 
+    def open_step(self, slug: str) -> None:
+        """Click a step and wait for its settings."""
+        self.step(slug).click()
+        expect(self.page.get_by_role("heading", name=slug, exact=True)).to_be_visible()
+
     def expect_toast(self, text: str) -> None:
         """Wait for a message at the lower end of the stage."""
         expect(self.page.locator(".pgf-toast").filter(has_text=text)).to_be_visible()

@@ -73,8 +73,7 @@ def test_the_page_works_at_twice_its_size(open_page: OpenPage, boss: User) -> No
     half = {"width": 720, "height": 430}  # what 200 % leave of a common screen
     editor = open_editor(open_page, boss, viewport=half, device_scale_factor=2)
     assert find_overflow(editor.page) <= 0
-    editor.step("double").click()
-    expect(editor.page.get_by_role("heading", name="double")).to_be_visible()
+    editor.open_step("double")
 
 
 def test_steps_glide_unless_motion_is_unwanted(open_page: OpenPage, boss: User) -> None:

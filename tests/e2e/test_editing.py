@@ -37,7 +37,7 @@ def test_what_would_close_a_loop_is_faded_and_refused(editor: Editor) -> None:
 
 
 def test_a_refused_value_is_told_beside_its_field(editor: Editor) -> None:
-    editor.step("fetch").click()
+    editor.open_step("fetch")
     field = editor.page.get_by_label("Name")
     field.fill("1st step")
     field.press("Tab")
@@ -133,6 +133,8 @@ def test_an_edit_that_did_not_arrive_can_be_tried_again(editor: Editor) -> None:
 
 
 def test_an_ended_session_leads_to_the_login_and_back(editor: Editor) -> None:
+    editor.page.route("**/presence/", lambda route: route.fulfill(status=204))
+    editor.page.reload()  # so that only the edit can notice
     Session.objects.all().delete()
     editor.function("score").click()
     editor.page.wait_for_url("**/admin/login/?next=*numbers*")
@@ -198,8 +200,7 @@ def test_who_may_only_look_gets_nothing_to_change_with(open_page: OpenPage, boss
         "form[data-op-form]",
     ):
         expect(page.locator(selector)).to_have_count(0)
-    editor.step("double").click()
-    expect(page.get_by_role("heading", name="double")).to_be_visible()
+    editor.open_step("double")
     page.keyboard.press("Delete")
     page.keyboard.press("a")
     editor.expect_steps("fetch", "double", "report")
@@ -218,3 +219,14 @@ def test_the_keys_are_explained_and_single_letters_can_be_turned_off(editor: Edi
     page.keyboard.press("ArrowRight")
     expect(editor.step("double")).to_be_focused()
     editor.expect_steps("fetch", "double", "report")
+
+
+def test_a_step_may_be_drawn_before_its_function_is_chosen(open_page: OpenPage, boss: User) -> None:
+    make_draft(boss)
+    editor = open_editor(open_page, boss)
+    editor.page.get_by_role("button", name="Empty step").click()
+    editor.expect_steps("step")
+    editor.open_step("step")
+    editor.page.get_by_label("Function", exact=True).select_option("fetch")
+    expect(editor.page.get_by_text("valid", exact=True)).to_be_visible()
+    assert steps_of() == [{"slug": "step", "uses": "fetch"}]

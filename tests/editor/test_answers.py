@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -130,6 +131,9 @@ def test_publishing_is_told_and_logged(page: Client, post: Post) -> None:
     assert "Published version 2." in text_of(response)
     assert Workflow.objects.get(pk="numbers").version == 2
     assert not drafts.load("numbers").has_changes
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.user.username) == ("numbers", "boss")
+    assert "Published version 2." in entry.change_message
 
 
 def test_a_flow_without_steps_is_not_published(page: Client, boss: User) -> None:

@@ -24,13 +24,15 @@ const run = $("[data-pgf='run']");
 const head = () => $("#pgf-run-head");
 let pause = FIRST_PAUSE, timer = 0, isAsking = false;
 
+const isTall = innerWidth < 600; // then the drawing goes downwards
+
 /** Ask for what has changed; what comes replaces the drawing and the parts around it. */
-async function ask() {
+async function ask({ isFirst = false } = {}) {
   clearTimeout(timer);
-  if (isAsking || document.hidden || head().dataset.ended) return;
+  if (isAsking || !isFirst && (document.hidden || head().dataset.ended)) return;
   isAsking = true;
   const before = head().dataset.mark;
-  const query = new URLSearchParams({ since: before, step: $("#pgf-panel [data-step]")?.dataset.step ?? "" });
+  const query = new URLSearchParams({ since: isFirst ? "" : before, ...(isTall && { tall: "1" }), step: $("#pgf-panel [data-step]")?.dataset.step ?? "" });
   try {
     await htmx.ajax("GET", `${run.dataset.liveUrl}?${query}`, { source: run, target: "#pgf-dag", swap: "drawing" });
   } catch {
@@ -66,6 +68,7 @@ if (run) {
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
   document.addEventListener("visibilitychange", () => { pause = FIRST_PAUSE; ask(); });
   addEventListener("focus", () => { pause = FIRST_PAUSE; ask(); });
+  if (isTall) ask({ isFirst: true });
   if (!head().dataset.ended) {
     timer = setTimeout(ask, FIRST_PAUSE / 2);
     setInterval(tick, 1000);

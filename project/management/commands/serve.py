@@ -44,6 +44,10 @@ class Command(BaseCommand):
             "--workers", type=int, default=2, help="processes of the worker; 0: no worker (2)"
         )
 
+        parser.add_argument(
+            "--noreload", action="store_true", help="don't restart when the code changes"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Prepare, then run both until one of them or the user ends."""
         if not settings.DEBUG:
@@ -54,7 +58,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Installed the flow {slug}.")
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGHUP, _interrupt)
-        children = self._start(options["address"], options["workers"])
+        children = self._start(options)
         try:
             _wait_for_answer(options["address"], children["web server"])
             address = f"http://{options['address']}/admin/"
@@ -75,12 +79,14 @@ class Command(BaseCommand):
             users.create_superuser(NAME, password=PASSWORD)
             self.stdout.write(f"Made the user {NAME}.")
 
-    def _start(self, address: str, workers: int) -> dict[str, subprocess.Popen[bytes]]:
+    def _start(self, options: dict[str, Any]) -> dict[str, subprocess.Popen[bytes]]:
         """Start both in groups of their own: they are to end when we say so, and in order."""
         python, manage = sys.executable, str(BASE_DIR / "manage.py")
-        commands = {"web server": [python, manage, "runserver", address]}
-        if workers:
-            worker = ["worker", "--concurrency", str(workers), "--loglevel", "WARNING"]
+        extra = ["--noreload"] if options["noreload"] else []
+        commands = {"web server": [python, manage, "runserver", options["address"], *extra]}
+        if options["workers"]:
+            size = ["--concurrency", str(options["workers"])]
+            worker = ["worker", *size, "--loglevel", "WARNING"]
             commands["worker"] = [python, "-m", "celery", "-A", "project", "--quiet", *worker]
         return {
             name: subprocess.Popen(command, cwd=BASE_DIR, start_new_session=True)

@@ -1,0 +1,1 @@
+"""Workers, servers and networks are broken at random while runs go on: `make test-chaos`."""
