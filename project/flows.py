@@ -50,8 +50,8 @@ SHOP_DAY: dict[str, Any] = {
         },
     },
     "steps": [
-        {"slug": "fetch_orders"},
-        {"slug": "check_stock", "depends_on": ["fetch_orders"], "type": "map"},
+        {"slug": "list_orders"},
+        {"slug": "check_stock", "depends_on": ["list_orders"], "type": "map"},
         {"slug": "charge_cards", "depends_on": ["check_stock"], "max_attempts": 2},
         {"slug": "print_labels", "depends_on": ["check_stock"]},
         {"slug": "reorder_stock", "depends_on": ["check_stock"]},

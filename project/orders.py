@@ -19,7 +19,7 @@ def _work(input: JSON, share: float = 1.0) -> None:
 
 
 @step_function
-def fetch_orders(input: JSON) -> list[JSON]:
+def list_orders(input: JSON) -> list[JSON]:
     """Get the day's orders: as many as the input's `orders`."""
     _work(input)
     count = int(input["run"].get("orders", DEFAULT_ORDERS))
