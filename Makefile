@@ -8,7 +8,7 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-chaos test-e2e lint format bench bench-full bench-ui clean
+.PHONY: help install demo serve test test-chaos test-e2e lint format bench bench-full soak bench-ui clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench: $(STAMP) ## Measure the workloads and the machine's limits (under 8 minut
 
 bench-full: $(STAMP) ## The same with growth and the large sizes
 	@$(PY) -m bench --full $(ARGS)
+
+soak: $(STAMP) ## Steady load on a worker for half an hour; MINUTES=5 shortens it
+	@$(PY) -m bench.soak --minutes $(or $(MINUTES),30)
 
 bench-ui: $(STAMP) ## Measure the editor in the browser (under 10 minutes)
 	@$(PY) -m bench.ui $(ARGS)

@@ -175,7 +175,6 @@ def render_node(
     names = f"pgf-node pgf-{node.kind}" + (f" pgf-{state.status}" if state else "")
     if problem:
         names += " pgf-bad pgf-doubtful" if is_doubtful else " pgf-bad"
-    icon = ICONS[state.status if state else node.kind]
     label, tooltip = _describe(node, state, problem, labels)
     return (
         f'<g class="{names}"'
@@ -184,8 +183,7 @@ def render_node(
         f' aria-label="{label}">{f"<title>{tooltip}</title>" if not options.light else ""}'
         f"{_describe_order(node, options)}{_render_sheets(placed, options)}"
         f'<rect class="pgf-tile" x="{TILE_LEFT}" y="13" width="{TILE_SIZE}" height="{TILE_SIZE}"'
-        f' rx="9"/><g transform="translate({TILE_LEFT + TILE_SIZE // 2} {placed.height // 2})">'
-        f'<path class="pgf-icon" d="{icon}"/></g>{_render_texts(placed, state, labels)}'
+        f' rx="9"/>{_render_icon(placed, state)}{_render_texts(placed, state, labels)}'
         f"{_render_problem(problem, placed.width)}{_render_ports(placed, options)}</g>"
     )
 
@@ -235,6 +233,14 @@ def _render_sheets(placed: PlacedNode, options: DrawOptions) -> str:
         return card
     offset = cards.STACK_OFFSET
     return f'<rect class="pgf-stack" x="{offset}" y="{offset}" {size}/>{card}'
+
+
+def _render_icon(placed: PlacedNode, state: StepState | None) -> str:
+    """Return the icon; that of a state may turn around its own middle, so it gets a group."""
+    place = f'transform="translate({TILE_LEFT + TILE_SIZE // 2} {placed.height // 2})"'
+    if state is None:
+        return f'<path class="pgf-icon" {place} d="{ICONS[placed.node.kind]}"/>'
+    return f'<g {place}><path class="pgf-icon" d="{ICONS[state.status]}"/></g>'
 
 
 def _render_texts(placed: PlacedNode, state: StepState | None, labels: Labels) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
@@ -155,7 +155,9 @@ def _list_tasks(
 def payload(request: HttpRequest, admin: Any, run_id: UUID, which: str) -> HttpResponse:
     """Give all of a run's input or output as a file."""
     run = require_run(admin, request, "view_payload", run_id)
-    value = {"input": lambda: run.input, "output": lambda: run.output}.get(which, lambda: None)()
+    if which not in _PAYLOADS:
+        raise Http404(_("There is no file %(name)s of a run.") % {"name": which})
+    value = run.input if which == "input" else run.output
     hidden = admin.redact_payload(request, run, value)
     text = json.dumps(hidden, ensure_ascii=False, indent=2) + "\n"
     name = f"{run.workflow_slug}-{short_id(run.pk)}-{which}.json"

@@ -675,7 +675,7 @@ function onEdited(event) {
   if (step !== undefined) select(step, { panel: false, focus: isFree && Boolean(step) });
   if (hadFocus && document.activeElement === document.body) $(".pgf-node[tabindex='0']", svg())?.focus({ preventScroll: true });
   if (isPhone()) $("#pgf-panel")?.classList.remove("pgf-sheet");
-  requestAnimationFrame(() => requestAnimationFrame(() => performance.mark("pgf-edited")));
+  requestAnimationFrame(() => setTimeout(() => performance.mark("pgf-edited"))); // it is painted
 }
 
 const isEdit = (event) => event.detail.requestConfig?.parameters?.op ?? event.detail.parameters?.op;
@@ -733,7 +733,7 @@ function start() {
     handleSwap(style, target, fragment) {
       const fresh = style === "drawing" && $("#pgf-dag", fragment);
       if (fresh) syncDrawing(target, fresh);
-      return fresh ? [target] : false;
+      return fresh ? [] : false; // nothing in it is htmx's: looking through it would take long
     },
   });
   if (root.dataset.smallUrl && innerWidth < 480 && !location.search.includes("view=")) return location.replace(root.dataset.smallUrl);

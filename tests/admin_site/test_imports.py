@@ -1,0 +1,193 @@
+"""Importing with a preview, and the history with its differences."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from pgflow_django import drafts
+from tests.admin_site.conftest import LogIn, address
+
+pytestmark = pytest.mark.django_db
+
+NEW = {"workflow_slug": "new_one", "steps": [{"slug": "fetch"}, {"slug": "pay", "depends_on": ["fetch"]}]}
+CHANGED = {
+    "workflow_slug": "numbers",
+    "steps": [
+        {"slug": "fetch"},
+        {"slug": "double", "depends_on": ["fetch"], "type": "map", "timeout": 99},
+        {"slug": "extra", "depends_on": ["double"]},
+    ],
+}
+
+
+@pytest.fixture
+def client(log_in: LogIn) -> Client:
+    return log_in("boss")
+
+
+def preview(client: Client, document: Any, path: str = "") -> tuple[str, str]:
+    """The page of a preview, and the token that confirms it."""
+    text = document if isinstance(document, str) else json.dumps(document)
+    response = client.post(path or address("workflow_import_new"), {"text": text})
+    page = response.content.decode()
+    token = re.search(r'name="confirm" value="([^"]+)"', page)
+    assert response.status_code == (200 if "data-pgf" in page else 422)
+    return page, token[1] if token else ""
+
+
+def confirm(client: Client, token: str, path: str = "") -> Any:
+    return client.post(path or address("workflow_import_new"), {"confirm": token})
+
+
+def test_a_new_flow_is_drawn_before_it_is_stored(client: Client) -> None:
+    page, token = preview(client, NEW)
+    assert "makes the new flow new_one" in page
+    assert page.count("pgf-node pgf-single pgf-completed") == 2
+    with pytest.raises(LookupError):
+        drafts.load("new_one")
+    response = confirm(client, token)
+    assert response["Location"] == address("workflow_edit", "new_one")
+    assert [step["slug"] for step in drafts.load("new_one").document["steps"]] == ["fetch", "pay"]
+    assert LogEntry.objects.get().object_id == "new_one"
+
+
+def test_changes_are_drawn_and_listed_and_can_be_undone(client: Client, flow: str) -> None:
+    page, token = preview(client, CHANGED)
+    for look, slug in {"completed": "extra", "failed": "report", "retrying": "double"}.items():
+        assert re.search(rf'class="pgf-node pgf-\w+ pgf-{look}"[^>]*id="pgf-step-{slug}"', page)
+    assert "timeout" in page
+    assert drafts.load(flow).version == 0
+    confirm(client, token)
+    draft = drafts.load(flow)
+    assert draft.can_undo
+    assert [step["slug"] for step in draft.document["steps"]] == ["fetch", "double", "extra"]
+
+
+def test_a_file_is_read(client: Client) -> None:
+    file = SimpleUploadedFile("flow.json", b"\xef\xbb\xbf" + json.dumps(NEW).encode())
+    response = client.post(address("workflow_import_new"), {"file": file, "text": ""})
+    assert "makes the new flow" in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(b"\xff\xfe\x00", "no text in UTF-8"), (b" " * (1024 * 1024 + 1), "larger than 1024 KiB")],
+)
+def test_a_file_that_cannot_be_read_is_refused(
+    client: Client, content: bytes, complaint: str
+) -> None:
+    file = SimpleUploadedFile("flow.json", content)
+    response = client.post(address("workflow_import_new"), {"file": file})
+    assert response.status_code == 422
+    assert complaint in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"workflow_slug": "x",\n "steps": [}', "Line 2, column 12"),
+        ("", "no text"),
+        ("[]", "Problem"),
+        ('{"workflow_slug": "x", "steps": [{"slug": "<script>alert(1)</script>"}]}', "Line 1"),
+        ('{"workflow_slug": "x", "workflow_slug": "y", "steps": []}', "twice"),
+        (json.dumps({**NEW, "steps": [{"slug": "a", "depends_on": ["b"]}]}), "&quot;b&quot;"),
+    ],
+)
+def test_a_bad_document_is_refused_with_its_place(
+    client: Client, text: str, complaint: str
+) -> None:
+    page, token = preview(client, text)
+    assert complaint in page
+    assert "<script>alert" not in page
+    assert not token
+
+
+def test_what_is_exported_is_imported_as_the_same(client: Client, flow: str) -> None:
+    text = client.get(address("workflow_export_json", flow)).content.decode()
+    page, token = preview(client, text)
+    assert "nothing to import" in page
+    assert not token
+
+
+def test_a_token_is_for_one_user_one_version_and_not_made_up(
+    client: Client, log_in: LogIn, flow: str
+) -> None:
+    _, token = preview(client, CHANGED)
+    assert confirm(log_in("editor"), token).status_code == 403
+    assert confirm(client, token[:-3] + "xyz").status_code == 422
+    assert confirm(client, "").status_code == 422
+    draft = drafts.load(flow)
+    drafts.edit(flow, draft.version, "set_flow", {"description": "meanwhile"}, user="ada")
+    response = confirm(client, token)
+    assert response.status_code == 409
+    assert "changed since the preview" in response.content.decode()
+    assert len(drafts.load(flow).document["steps"]) == 3
+
+
+def test_those_who_may_only_add_do_not_import_into_flows(log_in: LogIn, flow: str) -> None:
+    client = log_in("adder", "view_workflow", "add_workflow")
+    page, token = preview(client, CHANGED)
+    assert "extra" in page
+    assert not token
+    assert preview(client, NEW)[1]
+
+
+def test_a_token_does_not_outlive_the_permission(log_in: LogIn, flow: str) -> None:
+    client = log_in("editor")
+    _, token = preview(client, CHANGED)
+    log_in("editor")
+    from django.contrib.auth.models import User
+
+    User.objects.get(username="editor").user_permissions.clear()
+    assert confirm(client, token).status_code == 404
+    assert drafts.load(flow).version == 0
+
+
+@pytest.fixture
+def edited(flow: str) -> str:
+    """Give a flow that was edited twice and published between."""
+    draft = drafts.load(flow)
+    edit = drafts.edit(flow, draft.version, "add_step", {"slug": "extra"}, user="ada")
+    drafts.publish(flow, edit.draft.version, user="ada")
+    draft = drafts.load(flow)
+    drafts.edit(flow, draft.version, "update_step", {"step": "extra", "timeout": 7}, user="kurt")
+    return flow
+
+
+def test_the_history_says_who_did_what(client: Client, edited: str) -> None:
+    page = client.get(address("workflow_history", edited)).content.decode()
+    assert "ada" in page
+    assert "kurt" in page
+    assert "published as v2" in page
+    assert page.count("Restore the state after") == 2
+
+
+def test_a_difference_is_drawn(client: Client, edited: str) -> None:
+    page = client.get(address("workflow_diff", edited, 1)).content.decode()
+    assert re.search(r'class="pgf-node pgf-single pgf-completed"[^>]*id="pgf-step-extra"', page)
+    assert page.count("pgf-waiting") == 3
+    page = client.get(address("workflow_diff", edited, 2)).content.decode()
+    assert re.search(r'class="pgf-node pgf-single pgf-retrying"[^>]*id="pgf-step-extra"', page)
+    assert "<td data-label=\"After\">7</td>" in page
+    assert "history begins here" in client.get(address("workflow_diff", edited, 0)).content.decode()
+    assert client.get(address("workflow_diff", edited, 99)).status_code == 404
+
+
+def test_an_earlier_state_is_restored_from_the_history(client: Client, edited: str) -> None:
+    version = drafts.load(edited).version
+    data = {"op": "restore", "seq": "0", "version": version}
+    response = client.post(address("workflow_op", edited), data)
+    assert response.status_code == 302
+    assert len(drafts.load(edited).document["steps"]) == 3
+
+
+def test_a_flow_that_was_never_edited_has_no_history(client: Client, flow: str) -> None:
+    page = client.get(address("workflow_history", flow)).content.decode()
+    assert "Nobody has edited this flow" in page
