@@ -53,6 +53,9 @@ soak: $(STAMP) ## Steady load on a worker for half an hour; MINUTES=5 shortens i
 bench-ui: $(STAMP) ## Measure the editor in the browser (under 10 minutes)
 	@$(PY) -m bench.ui $(ARGS)
 
+pictures: $(STAMP) ## Take the pictures of the docs, while make serve runs beside it
+	@$(PY) manage.py pictures $(ARGS)
+
 clean: ## Remove the virtual environment, caches and builds (the data in .pgdata stays)
 	rm -rf $(VENV) build dist .static .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

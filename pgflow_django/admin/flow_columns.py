@@ -43,7 +43,7 @@ class FlowList(ChangeList):
             flow.pgf_may_edit = can(self.model_admin, request, "change", flow)
             flow.pgf_may_run = flow.is_active and can(self.model_admin, request, "run", flow)
             flow.pgf_may_see_runs = can(self.model_admin, request, "view_run")
-        self.result_list = flows  # type: ignore[assignment]  # the template only iterates
+        self.result_list = flows
 
 
 class FlowColumns:

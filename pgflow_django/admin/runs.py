@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -18,6 +21,7 @@ from pgflow_django.choices import RunStatus
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.views.payloads import redact
 from pgflow_django.views.pieces import (
+    NOTHING,
     format_duration,
     name_run_status,
     short_id,
@@ -27,6 +31,8 @@ from pgflow_django.views.pieces import (
 
 #: Flows that the filter offers; a search finds the runs of others.
 _FLOWS = 100
+#: Runs that the list counts and pages through; filters find older ones.
+_COUNTED = 10_000
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -68,6 +74,15 @@ class FlowFilter(admin.SimpleListFilter):
         return queryset if self.value() is None else queryset.filter(workflow_slug=self.value())
 
 
+class LimitedPaginator(Paginator):  # type: ignore[type-arg]  # Django's has no argument
+    """Pages of a table that may have very many rows, which nobody wants to wait for counting."""
+
+    @cached_property
+    def count(self) -> int:
+        """Count the runs, but not beyond a limit."""
+        return int(self.object_list[:_COUNTED].count())  # type: ignore[attr-defined,index]
+
+
 @admin.register(WorkflowRun)
 class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no argument
     """Runs are looked at, cancelled and retried; nobody adds, edits or deletes one here.
@@ -82,7 +97,8 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
     list_filter = (StateFilter, FlowFilter)
     list_per_page = 50
     show_full_result_count = False
-    search_fields = ("id", "workflow_slug", "key")
+    paginator = LimitedPaginator
+    search_fields = ("=workflow_slug", "=key")  # see get_search_results
     search_help_text = gettext_lazy("Id, flow or key")
     ordering = ("-id",)
     actions = None
@@ -133,6 +149,18 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
         """Give the runs that the user may know of, without what only their pages show."""
         return super().get_queryset(request).defer("input", "output")
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[WorkflowRun], search_term: str
+    ) -> tuple[QuerySet[WorkflowRun], bool]:
+        """Find runs by id, flow or key, each in full: anything else would read the whole table."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(pk=UUID(term)), False
+        except ValueError:
+            return queryset.filter(Q(workflow_slug=term) | Q(key=term)), False
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -161,7 +189,7 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
     @admin.display(description=gettext_lazy("Flow"))
     def flow(self, run: WorkflowRun) -> str:
         """Name the flow."""
-        return run.workflow_slug
+        return str(run.workflow_slug)
 
     @admin.display(description=gettext_lazy("State"))
     def state(self, run: WorkflowRun) -> SafeString:
@@ -184,7 +212,7 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
     @admin.display(description=gettext_lazy("Took"))
     def duration(self, run: WorkflowRun) -> str:
         """Show how long it took."""
-        return format_duration(run.ended_at - run.started_at) if run.ended_at else "–"
+        return format_duration(run.ended_at - run.started_at) if run.ended_at else NOTHING
 
     @admin.display(description=gettext_lazy("Version"))
     def shown_version(self, run: WorkflowRun) -> str:

@@ -17,6 +17,7 @@ from pgflow_django.ui.canvas import find_layout, render_canvas
 from pgflow_django.ui.graph import Node
 from pgflow_django.ui.states import Labels, Status, StepState
 from pgflow_django.ui.svg import DrawOptions
+from pgflow_django.views.pieces import NOTHING
 from pgflow_django.views.scene import find_labels
 
 Document = Mapping[str, Any]
@@ -115,6 +116,6 @@ def list_changes(changes: Iterable[Change]) -> list[ShownChange]:
 
 def _show(value: Any) -> str:
     if value is None:
-        return "–"
+        return NOTHING
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, OuterRef, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
@@ -85,8 +85,9 @@ def load_facts(flows: Iterable[Workflow], using: str) -> dict[str, FlowFacts]:
     active = WorkflowRun.objects.using(using).filter(
         workflow_slug__in=slugs, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
     )
-    for row in active.order_by().values("workflow_slug").annotate(count=Count("id")):
-        facts[row["workflow_slug"]].active_runs = row["count"]
+    counts = active.order_by().values_list("workflow_slug").annotate(count=Count("id"))
+    for slug, count in counts:
+        facts[slug].active_runs = count
     return facts
 
 
@@ -99,11 +100,13 @@ def _load_nodes(slugs: list[str], using: str) -> dict[str, list[Node]]:
     nodes: dict[str, list[Node]] = {}
     for slug, step, kind in steps.values_list("workflow_slug", "step_slug", "step_type"):
         depends_on = tuple(sorted(edges.get((slug, step), ())))
-        nodes.setdefault(slug, []).append(Node(step, depends_on, kind=kind))
+        nodes.setdefault(slug, []).append(
+            Node(step, depends_on, kind="map" if kind == "map" else "single")
+        )
     return nodes
 
 
-def _with_runs(flows: QuerySet[Workflow]) -> QuerySet[Workflow, dict[str, Any]]:
+def _with_runs(flows: QuerySet[Workflow]) -> Iterable[Any]:
     """The flows with their last runs, the newest first."""
     last = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug")).order_by("-id")
     facts = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")

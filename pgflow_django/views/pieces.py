@@ -16,6 +16,8 @@ from pgflow_django.ui.states import Status
 
 #: Icons of editor/_sprite.html by the class that colours a status.
 _ICONS = {"completed": "check", "failed": "close", "running": "play", "paused": "clock"}
+#: What stands where there is nothing to show.
+NOTHING = "\N{EN DASH}"
 
 
 def name_statuses() -> dict[Status, str]:
@@ -35,8 +37,8 @@ def name_run_status(status: str) -> str:
     """The word for how a run stands."""
     if status == "started":
         return _("running")
-    names: dict[str, str] = {**name_statuses(), "paused": _("paused")}
-    return names.get(status, status)
+    names: dict[str, str] = {str(key): word for key, word in name_statuses().items()}
+    return _("paused") if status == "paused" else names.get(status, status)
 
 
 def class_of(status: str) -> str:
@@ -59,7 +61,7 @@ def show_pill(status: str, word: str) -> SafeString:
 def show_time(moment: datetime | None) -> SafeString | str:
     """Return a moment as "3 minutes ago", with the date and the time on hovering."""
     if moment is None:
-        return "–"
+        return NOTHING
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     if timezone.now() - moment < timedelta(minutes=1):
         text = _("just now")

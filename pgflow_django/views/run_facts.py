@@ -59,7 +59,7 @@ class StepFacts:
     @property
     def duration(self) -> str:
         """How long it took, once it has ended."""
-        if self.started_at is None or self.ended_at is None or self.status in {"skipped"}:
+        if self.started_at is None or self.ended_at is None or self.status == "skipped":
             return ""
         return format_duration(self.ended_at - self.started_at)
 

@@ -24,6 +24,7 @@ from pgflow_django.views.payloads import Payload, show
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.run_facts import RunFacts, load_run
 from pgflow_django.views.scene import Look, read_look
+from pgflow_django.views.start import KEY_PREFIX
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -104,6 +105,7 @@ def _describe(
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
+        "shown_key": "" if (run.key or "").startswith(KEY_PREFIX) else run.key,
         "drawing": facts.render(_find_look(request)),
         "chosen": chosen,
         "may_see_payload": may_see,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from pgflow_django.views.workers import find_unserved
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
+#: Before the token of a page in the key of the run that it starts.
+KEY_PREFIX = "admin-"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
@@ -92,7 +95,11 @@ def _read(request: HttpRequest, form: Form) -> tuple[bool, Any]:
     form.text = request.POST.get("input", "")
     if not form.fields:
         form.is_json = True
-    size = sum(len(text.encode("utf-8", "replace")) for text in request.POST.values())
+    size = sum(
+        len(text.encode("utf-8", "replace"))
+        for name in request.POST
+        for text in request.POST.getlist(name)
+    )
     if size > MAX_BYTES + 10_000:
         form.error = _("This is larger than %(size)s KiB.") % {"size": MAX_BYTES // 1024}
         form.text = ""
@@ -111,13 +118,11 @@ def _start(
     request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow, value: Any, token: str
 ) -> HttpResponse:
     """Start the run, or find the one that the same page has started, and lead to its page."""
-    key = f"admin-{token}"
+    key = KEY_PREFIX + token
     is_new = not WorkflowRun.objects.filter(workflow_slug=flow.workflow_slug, key=key).exists()
-    try:
-        run_id = executor.start_flow(flow.workflow_slug, value, key=key).id
-    except RunFailed as error:  # where runs are executed at once, as in tests
-        run_id = error.run_id
-    run = WorkflowRun.objects.get(pk=run_id)
+    with contextlib.suppress(RunFailed):  # where runs are executed at once: its page says why
+        executor.start_flow(flow.workflow_slug, value, key=key)
+    run = WorkflowRun.objects.get(workflow_slug=flow.workflow_slug, key=key)
     admin_of_runs = find_admin(admin, WorkflowRun)
     if is_new and admin_of_runs is not None:
         admin_of_runs.log_addition(request, run, _("Started."))
@@ -153,7 +158,7 @@ def _render(
         _("Run %(flow)s") % {"flow": flow},
         flow=flow,
         form=form,
-        unserved=find_unserved(flow, flow._state.db or "default"),
+        unserved=find_unserved(flow),
         command=worker_command(),
         max_size=MAX_BYTES // 1024,
     )

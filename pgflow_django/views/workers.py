@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from django.db.models.functions import Coalesce, Now
 from django.db.models import TextField
+from django.db.models.functions import Coalesce, Now
 
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowWorker
 
@@ -21,8 +21,9 @@ class Unserved:
         return bool(self.queues or self.functions)
 
 
-def find_unserved(flow: Workflow, using: str) -> Unserved:
+def find_unserved(flow: Workflow) -> Unserved:
     """The queues and functions of a flow that no worker serves just now: two queries."""
+    using = flow._state.db or "default"  # noqa: SLF001 - Django's own name for it
     steps = (
         WorkflowStep.objects.using(using)
         .filter(workflow_slug=flow.workflow_slug)

@@ -50,9 +50,7 @@ def make_user(name: str, codenames: tuple[str, ...], **more: Any) -> User:
         return User.objects.create_superuser(name)
     user = User.objects.create_user(name, is_staff=True, **more)
     user.user_permissions.set(
-        Permission.objects.filter(
-            content_type__app_label="pgflow_django", codename__in=codenames
-        )
+        Permission.objects.filter(content_type__app_label="pgflow_django", codename__in=codenames)
     )
     return user
 

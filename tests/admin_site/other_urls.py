@@ -1,4 +1,4 @@
-"""URLs of a site with two admins: Django's at another path, and one of the site's own."""
+"""Two admins at other paths: Django's own site, and a site of another name."""
 
 from __future__ import annotations
 

@@ -52,7 +52,9 @@ def test_it_shows_each_flow_with_its_picture_and_its_runs(client: Client, flow: 
 def test_the_number_of_queries_does_not_grow(client: Client, flow: str) -> None:
     run_flow()
     see(client)
-    with CaptureQueriesContext(connection, ) as few:
+    with CaptureQueriesContext(
+        connection,
+    ) as few:
         see(client)
     for number in range(15):
         make_flow(f"more_{number}")
@@ -63,7 +65,9 @@ def test_the_number_of_queries_does_not_grow(client: Client, flow: str) -> None:
 
 
 def test_it_finds_flows_by_name_description_step_and_function(client: Client, flow: str) -> None:
-    make_flow("invoices", description="Bills of the month", steps=[{"slug": "send", "uses": "fetch"}])
+    make_flow(
+        "invoices", description="Bills of the month", steps=[{"slug": "send", "uses": "fetch"}]
+    )
     for word, found in {
         "invo": "invoices",
         "Bills": "invoices",

@@ -16,7 +16,10 @@ from tests.admin_site.conftest import LogIn, address
 
 pytestmark = pytest.mark.django_db
 
-NEW = {"workflow_slug": "new_one", "steps": [{"slug": "fetch"}, {"slug": "pay", "depends_on": ["fetch"]}]}
+NEW = {
+    "workflow_slug": "new_one",
+    "steps": [{"slug": "fetch"}, {"slug": "pay", "depends_on": ["fetch"]}],
+}
 CHANGED = {
     "workflow_slug": "numbers",
     "steps": [
@@ -94,9 +97,9 @@ def test_a_file_that_cannot_be_read_is_refused(
     [
         ('{"workflow_slug": "x",\n "steps": [}', "Line 2, column 12"),
         ("", "no text"),
-        ("[]", "Problem"),
+        ("[]", "is a JSON object"),
         ('{"workflow_slug": "x", "steps": [{"slug": "<script>alert(1)</script>"}]}', "Line 1"),
-        ('{"workflow_slug": "x", "workflow_slug": "y", "steps": []}', "twice"),
+        ('{"workflow_slug": "x", "workflow_slug": "y", "steps": []}', "Line 1, column 24"),
         (json.dumps({**NEW, "steps": [{"slug": "a", "depends_on": ["b"]}]}), "&quot;b&quot;"),
     ],
 )
@@ -175,7 +178,7 @@ def test_a_difference_is_drawn(client: Client, edited: str) -> None:
     assert page.count("pgf-waiting") == 3
     page = client.get(address("workflow_diff", edited, 2)).content.decode()
     assert re.search(r'class="pgf-node pgf-single pgf-retrying"[^>]*id="pgf-step-extra"', page)
-    assert "<td data-label=\"After\">7</td>" in page
+    assert '<td data-label="After">7</td>' in page
     assert "history begins here" in client.get(address("workflow_diff", edited, 0)).content.decode()
     assert client.get(address("workflow_diff", edited, 99)).status_code == 404
 

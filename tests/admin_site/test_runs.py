@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -219,7 +220,7 @@ def test_the_list_filters_and_finds(client: Client, flow: str) -> None:
     waiting = executor.start_flow("other", key="order-7")
     base = address("workflowrun_changelist")
 
-    def found(query: str) -> set[str]:
+    def found(query: str) -> set[UUID]:
         page = client.get(base + query).content.decode()
         return {run.pk for run in (done, failed, waiting) if f"/{run.pk}/change/" in page}
 
@@ -231,6 +232,9 @@ def test_the_list_filters_and_finds(client: Client, flow: str) -> None:
     assert found("?q=order-7") == {waiting.pk}
     assert found(f"?q={done.pk}") == {done.pk}
     assert found("?q=numbers") == {done.pk}
+    assert found(f"?q={str(done.pk).upper()}") == {done.pk}
+    assert found("?q=nothing") == set()
+    assert found("?q=%00") == set()
 
 
 def test_the_list_of_runs_needs_as_many_queries_for_many(client: Client, flow: str) -> None:

@@ -42,7 +42,7 @@ def _accept(server: socket.socket, has_notifications: bool, cut: threading.Event
 
 
 def _relay(client: socket.socket, has_notifications: bool, cut: threading.Event) -> None:
-    with client, _connect() as upstream:
+    with client, connect() as upstream:
         back = threading.Thread(
             target=_forward if has_notifications else _filter,
             args=[upstream, client, cut],
@@ -53,7 +53,8 @@ def _relay(client: socket.socket, has_notifications: bool, cut: threading.Event)
         back.join()
 
 
-def _connect() -> socket.socket:
+def connect() -> socket.socket:
+    """A connection to the server of the tests, whichever way it is reached."""
     host, port = connection.settings_dict["HOST"], connection.settings_dict["PORT"] or 5432
     if not str(host).startswith("/"):
         return socket.create_connection((host, int(port)))

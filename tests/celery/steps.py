@@ -8,7 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from django.db import connection
+
 from pgflow_django import Flow, step, step_function
+from pgflow_django.context import StepContext
 from pgflow_django.exceptions import RetryAfter
 
 JSON = dict[str, Any]
@@ -46,6 +49,24 @@ def hold(input: JSON) -> int:
     while not Path(input["gate"]).exists():
         time.sleep(0.005)
     return os.getpid()
+
+
+@step_function("work.note")
+def note(input: JSON) -> str:
+    """Write one line to the file ``log``, wait for ``gate``, give what it is told to give."""
+    with Path(input["log"]).open("a") as log:
+        log.write(f"{os.getpid()}\n")
+    while not Path(input["gate"]).exists():
+        time.sleep(0.005)
+    return str(input["gives"])
+
+
+@step_function("work.note_row", atomic=True)
+def note_row(input: JSON, context: StepContext) -> str:
+    """The same with a row in a table, in the transaction that completes the task."""
+    with connection.cursor() as cursor:
+        cursor.execute("insert into noted_rows values (%s)", [str(context.run_id)])
+    return note(input)
 
 
 @step_function("work.later")

@@ -45,9 +45,7 @@ def test_what_was_exported_is_imported_under_another_name(
     assert {**theirs, "workflow_slug": "numbers"} == ours
 
 
-def test_an_import_shows_what_it_changes_and_can_be_undone(
-    open_page: OpenPage, boss: User
-) -> None:
+def test_an_import_shows_what_it_changes_and_can_be_undone(open_page: OpenPage, boss: User) -> None:
     make_draft(boss, GUIDE)
     page = open_page(f"{FLOWS}numbers/import/", boss)
     steps = [*GUIDE[:2], {"slug": "score", "depends_on": ["fetch"]}]
@@ -73,7 +71,9 @@ def test_bad_json_is_told_with_line_and_column(open_page: OpenPage, boss: User) 
 
 def test_history_shows_who_did_what_and_restores_it(open_page: OpenPage, boss: User) -> None:
     make_draft(boss, GUIDE)
-    drafts.edit("numbers", drafts.load("numbers").version, "delete_step", {"step": "report"}, user=boss)
+    drafts.edit(
+        "numbers", drafts.load("numbers").version, "delete_step", {"step": "report"}, user=boss
+    )
     page = open_page(f"{FLOWS}numbers/history/", boss)
     rows = page.locator(".pgf-history li")
     expect(rows).to_have_count(2)

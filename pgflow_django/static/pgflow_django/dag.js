@@ -59,7 +59,10 @@ function findImpossible(source) {
 
 const view = { x: 0, y: 0, scale: 1, isFitted: true };
 let frame = 0;
-const box = () => svg().getBoundingClientRect();
+// Where the drawing is on the screen: remembered, since to ask costs a layout of the whole page.
+let known = null;
+const box = () => (known ??= svg().getBoundingClientRect());
+const forgetBox = () => { known = null; };
 
 function paint() {
   frame = 0;
@@ -490,6 +493,7 @@ function aimAt(element) {
 }
 
 function onDown(event) {
+  forgetBox();
   if (event.button) return;
   const item = event.target.closest?.("#pgf-palette .pgf-function:not(.pgf-missing)");
   if (item && svg() && event.pointerType !== "touch") drag = { kind: "palette", item, x: event.clientX, y: event.clientY };
@@ -583,6 +587,7 @@ function showTools(event) {
 function onWheel(event) {
   if (!svg()?.contains(event.target)) return;
   event.preventDefault();
+  forgetBox();
   const { left, top } = box();
   const isNotch = !event.deltaX && Math.abs(event.deltaY) >= 100; // of a mouse's wheel
   if (event.ctrlKey || event.metaKey || isNotch) zoomBy(Math.exp(-event.deltaY * (event.ctrlKey && !isNotch ? 0.01 : 0.0016)), event.clientX - left, event.clientY - top);
@@ -668,14 +673,17 @@ function afterSwap() {
 
 /** After an edit: follow the step that it was about, without taking the focus from a field. */
 function onEdited(event) {
-  const { step } = event.detail;
-  const isTyping = document.activeElement?.closest?.("input, textarea, select");
-  const isFree = !isTyping || Boolean(document.activeElement.closest("#pgf-palette"));
+  const { step } = event.detail, active = document.activeElement;
+  const isTyping = active?.closest?.("input, textarea, select") && !active.closest("#pgf-palette");
+  const isLost = hadFocus && active === document.body;
   unsaved = null;
-  if (step !== undefined) select(step, { panel: false, focus: isFree && Boolean(step) });
-  if (hadFocus && document.activeElement === document.body) $(".pgf-node[tabindex='0']", svg())?.focus({ preventScroll: true });
+  if (step !== undefined) select(step, { panel: false, focus: false });
   if (isPhone()) $("#pgf-panel")?.classList.remove("pgf-sheet");
-  requestAnimationFrame(() => setTimeout(() => performance.mark("pgf-edited"))); // it is painted
+  requestAnimationFrame(() => setTimeout(() => {
+    performance.mark("pgf-edited"); // it is painted; the focus would have held that up
+    if (document.activeElement !== active && document.activeElement !== document.body) return;
+    if (svg() && ((step && !isTyping) || isLost)) $(".pgf-node[tabindex='0']", svg())?.focus({ preventScroll: true });
+  }));
 }
 
 const isEdit = (event) => event.detail.requestConfig?.parameters?.op ?? event.detail.parameters?.op;
@@ -739,7 +747,9 @@ function start() {
   if (root.dataset.smallUrl && innerWidth < 480 && !location.search.includes("view=")) return location.replace(root.dataset.smallUrl);
   listen();
   stretchPage();
-  addEventListener("resize", () => { stretchPage(); if (svg()) view.isFitted ? fit(OPENING_SCALE) : repaint(), drawMinimap(); });
+  addEventListener("scroll", forgetBox, { capture: true, passive: true });
+  new ResizeObserver(forgetBox).observe($("#pgf-stage") ?? root);
+  addEventListener("resize", () => { forgetBox(); stretchPage(); if (svg()) view.isFitted ? fit(OPENING_SCALE) : repaint(), drawMinimap(); });
   selected = root.dataset.selected ?? "";
   if (root.dataset.direction) {
     const known = document.cookie.includes("pgf_view=");

@@ -94,7 +94,7 @@ class Command(BaseCommand):
         }
 
 
-def _interrupt(number: int, frame: Any) -> None:
+def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
 
 

@@ -1,0 +1,153 @@
+"""`manage.py pictures`: take the documentation's pictures from the demo site, while it runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError
+from django.test import Client
+
+from pgflow_django import RunFailed, drafts, executor
+from project.management.commands.serve import NAME
+from project.settings import BASE_DIR
+
+if TYPE_CHECKING:
+    from django.core.management.base import CommandParser
+    from playwright.sync_api import Browser, Page
+
+FOLDER = BASE_DIR / "docs" / "images"
+CHROMIUM = os.environ.get("PGFLOW_CHROMIUM", "/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+DESK, PHONE = {"width": 1280, "height": 760}, {"width": 390, "height": 844}
+ADMIN = "/admin/pgflow_django"
+EDITOR = f"{ADMIN}/workflow/shop_day/edit/"
+#: A draft with a mistake in it, which is thrown away afterwards.
+PROBLEM: dict[str, Any] = {
+    "workflow_slug": "night_import",
+    "description": "What the night's files bring.",
+    "steps": [
+        {"slug": "list_orders"},
+        {"slug": "check_stock", "depends_on": ["list_orders"], "type": "map"},
+        {"slug": "mail_report", "uses": "mail_reprot", "depends_on": ["check_stock"]},
+    ],
+}
+
+
+class Command(BaseCommand):
+    """Take the pictures of README and docs."""
+
+    help = "Take the pictures of README and docs from the demo site: run `make serve` beside it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take the address."""
+        parser.add_argument(
+            "address", nargs="?", default="127.0.0.1:8000", help="host:port (127.0.0.1:8000)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Open each page and take its picture."""
+        # The browser's driver runs an event loop in this thread, which Django takes for async code.
+        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+        try:
+            from playwright.sync_api import sync_playwright
+        except ImportError as error:
+            raise CommandError("This needs playwright: pip install -r requirements.txt") from error
+        if not Path(CHROMIUM).exists():
+            raise CommandError(f"There is no {CHROMIUM}: install it, or name it: PGFLOW_CHROMIUM=…")
+        FOLDER.mkdir(exist_ok=True)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            cookie = _log_in()
+            for name, take, look in _PICTURES:
+                with _open(browser, f"http://{options['address']}", cookie, **look) as page:
+                    take(page)
+                    page.screenshot(path=FOLDER / f"{name}.png")
+                self.stdout.write(f"docs/images/{name}.png")
+            browser.close()
+
+
+def _log_in() -> str:
+    """Return the cookie of one session for all: two would count as two people."""
+    client = Client()
+    client.force_login(get_user_model().objects.get(username=NAME))
+    return client.cookies["sessionid"].value
+
+
+@contextmanager
+def _open(browser: Browser, address: str, cookie: str, **look: Any) -> Iterator[Page]:
+    """Give an empty page of somebody who is logged in."""
+    context = browser.new_context(
+        base_url=address, **{"viewport": DESK, "reduced_motion": "reduce", **look}
+    )
+    context.add_cookies([{"name": "sessionid", "value": cookie, "url": address}])
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
+
+
+def _open_editor(page: Page, path: str = EDITOR) -> None:
+    page.goto(path)
+    page.wait_for_selector("#pgf-editor[data-ready]")
+
+
+def _take_flows(page: Page) -> None:
+    """When some runs have ended, well or not, and one goes on."""
+    runs = [executor.start_flow("airports_etl", {}) for _ in range(2)]
+    for count in range(12):
+        fate = {"broken_bank": count % 5 == 2}
+        runs.append(executor.start_flow("shop_day", {"orders": 6, "pace": 0.05, **fate}))
+    for run in runs:
+        with suppress(RunFailed):
+            executor.wait(run.id, timeout=180)
+    executor.start_flow("shop_day", {"orders": 24, "pace": 5})
+    page.goto(f"{ADMIN}/workflow/")
+
+
+def _take_editor(page: Page) -> None:
+    _open_editor(page)
+    page.locator("#pgf-step-charge_cards").click()
+    page.get_by_role("heading", name="charge_cards").wait_for()
+
+
+def _take_problem(page: Page) -> None:
+    user = get_user_model().objects.get(username=NAME)
+    drafts.create(PROBLEM["workflow_slug"], PROBLEM, user=user)
+    try:
+        _open_editor(page, f"{ADMIN}/workflow/night_import/edit/")
+        page.locator("#pgf-step-mail_report").click()
+        page.get_by_role("heading", name="mail_report").wait_for()
+    finally:
+        drafts.discard(
+            PROBLEM["workflow_slug"], drafts.load(PROBLEM["workflow_slug"]).version, user=user
+        )
+
+
+def _take_run(page: Page) -> None:
+    """In the middle of a run, whose slow steps leave time enough."""
+    run = executor.start_flow("shop_day", {"orders": 24, "pace": 4})
+    page.goto(f"{ADMIN}/workflowrun/{run.id}/change/")
+    page.wait_for_selector("#pgf-dag [data-slug=charge_cards].pgf-running", timeout=60_000)
+
+
+def _take_failure(page: Page) -> None:
+    run = executor.start_flow("shop_day", {"orders": 24, "pace": 0.2, "broken_bank": True})
+    page.goto(f"{ADMIN}/workflowrun/{run.id}/change/")
+    page.wait_for_selector("#pgf-run-head[data-ended]", timeout=60_000)
+
+
+Look = dict[str, Any]
+_PICTURES: tuple[tuple[str, Callable[[Page], None], Look], ...] = (
+    ("run", _take_run, {}),
+    ("failure", _take_failure, {}),
+    ("flows", _take_flows, {}),
+    ("editor", _take_editor, {}),
+    ("problem", _take_problem, {}),
+    ("dark", _take_editor, {"color_scheme": "dark"}),
+    ("phone", _open_editor, {"viewport": PHONE, "has_touch": True, "is_mobile": True}),
+)
