@@ -62,11 +62,13 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
 def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
     """Show the whole page of a run."""
     run = require_run(admin, request, "view_run", run_id)
+    facts = load_run(run)
     context = describe_page(
         request,
         admin,
         _("Run of %(flow)s") % {"flow": run.workflow_slug},
-        **_describe(request, admin, load_run(run)),
+        **_describe(request, admin, facts),
+        drawing=facts.render(_find_look(request)),
     )
     if context["may_see_payload"]:
         context["input"] = _show(request, admin, run, run.input)
@@ -81,6 +83,7 @@ def live(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResp
     if request.GET.get("since") == facts.mark:
         return HttpResponse(status=204)
     context = _describe(request, admin, facts, step=request.GET.get("step", ""))
+    context["drawing"] = facts.render(_find_look(request))
     return render(request, "pgflow_django/runs/_live.html", context)
 
 
@@ -106,7 +109,6 @@ def _describe(
         "flow": flow,
         "short_id": short_id(run.pk),
         "shown_key": "" if (run.key or "").startswith(KEY_PREFIX) else run.key,
-        "drawing": facts.render(_find_look(request)),
         "chosen": chosen,
         "may_see_payload": may_see,
         "may_cancel": not facts.has_ended and can(admin, request, "cancel_run", run),

@@ -59,8 +59,8 @@ class Scene:
         """A worker that stops there, and the run."""
         address = self._stack.enter_context(stopping(stop))
         self._add("first", LEASE if self.kills_all else 600.0, database=address).wait_ready(1)
-        input = {"begun": BEGUN, "gives": DONE, "log": str(self._log), "gate": str(self._gate)}
-        self.run_id = executor.start_flow("boundaries", input).id
+        told = {"begun": BEGUN, "gives": DONE, "log": str(self._log), "gate": str(self._gate)}
+        self.run_id = executor.start_flow("boundaries", told).id
 
     def executions(self) -> int:
         """How often the step function was called."""

@@ -71,11 +71,7 @@ def serving(folder: Path, port: int, log: Path) -> Iterator[subprocess.Popen[byt
         process = subprocess.Popen(
             [*command, "--noreload"],
             cwd=ROOT,
-            env={
-                **plain,
-                "PGFLOW_PGDATA": str(folder),
-                "DJANGO_SETTINGS_MODULE": "project.settings",
-            },
+            env={**plain, **own},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
