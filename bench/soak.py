@@ -117,10 +117,14 @@ def _prune() -> None:
 
 
 def _judge(samples: Sequence[dict[str, Any]], settling: float) -> int:
-    settled = [each for each in samples if each["minute"] * 60 >= settling and each["runs"]]
+    settled = [each for each in samples if each["minute"] * 60 >= settling]
     if len(settled) < 4:
         print("too short to say anything", file=sys.stderr)
         return 1
+    for each in settled:
+        if not each["runs"]:
+            print(f"no run ended in the half minute before {each['minute']} min", file=sys.stderr)
+            return 1
     quarter = max(1, len(settled) // 4)
 
     def growth(name: str) -> float:

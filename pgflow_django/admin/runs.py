@@ -30,7 +30,7 @@ from pgflow_django.views.pieces import (
 )
 
 #: Flows that the filter offers; a search finds the runs of others.
-_FLOWS = 100
+_FLOWS = 30
 #: Runs that the list counts and pages through; filters find older ones.
 _COUNTED = 10_000
 

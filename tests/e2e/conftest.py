@@ -75,7 +75,7 @@ def live_server(django_db_setup: None, django_db_blocker: Any) -> Iterator[LiveS
     middleware = ["tests.e2e.policy.StrictPolicy", *settings.MIDDLEWARE]
     with override_settings(MIDDLEWARE=middleware):
         server = LiveServer("localhost")
-    with override_settings(ALLOWED_HOSTS=["localhost"]):
+    with override_settings(ALLOWED_HOSTS=["localhost", "testserver"]):
         yield server
     server.stop()
     with django_db_blocker.unblock():  # a thread of the server may still hold its connection
