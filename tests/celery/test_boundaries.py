@@ -22,8 +22,8 @@ from pgflow_django.models import WorkflowStepTask
 from tests.celery.processes import Worker, worker
 from tests.celery.stopping import Stop, stopping
 from tests.engine.audit import audited
-from tests.engine.database import attempts_counts, query, value
-from tests.engine.invariants import check_all_ended
+from tests.engine.database import attempts_counts, messages, query, value
+from tests.engine.invariants import check_consistency
 from tests.waiting import wait_for, wait_until
 
 LEASE = 2.0
@@ -47,7 +47,7 @@ class Scene:
         self.run_id: UUID
         self._folder = folder
         self._stack = stack
-        self._workers: list[Worker] = []
+        self._killed: set[int] = set()
         self._log, self._gate = folder / "log", folder / "gate"
         only = {"slug": "only", "uses": "work.note_row" if atomic else "work.note"}
         after = {"slug": "after", "uses": "work.pid", "depends_on": ["only"]}
@@ -58,7 +58,8 @@ class Scene:
     def begin(self, stop: Stop) -> None:
         """A worker that stops there, and the run."""
         address = self._stack.enter_context(stopping(stop))
-        self._add("first", LEASE if self.kills_all else 600.0, database=address).wait_ready(1)
+        lease = LEASE if self.kills_all else 600.0
+        self._first = self._add("first", lease, database=address).wait_ready(1)
         told = {"begun": BEGUN, "gives": DONE, "log": str(self._log), "gate": str(self._gate)}
         self.run_id = executor.start_flow("boundaries", told).id
 
@@ -72,13 +73,15 @@ class Scene:
 
     def kill(self) -> None:
         """SIGKILL to the child that has claimed, or to all of its worker."""
-        if self.kills_all:
-            self._workers[0].kill_all()
-            return
         [(pid,)] = query(
             "select w.pid from workflow_claims c join workflow_workers w on w.id = c.worker_id"
         )
-        os.kill(pid, signal.SIGKILL)
+        if self.kills_all:
+            self._killed = {self._first.pid, pid}
+            self._first.kill_all()
+        else:
+            self._killed = {pid}
+            os.kill(pid, signal.SIGKILL)
 
     def finish(self) -> None:
         """Let the run end, elsewhere."""
@@ -93,10 +96,13 @@ class Scene:
         assert (found, self.executions()) == ([[attempts], [after]], executions)
         assert self.output() == DONE
         assert value("select count(*) from noted_rows") == int(self.atomic)
-        # The dead worker's row goes with the sweep.
-        wait_until(lambda: {row.pid for each in self._workers[:-1] for row in each.rows()} == set())
-        assert self._workers[-1].stop() == 0
-        check_all_ended()
+        wait_until(self._is_swept, "the sweep of what the dead left")
+        check_consistency()
+        assert not messages()
+
+    def _is_swept(self) -> bool:
+        left = query("select pid from workflow_workers where pid = any(%s)", list(self._killed))
+        return not left and not query("select * from workflow_claims")
 
     def output(self) -> str | None:
         """What the first step gave, once its task has been accepted."""
@@ -112,8 +118,7 @@ class Scene:
             LEASE_SECONDS=lease,
             **options,  # type: ignore[arg-type]
         )
-        self._workers.append(self._stack.enter_context(added))
-        return self._workers[-1]
+        return self._stack.enter_context(added)
 
 
 @pytest.fixture(params=["a child", "all", "all, atomic"])
