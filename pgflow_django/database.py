@@ -5,6 +5,7 @@ Storage layer: imports only Django and the exceptions.
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -128,7 +129,10 @@ def worker_command(queues: Sequence[str] = ()) -> str:
 
     Celery apps lie beside the settings, as in the tutorials of both; who has it elsewhere knows.
     """
-    module = getattr(settings, "SETTINGS_MODULE", None) or "project.settings"
+    # Overridden settings (in tests) don't know the module.
+    module = getattr(settings, "SETTINGS_MODULE", None) or os.environ.get(
+        "DJANGO_SETTINGS_MODULE", "project.settings"
+    )
     command = f"celery -A {module.partition('.')[0]} worker"
     if set(queues) <= {"default"}:
         return command

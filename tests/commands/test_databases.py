@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 
-from pgflow_django import executor
+from pgflow_django import drafts, executor
 from tests.commands.calling import call
 from tests.commands.test_parts import OURS
 from tests.storage.conftest import alias
@@ -54,9 +54,11 @@ def test_every_command_works_on_another_alias(
         "cancelrun": (runs["waiting"],),
         "retryrun": (runs["cancelled"], "--here"),
         "listworkers": (),
+        "publishflow": ("drawn",),
         "pruneruns": ("--older-than", "0s"),
     }
     assert sorted(arguments) == OURS
+    drafts.create("drawn", {"steps": [{"slug": "double"}]}, user="ann", using=other)
     for name, words in arguments.items():
         answer = call(name, *words, "--database", other)
         assert answer.status == 0, (name, answer)
