@@ -20,7 +20,7 @@ logger = logging.getLogger("pgflow_django.worker")
 
 #: Seconds between two looks of an idle worker into its queues, for what nobody has told: with
 #: renewing and sweeping less than one query a second.
-_IDLE_LOOK = 1.5
+_IDLE_LOOK = 2.5
 #: The same, at first, where notifications don't come.
 _FIRST_POLL = 0.05
 #: Seconds between a wake for a delayed message and the question for the next one.
