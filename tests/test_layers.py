@@ -32,8 +32,8 @@ LAYERS: dict[str, str] = {
     "storage": "database definition_store diagnosis migrations models operations sql",
     "gateways": "engine registry signals",
     "services": (
-        "async_twins context delivery document drafts executor flow_builder flows logs running starting "
-        "status waiting worker"
+        "async_twins context delivery document drafts executor flow_builder flows logs running "
+        "starting status waiting worker"
     ),
     "adapters": f"{NAME} admin apps celery celery_worker checks cli management tasks views",
 }
