@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 POLICY = (
@@ -25,7 +26,7 @@ class StrictPolicy:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Answer with the policy, unless the view has set one of its own."""
         response = self.get_response(request)
-        # Django's page about an error in DEBUG has inline styles; it is nobody's but a developer's.
-        if response.status_code != 500:
+        # Django's pages about errors in DEBUG have inline styles; they are for developers only.
+        if not (settings.DEBUG and response.status_code in {404, 500}):
             response.headers.setdefault("Content-Security-Policy", POLICY)
         return response

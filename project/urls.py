@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import path
-from django.views.generic import TemplateView
+from django.views.generic import RedirectView, TemplateView
 
 urlpatterns = [
     path("", TemplateView.as_view(template_name="project/index.html"), name="index"),
+    # What browsers ask for where no page has named the icon: a picture or a file opened by itself.
+    path("favicon.ico", RedirectView.as_view(url=static("project/icon.svg")), name="icon"),
     path("admin/", admin.site.urls),
 ]

@@ -33,7 +33,7 @@ LAYERS: dict[str, str] = {
     "gateways": "engine registry signals",
     "services": (
         "async_twins context delivery document drafts executor flow_builder flows logs running "
-        "starting status waiting worker"
+        "starting status waiting worker workers"
     ),
     "adapters": f"{NAME} admin apps celery celery_worker checks cli management tasks views",
 }

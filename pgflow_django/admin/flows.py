@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from django.contrib import admin, messages
@@ -16,25 +17,32 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from pgflow_django import drafts, flow_builder
 from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilter, OnFilter
-from pgflow_django.admin.permissions import can
+from pgflow_django.admin.permissions import can, stand_in
 from pgflow_django.choices import RunStatus
 from pgflow_django.exceptions import PgflowError, WorkflowConflict
-from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
 from pgflow_django.registry import registry
+from pgflow_django.views.frame import frame_options
+from pgflow_django.views.pieces import show_time
 
 #: Drafts of new flows that the list shows; there are rarely more.
 _DRAFTS = 20
+#: Drafts that hooks are asked about for that, the newest ones.
+_LOOKED_AT = 200
 
 
 @admin.register(Workflow)
 class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
     """The list of flows, and the pages of each.
 
-    Sites narrow who may do what by overriding ``get_queryset`` and ``has_*_permission``: view, add,
-    change, delete, publish and run.
+    Sites narrow who may do what by overriding ``get_queryset``, ``get_draft_queryset`` and
+    ``has_*_permission``: view, add, change, delete, publish and run. A flow that was never
+    published is asked about as a ``Workflow`` that is not stored.
     """
 
     change_list_template = "pgflow_django/flows/change_list.html"
+    delete_confirmation_template = "pgflow_django/flows/delete.html"
+    delete_selected_confirmation_template = "pgflow_django/flows/delete_selected.html"
     list_display = (
         "diagram",
         "flow",
@@ -62,6 +70,16 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
         """Whether the user may start runs of this flow."""
         return request.user.has_perm("pgflow_django.run_workflow")
 
+    def get_draft_queryset(self, request: HttpRequest) -> QuerySet[WorkflowDraft]:
+        """Give the drafts of flows that were never published, as far as the user may know of them.
+
+        Where a site narrows ``get_queryset``, and not this, users see no drafts but their own.
+        """
+        found = drafts.list_unpublished()
+        if type(self).get_queryset is not admin.ModelAdmin.get_queryset:
+            found = found.filter(created_by=request.user.get_username())
+        return found
+
     # ---- pages ----
 
     def get_urls(self) -> list[Any]:
@@ -83,14 +101,22 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
         may_add = can(self, request, "add")
         extra = {
             "title": _("Flows"),
-            "is_nav_sidebar_enabled": False,
+            **frame_options(),
             "may_add": may_add,
             "may_change": can(self, request, "change"),
-            "drafts": list(drafts.list_unpublished()[:_DRAFTS]),
+            "may_see_runs": can(self, request, "view_run"),
+            "may_see_workers": can(self, request, "view_workers"),
+            "drafts": self._list_drafts(request),
             "is_first_visit": not self.get_queryset(request).exists(),
             "functions": registry.names()[:6],
         }
         return super().changelist_view(request, {**extra, **(extra_context or {})})
+
+    def _list_drafts(self, request: HttpRequest) -> list[tuple[WorkflowDraft, str]]:
+        """The first unpublished drafts that the user may see, and how long ago each was edited."""
+        found = self.get_draft_queryset(request)[:_LOOKED_AT]
+        seen = (draft for draft in found if can(self, request, "view", stand_in(draft)))
+        return [(draft, show_time(draft.edited_at)) for draft in islice(seen, _DRAFTS)]
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Lead to our own page: a flow begins with its name."""
@@ -106,6 +132,13 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
         )
 
     # ---- deleting ----
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask before a flow is deleted."""
+        extra = {**frame_options(), **(extra_context or {})}
+        return super().delete_view(request, object_id, extra)
 
     def get_deleted_objects(
         self, objs: QuerySet[Any] | Sequence[Any], request: HttpRequest
@@ -126,7 +159,8 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
             % {"count": count, "flow": slug}
             for slug, count in active
         ]
-        needed = set() if self.has_delete_permission(request) else {_("flow")}
+        may_delete = all(self.has_delete_permission(request, flow) for flow in objs)
+        needed = set() if may_delete else {_("flow")}
         return slugs, {_("flows"): len(slugs), _("steps"): steps}, needed, protected
 
     def delete_model(self, request: HttpRequest, obj: Workflow) -> None:
@@ -170,7 +204,8 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
         from pgflow_django.views.flow_pages import give_documents
 
         try:
-            return give_documents([flow.workflow_slug for flow in queryset])
+            slugs = [flow.pk for flow in queryset if self.has_view_permission(request, flow)]
+            return give_documents(slugs)
         except PgflowError as error:
             self.message_user(request, str(error), messages.ERROR)
             return None

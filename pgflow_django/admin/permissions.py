@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 
 from pgflow_django.choices import Origin
-from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowWorker
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -25,21 +25,24 @@ _FLOW_HOOKS = {"view": "view", "add": "add", "change": "change", "delete": "dele
 _FLOW_HOOKS |= {"publish": "publish", "run": "run"}
 _RUN_HOOKS = {"view_run": "view", "cancel_run": "cancel", "retry_run": "retry"}
 _RUN_HOOKS |= {"view_payload": "payload"}
+_HOOKS: dict[str, tuple[Any, str]] = {
+    **{action: (Workflow, hook) for action, hook in _FLOW_HOOKS.items()},
+    **{action: (WorkflowRun, hook) for action, hook in _RUN_HOOKS.items()},
+    "view_workers": (WorkflowWorker, "view"),
+}
 
 
 def can(admin: ModelAdmin[Any], request: HttpRequest, action: str, obj: Any = None) -> bool:
     """Whether the user may do ``action`` with ``obj``, or at all where that is ``None``.
 
-    ``action`` is one of view, add, change, delete, publish, run (a flow), and view_run, cancel_run,
-    retry_run, view_payload (a run). ``admin`` may be that of flows or that of runs. Flows that code
-    defines are changed there only.
+    ``action`` is one of view, add, change, delete, publish, run (a flow), view_run, cancel_run,
+    retry_run, view_payload (a run), and view_workers. ``admin`` may be that of flows, runs or
+    workers. Flows that code defines are changed there only.
     """
     if action in {"change", "publish"} and getattr(obj, "origin", None) == Origin.CODE:
         return False
-    if action in _RUN_HOOKS:
-        owner, hook = find_admin(admin, WorkflowRun), _RUN_HOOKS[action]
-    else:
-        owner, hook = find_admin(admin, Workflow), _FLOW_HOOKS[action]
+    model, hook = _HOOKS[action]
+    owner = find_admin(admin, model)
     if owner is None:
         return False
     ask = getattr(owner, f"has_{hook}_permission")
@@ -56,24 +59,50 @@ def find_admin(admin: ModelAdmin[Any], model: Any) -> ModelAdmin[Any] | None:
         return None
 
 
-def require(
-    admin: ModelAdmin[Any], request: HttpRequest, action: str, slug: str
-) -> Workflow | None:
-    """The flow of this slug, ``None`` for one that is only a draft, if the action is allowed.
+def find_flow(admin: ModelAdmin[Any], request: HttpRequest, slug: str) -> Workflow | None:
+    """The flow of this slug if the user may know of it, else ``None``.
+
+    A flow that was never published is only a draft: it is given as ``stand_in`` makes it.
+    """
+    flows = find_admin(admin, Workflow)
+    if flows is None:
+        return None
+    flow: Workflow | None = flows.get_queryset(request).filter(pk=slug).first()
+    if flow is None and not Workflow.objects.filter(pk=slug).exists():
+        drafts = flows.get_draft_queryset(request)  # type: ignore[attr-defined]
+        draft = drafts.filter(pk=slug).first()
+        flow = stand_in(draft) if draft is not None else None
+    return flow if flow is not None and can(admin, request, "view", flow) else None
+
+
+def stand_in(draft: WorkflowDraft) -> Workflow:
+    """What hooks are asked about where a flow was never published: one that is not stored."""
+    return Workflow(
+        workflow_slug=draft.workflow_slug,
+        description=draft.document.get("description") or "",
+        origin=Origin.EDITOR,
+        created_by=draft.created_by,
+        created_at=draft.created_at,
+    )
+
+
+def is_published(flow: Workflow) -> bool:
+    """Whether the flow is stored, and not just what stands in for a draft."""
+    return not flow._state.adding  # noqa: SLF001 - Django's own name for it
+
+
+def require(admin: ModelAdmin[Any], request: HttpRequest, action: str, slug: str) -> Workflow:
+    """The flow of this slug if the action is allowed; only a draft: see ``stand_in``.
 
     Raises ``Http404`` for what may not be seen and ``PermissionDenied`` for what may be seen, but
     not done.
     """
-    flows = find_admin(admin, Workflow)
-    workflow: Workflow | None = None
-    if flows is not None:
-        workflow = flows.get_queryset(request).filter(pk=slug).first()
-    is_hidden = workflow is None and Workflow.objects.filter(pk=slug).exists()
-    if is_hidden or not can(admin, request, "view", workflow):
+    flow = find_flow(admin, request, slug)
+    if flow is None:
         raise Http404(_("There is no flow %(slug)s for you.") % {"slug": slug})
-    if not can(admin, request, action, workflow):
+    if not can(admin, request, action, flow):
         raise PermissionDenied
-    return workflow
+    return flow
 
 
 def require_run(

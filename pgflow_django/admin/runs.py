@@ -16,9 +16,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pgflow_django.admin.permissions import can
+from pgflow_django.admin.permissions import can, find_admin
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.views.frame import frame_options
 from pgflow_django.views.payloads import redact
 from pgflow_django.views.pieces import (
     NOTHING,
@@ -62,8 +63,11 @@ class FlowFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer the flows that there are; old runs of deleted ones are found by searching."""
-        flows = Workflow.objects.order_by("workflow_slug").values_list("workflow_slug", flat=True)
-        slugs = list(flows[:_FLOWS])
+        flows = find_admin(model_admin, Workflow)
+        slugs: list[str] = []
+        if flows is not None and can(flows, request, "view"):
+            seen = flows.get_queryset(request).order_by("workflow_slug")
+            slugs = list(seen.values_list("workflow_slug", flat=True)[:_FLOWS])
         chosen = request.GET.get(self.parameter_name)
         if chosen and chosen not in slugs:
             slugs.append(chosen)
@@ -167,7 +171,7 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
         """Show the list of runs."""
         extra = {
             "title": _("Runs"),
-            "is_nav_sidebar_enabled": False,
+            **frame_options(),
             "may_see_flows": can(self, request, "view"),
         }
         return super().changelist_view(request, {**extra, **(extra_context or {})})

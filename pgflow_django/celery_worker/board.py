@@ -20,7 +20,8 @@ from typing import Final
 
 from pgflow_django.worker.claimed import ClaimedTask
 
-OFF, PARKED, WORKING, WAKING = range(4)
+#: A loop that gathers is at work, and looks into the queues every few milliseconds whatever comes.
+OFF, PARKED, WORKING, WAKING, GATHERING = range(5)
 
 _RUNG: Final = struct.Struct("=Q")
 _TIME: Final = struct.Struct("=d")
@@ -70,7 +71,8 @@ class Board:
         #: Readable when a child has something to tell its parent.
         self.news, self._tell = _pipe()
         os.set_blocking(self.news, False)
-        self.due_at = self.plenty_at = math.inf
+        self.due_at = math.inf
+        self.plenty_at = -math.inf
         for slot in range(size):
             self.clear(slot)
 
@@ -93,7 +95,7 @@ class Board:
 
     @property
     def plenty_at(self) -> float:
-        """When a child last found more than it could take, with nobody parked."""
+        """When a child last found more than it could take, with nobody parked; else -infinity."""
         return self._time(_PLENTY_AT)
 
     @plenty_at.setter

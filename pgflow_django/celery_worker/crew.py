@@ -11,8 +11,9 @@ from collections.abc import Callable
 from django.db import DatabaseError
 
 from pgflow_django import engine
-from pgflow_django.celery_worker.board import OFF, PARKED, WAKING, WORKING, Board, Running
+from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, Board, Running
 from pgflow_django.celery_worker.loop import GRACE, Loop
+from pgflow_django.models import WorkflowClaim, WorkflowWorker
 from pgflow_django.worker.bell import ThreadBell
 from pgflow_django.worker.patience import is_lost
 
@@ -55,12 +56,13 @@ class ThreadCrew:
         """See ``node.Crew``."""
         return False
 
-    def has_looked(self) -> bool:
+    def note_news(self) -> int:
+        """See ``node.Crew``."""
+        return 0
+
+    def has_looked(self, news: int) -> bool:  # noqa: ARG002 - see ``node.Crew``
         """See ``node.Crew``."""
         return False
-
-    def note_news(self) -> None:
-        """See ``node.Crew``."""
 
     def workers(self) -> list[int]:
         """See ``node.Crew``."""
@@ -148,27 +150,21 @@ class BoardCrew:
 
     def will_look(self) -> bool:
         """See ``node.Crew``."""
-        states = self.board.states()
-        if WORKING not in states and WAKING not in states:
-            return False
         now = time.monotonic()
         return any(
-            state == WAKING
-            or (
-                state == WORKING
-                and (self.board.deadline(slot) == math.inf or now - self.board.since(slot) < _SHORT)
-            )
-            for slot, state in enumerate(states)
+            state == GATHERING
+            and (self.board.deadline(slot) == math.inf or now - self.board.since(slot) < _SHORT)
+            for slot, state in enumerate(self.board.states())
         )
 
-    def note_news(self) -> None:
+    def note_news(self) -> int:
         """See ``node.Crew``."""
         self.board.count_ring()
+        return self.board.rung
 
-    def has_looked(self) -> bool:
+    def has_looked(self, news: int) -> bool:
         """See ``node.Crew``."""
-        board = self.board
-        return any(board.looked(slot) >= board.rung for slot in range(board.size))
+        return any(self.board.looked(slot) >= news for slot in range(self.board.size))
 
     def workers(self) -> list[int]:
         """See ``node.Crew``."""
@@ -271,7 +267,14 @@ class BoardCrew:
                 raise
         if self._lost:
             engine.lose_workers(self._lost, using=self.using)
-            self._lost = []
+            self._lost = self._not_yet_swept()
+
+    def _not_yet_swept(self) -> list[int]:
+        """Those to tell of again: another sweep was on its way, or something was locked."""
+        rows = WorkflowWorker.objects.using(self.using).filter(id__in=self._lost)
+        claims = WorkflowClaim.objects.using(self.using).filter(worker_id__in=self._lost)
+        left = rows.values_list("id", flat=True).union(claims.values_list("worker_id", flat=True))
+        return list(left)
 
     def _hand_back(self, worker: int, running: Running | None) -> None:
         if running is not None:

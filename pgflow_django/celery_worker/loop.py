@@ -17,7 +17,7 @@ from billiard.util import set_pdeathsig
 from django.db import connections
 
 from pgflow_django import engine
-from pgflow_django.celery_worker.board import OFF, PARKED, WORKING, Board
+from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, WORKING, Board
 from pgflow_django.exceptions import LeaseLost
 from pgflow_django.registry import registry
 from pgflow_django.running import Functions
@@ -181,6 +181,10 @@ class SlotLoop(Loop):
         if due_at < self.board.due_at:
             self.board.due_at = due_at
             self.board.tell_parent()
+
+    def gathers(self, is_so: bool) -> None:  # noqa: FBT001 - see ``Host``
+        """See ``Host``."""
+        self.board.set_state(self.slot, GATHERING if is_so else WORKING)
 
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """See ``Host``."""

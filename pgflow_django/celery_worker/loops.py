@@ -26,7 +26,8 @@ _SOON = 0.05
 _IDLE = 60.0
 #: Seconds after a task's arrival during which it may turn out to wait.
 _ARRIVAL = 0.5
-#: Seconds of plenty, or of idleness, before a loop is added or leaves under autoscale.
+#: Seconds from one change to the next loop that is added under autoscale, and of idleness before
+#: one leaves.
 _GROW = 0.5
 _SHRINK = 5.0
 _FIRST_PAUSE = 0.5
@@ -49,7 +50,8 @@ class Loops:
         self._requests: dict[int, LoopRequest] = {}
         self._begun: dict[int, float] = {}
         self._arrived_at = self._changed_at = 0.0
-        self._plenty_since = 0.0
+        #: Since when a loop is parked, 0 for not; when one was last seen so.
+        self._parked_since = self._answered_at = 0.0
         self._wanted = 1
         self._failures = 0
         self._retry_at = 0.0
@@ -175,17 +177,19 @@ class Loops:
         self._wanted = max(self._wanted, 1, self.worker.min_concurrency)
         is_parked = PARKED in board.states()
         if is_parked:
-            self._plenty_since = self._plenty_since or now
+            self._parked_since = self._parked_since or now
+            self._answered_at = now
         else:
-            self._plenty_since = 0.0
-        is_short = not is_parked and now - board.plenty_at < _GROW
+            self._parked_since = 0.0
+        # A loop in a long step tells once, and it may take long until somebody looks.
+        is_short = not is_parked and board.plenty_at > max(self._answered_at, self._changed_at)
         if is_short and self._wanted < most and now - self._changed_at > _GROW:
             self._wanted += 1
             self._changed_at = now
         elif (
             is_parked
             and self._wanted > max(1, self.worker.min_concurrency)
-            and now - max(self._plenty_since, self._changed_at) > _SHRINK
+            and now - max(self._parked_since, self._changed_at) > _SHRINK
         ):
             self._wanted -= 1
             self._changed_at = now

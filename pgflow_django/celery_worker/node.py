@@ -27,8 +27,8 @@ _FIRST_POLL = 0.05
 _NEXT_DUE = 0.05
 #: Seconds for which all loops are busy before the database need not tell of messages any more.
 _BUSY = 0.1
-#: Seconds that a message waits for a loop at work to look, before a parked one is woken.
-_PATIENCE = 0.005
+#: Seconds that a message waits for a loop that gathers, before a parked one is woken.
+_PATIENCE = 0.03
 #: Seconds between two readings of the list of queues.
 _QUEUES_INTERVAL = 30.0
 
@@ -48,15 +48,15 @@ class Crew(Protocol):
         ...
 
     def will_look(self) -> bool:
-        """Whether one that runs short steps is about to look for more by itself."""
+        """Whether one that lets tasks gather is about to look for more by itself."""
         ...
 
-    def note_news(self) -> None:
-        """Let those that are about to park look once more."""
+    def note_news(self) -> int:
+        """Let those that are about to park look once more; a number for ``has_looked``."""
         ...
 
-    def has_looked(self) -> bool:
-        """Whether one has looked since the last news, and has left nothing."""
+    def has_looked(self, news: int) -> bool:
+        """Whether one has looked since ``note_news`` gave that number, and has left nothing."""
         ...
 
     def workers(self) -> Iterable[int]:
@@ -79,6 +79,8 @@ class Node:
         self._queues: list[str] = []
         self._renewed_at = self._read_queues_at = -math.inf
         self._look_at = self._busy_since = self._ring_at = math.inf
+        self._news = 0
+        self._has_more_news = False
         self._poll = _FIRST_POLL
 
     def tend(self, heard: set[str], *, has_news: bool) -> None:
@@ -113,21 +115,33 @@ class Node:
         Unless one of those at work will look within milliseconds: that costs the machine less.
         """
         heard = self.listener.hear()
-        if WORK in heard and self._ring_at == math.inf:
-            if self.crew.is_parked() and self.crew.will_look():
-                self.crew.note_news()
-                self._ring_at = time.monotonic() + _PATIENCE
-            else:
-                self._ring()
-        elif WORK in heard:
-            self.crew.note_news()
+        if WORK in heard:
+            self._take_note()
         return heard
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether it waits for a loop at work to look, and need not hear of more meanwhile."""
+        return self._ring_at < math.inf
+
+    def _take_note(self) -> None:
+        if self.is_patient:
+            self._has_more_news = True
+        elif self.crew.is_parked() and self.crew.will_look():
+            self._news = self.crew.note_news()
+            self._ring_at = time.monotonic() + _PATIENCE
+        else:
+            self._ring()
+
     def _ring_late(self, now: float) -> None:
-        if now >= self._ring_at:
-            self._ring_at = math.inf
-            if not self.crew.has_looked():
-                self._ring()
+        if now < self._ring_at:
+            return
+        self._ring_at = math.inf
+        has_more, self._has_more_news = self._has_more_news, False
+        if not self.crew.has_looked(self._news):
+            self._ring()
+        elif has_more:
+            self._take_note()
 
     def next_at(self) -> float:
         """When ``tend`` has something to do next, as far as is known."""

@@ -128,7 +128,7 @@ class Service(threading.Thread):
         """Wait for a notification, for a child, for a poke."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._reader, selectors.EVENT_READ)
-            listening = self.listener.fileno()
+            listening = None if self.node.is_patient else self.listener.fileno()
             if listening is not None:
                 selector.register(listening, selectors.EVENT_READ)
             if isinstance(self.crew, BoardCrew):

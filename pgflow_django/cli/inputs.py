@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pgflow_django.edits.source import find_fault, find_place
 from pgflow_django.exceptions import InvalidInput
 
 if TYPE_CHECKING:
@@ -84,16 +85,22 @@ def parse(text: str, subject: str, hint: str = "") -> Any:
     if not text.strip():
         raise InvalidInput(f"{subject} is empty, which is not JSON; the empty object is {{}}.")
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno:,}, column {error.colno:,}: {error.msg}"
-        raise InvalidInput(
-            f"{subject} is not valid JSON: {place}\n{point_at(error.doc, error.pos)}{hint}"
-        ) from None
+        raise _point_out(subject, text, error.pos, error.msg, hint) from None
     except RecursionError:
         raise InvalidInput(f"{subject} is nested too deeply.") from None
     except ValueError as error:  # an integer of more digits than Python reads
         raise InvalidInput(f"{subject} can't be read: {error}.") from None
+    if fault := find_fault(text):
+        raise _point_out(subject, text, *fault)
+    return value
+
+
+def _point_out(subject: str, text: str, position: int, reason: str, hint: str = "") -> InvalidInput:
+    line, column = find_place(text, position)
+    place = f"line {line:,}, column {column:,}: {reason}"
+    return InvalidInput(f"{subject} is not valid JSON: {place}\n{point_at(text, position)}{hint}")
 
 
 def point_at(text: str, position: int) -> str:

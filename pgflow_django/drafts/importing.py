@@ -17,7 +17,7 @@ from pgflow_django.drafts.problems import Found, describe
 from pgflow_django.drafts.types import Edited
 from pgflow_django.edits import Change
 from pgflow_django.edits import compare as compare_documents
-from pgflow_django.edits.source import Source, find_fault
+from pgflow_django.edits.source import Source, find_fault, find_place
 from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import WorkflowDraft
@@ -139,9 +139,7 @@ def _parse(text: str) -> tuple[Any, Located | None]:
         return None, _fault(f"{error}.")
     if fault := find_fault(text):
         position, reason = fault
-        line = text.count("\n", 0, position) + 1
-        column = position - text.rfind("\n", 0, position)
-        return None, _fault(f"This can't be imported: {reason}.", line, column)
+        return None, _fault(f"This can't be imported: {reason}.", *find_place(text, position))
     if problem := jsonvalue.find_problem(value):
         return None, _fault(f"This can't be stored as JSON: {problem}")
     return value, None

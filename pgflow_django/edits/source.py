@@ -57,6 +57,11 @@ def find_fault(text: str) -> tuple[int, str] | None:
     return None
 
 
+def find_place(text: str, position: int) -> tuple[int, int]:
+    """The line and the column of a position, both from 1."""
+    return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
 def _string_fault(string: str, colon: str | None, keys: list[set[str]]) -> str | None:
     value = json.loads(string)
     if fault := text_fault(value):

@@ -14,6 +14,7 @@ from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, require
 from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.views.editor_panel import describe_panel
+from pgflow_django.views.frame import frame_options
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.scene import (
     DIRECTIONS,
@@ -78,6 +79,7 @@ def describe(
     return {
         "scene": scene,
         "draft": scene.draft,
+        "original": workflow,
         "view": view,
         "selected": selected,
         "may_publish": may_publish,
@@ -130,7 +132,7 @@ def render_page(
         **describe(request, admin, scene, view=view, selected=selected),
         "title": scene.draft.slug,
         "opts": admin.opts,
-        "is_nav_sidebar_enabled": False,
+        **frame_options(),
         "directions": list(zip(DIRECTIONS, _name_directions(), strict=True)),
         "palette": list_palette(scene) if scene.is_editable else [],
         "missing": list_missing(scene) if scene.is_editable else [],

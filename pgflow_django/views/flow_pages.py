@@ -29,6 +29,7 @@ from pgflow_django.registry import registry
 from pgflow_django.ui import render_svg
 from pgflow_django.ui.canvas import find_layout
 from pgflow_django.ui.graph import Node
+from pgflow_django.views.frame import frame_options
 from pgflow_django.views.htmx import admin_page
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def describe_page(
         **admin.admin_site.each_context(request),
         "title": title,
         "opts": admin.opts,
-        "is_nav_sidebar_enabled": False,
+        **frame_options(),
         **more,
     }
 

@@ -37,6 +37,7 @@ def _describe(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> dict[s
     may_restore = can(admin, request, "change", workflow) and not draft.is_read_only
     return {
         "draft": draft,
+        "original": workflow,
         "may_restore": may_restore,
         "op_link": find_address(admin, "workflow_op", slug),
     }

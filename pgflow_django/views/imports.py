@@ -13,8 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import can, require
-from pgflow_django.choices import Origin
+from pgflow_django.admin.permissions import can, find_flow, require
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow
 from pgflow_django.views.changes import draw_changes, list_changes
@@ -54,6 +53,8 @@ def import_flow(
     if error:
         return _render(request, admin, slug, error=error, status=422)
     preview = drafts.preview_import(text, slug=slug)
+    if not preview.is_new and find_flow(admin, request, preview.slug) is None:
+        return _render(request, admin, slug, text=text, error=_name_is_taken(preview), status=422)
     return _show(request, admin, slug, text, preview)
 
 
@@ -118,9 +119,12 @@ def _show(
 def _may_apply(request: HttpRequest, admin: ModelAdmin[Any], preview: drafts.ImportPreview) -> bool:
     if preview.is_new:
         return can(admin, request, "add")
-    workflow = Workflow.objects.filter(pk=preview.slug).first()
-    is_code = workflow is not None and workflow.origin == Origin.CODE
-    return not is_code and can(admin, request, "change", workflow)
+    return can(admin, request, "change", find_flow(admin, request, preview.slug))
+
+
+def _name_is_taken(preview: drafts.ImportPreview) -> str:
+    """Say so of a flow that the user may not see, and nothing more of it."""
+    return _("The name %(slug)s is taken. Choose another workflow_slug.") % {"slug": preview.slug}
 
 
 def _apply(request: HttpRequest, admin: ModelAdmin[Any], slug: str | None) -> HttpResponse:

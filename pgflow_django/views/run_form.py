@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 
 from pgflow_django import jsonvalue
+from pgflow_django.edits.source import find_fault, find_place
 
 #: Bytes of an input that the page takes; larger ones are for programs.
 MAX_BYTES = 1024 * 1024
@@ -200,22 +201,23 @@ def read_json(text: str) -> Any:
     """The value of a JSON text; ``ValueError`` says what is wrong, with line and column."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         raise ValueError(_("This is larger than %(size)s KiB.") % {"size": MAX_BYTES // 1024})
+    value = None
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         place = {"line": error.lineno, "column": error.colno, "problem": error.msg}
         raise ValueError(
             _("This is no JSON: line %(line)s, column %(column)s: %(problem)s") % place
         ) from None
     except RecursionError:
-        raise ValueError(_("This JSON is nested too deeply.")) from None
+        pass  # find_fault says where
+    if fault := find_fault(text):
+        line, column = find_place(text, fault[0])
+        place = {"line": line, "column": column, "problem": fault[1]}
+        raise ValueError(_("Line %(line)s, column %(column)s: %(problem)s.") % place)
     if problem := jsonvalue.find_problem(value):
         raise ValueError(_("This can't be stored as JSON: %(problem)s") % {"problem": problem})
     return value
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(_("%(constant)s is no JSON value.") % {"constant": constant})
 
 
 def make_sample(schema: dict[str, Any] | None) -> Any:

@@ -14,10 +14,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, require_run
+from pgflow_django.admin.permissions import can, find_flow, is_published, require_run
 from pgflow_django.choices import TaskStatus
 from pgflow_django.exceptions import PgflowError
-from pgflow_django.models import Workflow, WorkflowRun, WorkflowStepTask
+from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.flow_pages import describe_page, find_address, give_file
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.payloads import Payload, show
@@ -101,10 +101,13 @@ def _describe(
     """The variables that all parts of the page share."""
     run = facts.run
     may_see = can(admin, request, "view_payload", run)
-    flow = Workflow.objects.filter(pk=run.workflow_slug).first()
+    flow = find_flow(admin, request, run.workflow_slug)
+    if flow is not None and not is_published(flow):  # deleted, and being drawn anew
+        flow = None
     chosen = facts.steps.get(step)
     context = {
         "run": run,
+        "original": run,
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
@@ -114,7 +117,8 @@ def _describe(
         "may_cancel": not facts.has_ended and can(admin, request, "cancel_run", run),
         "may_retry": facts.is_retryable and can(admin, request, "retry_run", run),
         "may_run": flow is not None and flow.is_active and can(admin, request, "run", flow),
-        "may_see_flow": flow is not None and can(admin, request, "view", flow),
+        "may_see_flow": flow is not None,
+        "may_see_workers": can(admin, request, "view_workers"),
         "links": {
             name: find_address(admin, f"workflowrun_{name}", run.pk)
             for name in ("change", "live", "step", "cancel", "retry")

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, find_admin, require
+from pgflow_django.admin.permissions import can, find_admin, is_published, require
 from pgflow_django.database import worker_command
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import Workflow, WorkflowRun
@@ -67,7 +67,7 @@ class Form:
 def start(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Ask for the input of a run, start it once, and lead to its page."""
     flow = require(admin, request, "run", slug)
-    if flow is None:
+    if not is_published(flow):
         raise Http404(_("There is no flow %(slug)s to run: publish it first.") % {"slug": slug})
     schema = flow.input_schema
     if request.method == "GET":
@@ -157,6 +157,8 @@ def _render(
         admin,
         _("Run %(flow)s") % {"flow": flow},
         flow=flow,
+        original=flow,
+        may_see_workers=can(admin, request, "view_workers"),
         form=form,
         unserved=find_unserved(flow),
         command=worker_command(),

@@ -23,8 +23,10 @@ T = TypeVar("T")
 
 #: Seconds between two rounds of the supervisor while lanes work.
 _TICK = 0.02
-#: Seconds in which single tasks that come thick and fast may gather.
-_REST = 0.005
+#: Seconds in which single tasks that come thick and fast may gather: a moment for each task a
+#: second, and at most so many.
+_REST_PER_RATE = 1 / 30_000
+_REST = 0.02
 #: Seconds to try to settle and hand back where the database is out of reach.
 _GOODBYE = 5.0
 #: Seconds between two questions of one pool for when the next delayed message is due.
@@ -46,6 +48,9 @@ class Host:
 
     def has_looked(self, noted: int) -> None:
         """Hear that what had come when the bell had rung so often is taken."""
+
+    def gathers(self, is_so: bool) -> None:  # noqa: FBT001 - the only argument of a yes or no
+        """Hear whether a lane lets tasks gather, and so looks into the queues again and again."""
 
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """Hear that a step function is about to be called; ``now`` is ``time.monotonic()``."""
@@ -125,8 +130,10 @@ class HostedPool(Pool):
         A claim of five costs little more than a claim of one. Without the pause, workers that keep
         up take single tasks, and the CPU that this costs is what those who start runs lack.
         """
-        if lane.inflow.is_trickle():
-            time.sleep(_REST)
+        is_trickle = lane.inflow.is_trickle()
+        self._host.gathers(is_trickle)
+        if is_trickle:
+            time.sleep(min(_REST, lane.inflow.rate * _REST_PER_RATE))
 
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """See ``Pool``."""

@@ -41,7 +41,7 @@ class Inflow:
 
     def __init__(self) -> None:
         self.last = 0
-        self._rate = 0.0
+        self.rate = 0.0  # tasks a second
         self._count = 0
         self._since = 0.0
 
@@ -53,13 +53,13 @@ class Inflow:
         self._count += self.last
         now = time.monotonic()
         if now - self._since >= _INFLOW_SECONDS:
-            self._rate = self._count / (now - self._since)
+            self.rate = self._count / (now - self._since)
             self._count = 0
             self._since = now
 
     def is_trickle(self) -> bool:
         """Whether many tasks come, but few at a time."""
-        return self._rate >= _INFLOW_RATE and self.last < _FIRST_BATCH
+        return self.rate >= _INFLOW_RATE and self.last < _FIRST_BATCH
 
 
 class Lane:

@@ -143,6 +143,21 @@ def test_flows_with_active_runs_are_not_deleted(client: Client, flow: str) -> No
     data = {"action": "delete_selected", "_selected_action": [flow], "post": "yes"}
     client.post(address("workflow_changelist"), data)
     assert Workflow.objects.filter(pk=flow).exists()
+    page = client.get(f"{address('workflow_changelist')}{flow}/delete/").content.decode()
+    assert "Nothing is deleted while runs go on" in page
+    assert "1 active run of numbers" in page
+    assert 'type="submit"' not in page
+
+
+def test_a_list_without_matches_says_what_was_looked_for(client: Client, flow: str) -> None:
+    page = see(client, "?q=%3Cb%3Ezzz")
+    assert "No published flow has “&lt;b&gt;zzz”" in page
+    assert "Show all flows" in page
+    assert "No flow is like that." in see(client, "?last=failed")
+    runs = address("workflowrun_changelist")
+    assert "No runs yet" in client.get(runs).content.decode()
+    assert "No run is like that." in client.get(f"{runs}?state=failed").content.decode()
+    assert "No run has “zzz”" in client.get(f"{runs}?q=zzz").content.decode()
 
 
 def test_an_empty_list_says_how_to_begin(client: Client, steps: None) -> None:

@@ -103,7 +103,8 @@ def test_what_the_form_says_becomes_the_input(client: Client, form: str) -> None
         ("f-numbers", "1\nx", "a whole number"),
         ("f-extra", "{", "line 1, column 2"),
         ("f-extra", '{"a": NaN}', "NaN"),
-        ("f-extra", '{"a": "\\u0000"}', "can&#x27;t be stored"),
+        ("f-extra", '{"a": "\\u0000"}', "can&#x27;t store"),
+        ("f-extra", '{"a": 1,\n "a": 2}', "Line 2, column 2: this object has the key"),
     ],
 )
 def test_a_wrong_value_is_refused_beside_its_field(
@@ -123,7 +124,8 @@ def test_a_wrong_value_is_refused_beside_its_field(
         ('{"a": 1,\n  b: 2}', "line 2, column 3"),
         ("[1, 2", "line 1"),
         ("NaN", "NaN"),
-        ('"\\ud800"', "can&#x27;t be stored"),
+        ('"\\ud800"', "Line 1, column 1: this holds the lone surrogate"),
+        ('{"a": 1,\n  "b": {"a": 2}, "\\u0061": 3}', "Line 2, column 18: this object has the key"),
         ("[" * 5000 + "]" * 5000, "nested"),
         ('"' + "x" * (1024 * 1024 + 20_000) + '"', "1024 KiB"),
     ],

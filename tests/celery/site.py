@@ -5,18 +5,14 @@ Through files, since a broker in memory is reached by its own process only.
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from project.celery import app
 
-with suppress(ImportError):
-    import kombu_pgmq as kombu_pgmq  # adds "pgmq:" to kombu's brokers
-
-if app.conf.broker_url.startswith("pgmq:"):
-    app.conf.broker_transport_options = {"check_extension": False, "polling_interval": 0.1}
+app.conf.update(json.loads(os.environ.get("WORKER_TEST_BROKER", "{}")))
 if folder := os.environ.get("WORKER_TEST_BROKER_FOLDER"):
     app.conf.broker_url = "filesystem://"
     app.conf.broker_transport_options = {

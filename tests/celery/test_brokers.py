@@ -8,30 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from celery import Celery
 
 from pgflow_django import executor
 from tests.celery import flows
-from tests.celery.brokers import BROKERS
+from tests.celery.brokers import BROKERS, Broker
 from tests.celery.processes import worker
 from tests.waiting import wait_until
 
+#: The client of pgmq warns of its own history.
+pytestmark = pytest.mark.filterwarnings("ignore:list_queues:UserWarning")
+
 
 @pytest.fixture(params=BROKERS)
-def broker_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Broker]:
     """Every broker in turn."""
     folder = tmp_path / "broker"
     folder.mkdir()
-    with BROKERS[request.param](folder) as url:
-        yield url
+    with BROKERS[request.param](folder) as broker:
+        yield broker
 
 
 @pytest.mark.slow
-def test_a_worker_lives_and_dies_with_every_broker(broker_url: str, tmp_path: Path) -> None:
+def test_a_worker_lives_and_dies_with_every_broker(broker: Broker, tmp_path: Path) -> None:
     slug = flows.mapped()
-    with worker(
-        tmp_path, app="tests.celery.site", broker={"CELERY_BROKER_URL": broker_url}
-    ) as running:
+    with worker(tmp_path, app="tests.celery.site", broker=broker.variables) as running:
         before = running.wait_ready(2).children()
         runs = executor.start_flows(slug, [{"count": count} for count in (0, 1, 300)])
         outputs = [executor.wait(run.id, timeout=30) for run in runs]
@@ -47,23 +47,20 @@ def test_a_worker_lives_and_dies_with_every_broker(broker_url: str, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_celery_tasks_and_remote_control_work_beside_flows(broker_url: str, tmp_path: Path) -> None:
-    if broker_url.startswith("memory"):
+def test_celery_tasks_and_remote_control_work_beside_flows(broker: Broker, tmp_path: Path) -> None:
+    if broker.url.startswith("memory"):
         pytest.skip("a broker in memory is reached by its own process only")
     slug = flows.mapped()
-    with worker(
-        tmp_path, app="tests.celery.site", broker={"CELERY_BROKER_URL": broker_url}
-    ) as running:
+    with worker(tmp_path, app="tests.celery.site", broker=broker.variables) as running:
         running.wait_ready(2)
-        with Celery("sender", broker=broker_url, set_as_current=False) as app:
-            app.conf.broker_transport_options = {"check_extension": False}
+        with broker.sender() as app:
             for number in range(5):
                 app.send_task("site.touch", [str(tmp_path / f"touched{number}")])
             wait_until(lambda: len(list(tmp_path.glob("touched*"))) == 5, "the Celery tasks")
             running.wait_ready(2)
             run = executor.start_flow(slug, {"count": 100})
             assert executor.wait(run.id, timeout=30) == {"total": 9900}
-            if not broker_url.startswith("pgmq"):  # it has no broadcasts
-                active = app.control.inspect(timeout=5).active()[running.name]
+            if broker.has_answers:
+                active = app.control.inspect([running.name], timeout=10).active()[running.name]
                 assert [task["name"] for task in active] == ["pgflow_django.consume"] * 2
         assert running.stop() == 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from pgflow_django import executor
 from pgflow_django.models import WorkflowStepTask, WorkflowWorker
@@ -50,6 +51,24 @@ def test_a_child_that_is_killed_is_replaced_and_its_work_runs_at_once(tmp_path: 
         running.wait_ready(2)
         assert child not in running.children()
     assert attempts_counts(held.run.id, "only") == [2]
+
+
+def test_work_of_a_killed_child_runs_as_soon_as_another_sweep_is_over(tmp_path: Path) -> None:
+    held = Held(tmp_path)
+    with worker(tmp_path, LEASE_SECONDS=600) as running:
+        child = held.wait_begun()
+        held.mark.unlink()
+        with transaction.atomic():
+            query("select pg_advisory_xact_lock(hashtext('pgflow.sweep'))")
+            os.kill(child, signal.SIGKILL)
+            running.wait_logged("what it had claimed is delivered again")
+            # The row is written before the sweep is tried.
+            wait_until(
+                lambda: query("select 1 from workflow_workers where lease_until = 'epoch'"),
+                "the loss to be noted",
+            )
+        assert held.wait_begun() != child
+        held.finish()
 
 
 def test_a_parked_child_that_is_killed_is_replaced(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -209,6 +210,23 @@ def test_autoscale_adds_loops_while_there_is_plenty_to_do(tmp_path: Path) -> Non
         gate.touch()
         assert len(set(executor.wait(run.id, timeout=30)["each"])) == 3
         wait_until(lambda: len(running.loops()) == 1, "the others to leave")
+
+
+def test_autoscale_adds_loops_though_the_parent_looks_late(tmp_path: Path) -> None:
+    slug = flows.over_input("work.hold", timeout=60)
+    mark, gate = tmp_path / "mark", tmp_path / "gate"
+    with worker(tmp_path, "--autoscale=2,1") as running:
+        running.wait_ready(1)
+        run = executor.start_flow(slug, {"count": 4, "mark": str(mark), "gate": str(gate)})
+        wait_until(lambda: list(tmp_path.glob("mark*")), "the first to begin")
+        # A busy machine, made sure of: meanwhile the loop hands back what waits behind it.
+        os.kill(running.pid, signal.SIGSTOP)
+        go_on_at = time.monotonic() + 1
+        wait_until(lambda: time.monotonic() > go_on_at)
+        os.kill(running.pid, signal.SIGCONT)
+        wait_until(lambda: len(list(tmp_path.glob("mark*"))) == 2, "a second one to begin")
+        gate.touch()
+        executor.wait(run.id, timeout=30)
 
 
 def test_children_are_replaced_when_they_have_done_enough(tmp_path: Path) -> None:

@@ -54,6 +54,15 @@ def test_malformed_json_is_shown_with_line_column_and_a_caret() -> None:
     )
 
 
+def test_a_key_that_stands_twice_is_shown_where_it_does() -> None:
+    assert refusal('{\n  "a": 1,\n  "a": 2\n}') == (
+        '--input is not valid JSON: line 3, column 3: this object has the key "a" already\n'
+        '      "a": 2\n'
+        "      ^"
+    )
+    assert read('[{"a": 1}, {"a": 2}]') == [{"a": 1}, {"a": 2}]
+
+
 def test_malformed_files_and_streams_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

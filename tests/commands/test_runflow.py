@@ -178,9 +178,10 @@ def test_a_root_map_over_what_is_no_array_exits_with_2() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[1, NaN]", "$[1] is nan, which JSON can't express."),
-        ("-Infinity", "$ is -inf, which JSON can't express."),
-        ('{"a": "\\u0000"}', "$.a holds the character \\u0000, which PostgreSQL can't store"),
+        ("[1, NaN]", "line 1, column 5: NaN is no JSON value"),
+        ("-Infinity", "line 1, column 1: -Infinity is no JSON value"),
+        ('{"a": "\\u0000"}', "column 7: this holds the character \\u0000, which PostgreSQL can't"),
+        ('{"a": 1, "a": 2}', 'line 1, column 10: this object has the key "a" already'),
     ],
 )
 def test_what_the_database_cannot_store_exits_with_2(doubles: str, text: str, message: str) -> None:

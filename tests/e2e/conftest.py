@@ -37,7 +37,7 @@ FLAGS = [
 ]
 DESK, PHONE = {"width": 1440, "height": 860}, {"width": 390, "height": 844}
 TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-PATIENCE = 10_000  # milliseconds
+PATIENCE = 15_000  # milliseconds: machines may be busy
 
 #: What Chromium itself says in the console about answers that a test provokes.
 PROVOKED = re.compile(
@@ -58,8 +58,9 @@ OpenPage = Callable[..., "Page"]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Give a Chromium. It ends with the module: a test with asyncio may come next."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield chromium
@@ -110,7 +111,11 @@ def empty() -> None:
 
 @pytest.fixture
 def functions() -> Iterator[None]:
-    """Register the step functions that the tests draw with."""
+    """Let there be the step functions that the tests draw with, and no others.
+
+    Others would come from whatever tests the process has imported: with many of them the palette
+    scrolls, and what the mouse shall take is out of its reach.
+    """
 
     def fetch(input: Any) -> list[int]:
         """Get the numbers."""
@@ -128,13 +133,13 @@ def functions() -> Iterator[None]:
         """Judge the whole."""
         return 1
 
-    made = (fetch, double, report, score)
-    for function in made:
-        registry.unregister(function.__name__)
+    before = dict(registry._functions)
+    registry._functions.clear()
+    for function in (fetch, double, report, score):
         registry.register(function)
     yield
-    for function in made:
-        registry.unregister(function.__name__)
+    registry._functions.clear()
+    registry._functions.update(before)
 
 
 @pytest.fixture

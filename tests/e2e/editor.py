@@ -71,6 +71,7 @@ class Editor:
 
     def drag(self, start: Locator, to: tuple[float, float]) -> None:
         """Drag with the mouse, without letting go."""
+        start.scroll_into_view_if_needed()
         self.page.mouse.move(*self.find_middle(start))
         self.page.mouse.down()
         self.page.mouse.move(*to, steps=5)

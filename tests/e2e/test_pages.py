@@ -173,24 +173,23 @@ def test_no_flow_is_named_like_that(open_page: OpenPage, boss: User, name: str) 
     expect(page.get_by_label("Name")).to_have_value(name)
 
 
-def test_a_large_flow_is_ready_and_edited_quickly(open_page: OpenPage, boss: User) -> None:
+def test_a_large_flow_is_shown_and_edited(open_page: OpenPage, boss: User) -> None:
+    """``make bench-ui`` measures how long it takes, tests/editor counts the queries."""
     steps = [
         {"slug": f"s{n}", "depends_on": [f"s{n // 2}", f"s{n - 1}"][: 1 + n % 2] if n > 1 else []}
         for n in range(1, 301)
     ]
     make_draft(boss, steps)
-    editor = open_editor(open_page, boss)
-    ready = []
-    for _ in range(3):  # the best of three, and generous: `make bench-ui` is what measures
-        editor.page.reload()
-        expect(editor.page.locator("#pgf-editor[data-ready]")).to_be_attached()
-        took = "() => performance.timing.domComplete - performance.timing.fetchStart"
-        ready.append(editor.page.evaluate(took))
-    assert min(ready) < 3000
-    add_step = """() => new Promise((done) => {
-        const begun = performance.now();
-        const tell = () => done(performance.now() - begun);
-        document.body.addEventListener("htmx:afterSettle", tell, { once: true });
-        document.querySelector("[data-function]").click();
-    })"""
-    assert min(editor.page.evaluate(add_step) for _ in range(3)) < 2000
+    editor = open_editor(open_page, boss, query="?step=s300")
+    nodes = editor.page.locator(".pgf-node")
+    expect(nodes).to_have_count(300)
+    expect(editor.page.locator("#pgf-minimap")).to_be_visible()
+    editor.page.get_by_role("button", name="Empty step").click()
+    expect(nodes).to_have_count(301)
+    editor.expect_edge("s300", "step")
+    expect(editor.step("step")).to_be_focused()
+    expect(editor.step("step")).to_be_in_viewport()
+    editor.page.keyboard.press("Delete")
+    expect(nodes).to_have_count(300)
+    expect(editor.edge("s300", "step")).to_have_count(0)
+    expect(editor.step("s300")).to_be_focused()

@@ -169,7 +169,6 @@ def test_a_double_click_starts_one_run(open_page: OpenPage, boss: User, shop: Sh
 
 def test_wrong_json_is_told_with_its_place(open_page: OpenPage, boss: User, shop: Shop) -> None:
     page = open_page(RUN, boss)
-    page.context.set_default_timeout(5000)
     page.get_by_label("Input as JSON").fill('{"a": 1,\n "b" 2}')
     with page.expect_response(lambda answer: answer.request.method == "POST") as answer:
         page.get_by_role("button", name="Start the run").click()

@@ -32,6 +32,20 @@ def test_a_wrong_address_gets_the_sites_own_page(client: Client) -> None:
     response = client.get("/nowhere")
     assert response.status_code == 404
     assert "This address leads nowhere" in response.content.decode()
+    assert "script-src" in response["Content-Security-Policy"]
+
+
+@override_settings(DEBUG=True)
+def test_djangos_page_for_developers_is_not_under_the_policy(client: Client) -> None:
+    assert "Content-Security-Policy" not in client.get("/nowhere").headers
+    assert "Content-Security-Policy" in client.get("/").headers
+
+
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/admin/login/"])
+def test_every_page_has_the_sites_icon(client: Client, path: str) -> None:
+    assert 'rel="icon" href="/static/project/icon.svg"' in client.get(path).content.decode()
+    assert client.get("/favicon.ico")["Location"] == "/static/project/icon.svg"
+    assert finders.find("project/icon.svg")
 
 
 @pytest.mark.django_db

@@ -62,10 +62,15 @@ function tick() {
   place.textContent = hours ? `${hours} h ${minutes % 60} min` : minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 }
 
+// What somebody has unfolded stays open when new parts arrive.
+if (globalThis.Idiomorph)
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
+
+// Parts that are asked for anew every few seconds, while they are in sight.
+for (const part of document.querySelectorAll("[data-refresh]"))
+  setInterval(() => document.hidden || htmx.trigger(part, "pgf:refresh"), part.dataset.refresh * 1000);
+
 if (run) {
-  // What somebody has unfolded stays open when new parts arrive.
-  if (globalThis.Idiomorph)
-    Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
   document.addEventListener("visibilitychange", () => { pause = FIRST_PAUSE; ask(); });
   addEventListener("focus", () => { pause = FIRST_PAUSE; ask(); });
   if (isTall) ask({ isFirst: true });

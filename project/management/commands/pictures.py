@@ -7,12 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.test import Client
 
 from pgflow_django import RunFailed, drafts, executor
+from pgflow_django.models import (
+    WorkflowRun,
+    WorkflowRunEvent,
+    WorkflowStepState,
+    WorkflowStepTask,
+    WorkflowTaskAttempt,
+)
 from project.management.commands.serve import NAME
 from project.settings import BASE_DIR
 
@@ -41,7 +50,10 @@ PROBLEM: dict[str, Any] = {
 class Command(BaseCommand):
     """Take the pictures of README and docs."""
 
-    help = "Take the pictures of README and docs from the demo site: run `make serve` beside it."
+    help = (
+        "Take the pictures of README and docs from the demo site: run `make serve` beside it. "
+        "The runs and drafts that it makes for them are removed when it ends."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the address."""
@@ -62,20 +74,47 @@ class Command(BaseCommand):
         FOLDER.mkdir(exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            cookie = _log_in()
-            for name, take, look in _PICTURES:
-                with _open(browser, f"http://{options['address']}", cookie, **look) as page:
-                    take(page)
-                    page.screenshot(path=FOLDER / f"{name}.png")
-                self.stdout.write(f"docs/images/{name}.png")
-            browser.close()
+            try:
+                with _log_in() as cookie:
+                    for name, take, look in _PICTURES:
+                        with _open(browser, f"http://{options['address']}", cookie, **look) as page:
+                            take(page)
+                            page.screenshot(path=FOLDER / f"{name}.png")
+                        self.stdout.write(f"docs/images/{name}.png")
+            finally:
+                _remove_runs()
+                browser.close()
 
 
-def _log_in() -> str:
-    """Return the cookie of one session for all: two would count as two people."""
+@contextmanager
+def _log_in() -> Iterator[str]:
+    """Give the cookie of one session for all: two would count as two people."""
     client = Client()
     client.force_login(get_user_model().objects.get(username=NAME))
-    return client.cookies["sessionid"].value
+    yield client.cookies["sessionid"].value
+    client.logout()
+
+
+#: The runs that were started for the pictures.
+_runs: list[UUID] = []
+
+
+def _start(slug: str, **options: Any) -> UUID:
+    """Start a run that is removed in the end."""
+    run = executor.start_flow(slug, options)
+    _runs.append(run.id)
+    return run.id
+
+
+def _remove_runs() -> None:
+    """Leave the demo site as it was: end the runs that go on, then delete all."""
+    for run in _runs:
+        executor.cancel_run(run, reason="the picture is taken")
+    with transaction.atomic():
+        for model in (WorkflowRunEvent, WorkflowTaskAttempt, WorkflowStepTask, WorkflowStepState):
+            model.objects.filter(run_id__in=_runs).delete()  # type: ignore[attr-defined]
+        WorkflowRun.objects.filter(pk__in=_runs).delete()
+    _runs.clear()
 
 
 @contextmanager
@@ -98,14 +137,13 @@ def _open_editor(page: Page, path: str = EDITOR) -> None:
 
 def _take_flows(page: Page) -> None:
     """When some runs have ended, well or not, and one goes on."""
-    runs = [executor.start_flow("airports_etl", {}) for _ in range(2)]
+    runs = [_start("airports_etl") for _ in range(2)]
     for count in range(12):
-        fate = {"broken_bank": count % 5 == 2}
-        runs.append(executor.start_flow("shop_day", {"orders": 6, "pace": 0.05, **fate}))
+        runs.append(_start("shop_day", orders=6, pace=0.05, broken_bank=count % 5 == 2))
     for run in runs:
         with suppress(RunFailed):
-            executor.wait(run.id, timeout=180)
-    executor.start_flow("shop_day", {"orders": 24, "pace": 5})
+            executor.wait(run, timeout=180)
+    _start("shop_day", orders=24, pace=5)
     page.goto(f"{ADMIN}/workflow/")
 
 
@@ -130,14 +168,21 @@ def _take_problem(page: Page) -> None:
 
 def _take_run(page: Page) -> None:
     """In the middle of a run, whose slow steps leave time enough."""
-    run = executor.start_flow("shop_day", {"orders": 24, "pace": 4})
-    page.goto(f"{ADMIN}/workflowrun/{run.id}/change/")
+    run = _start("shop_day", orders=24, pace=4)
+    page.goto(f"{ADMIN}/workflowrun/{run}/change/")
     page.wait_for_selector("#pgf-dag [data-slug=charge_cards].pgf-running", timeout=60_000)
 
 
+def _take_workers(page: Page) -> None:
+    """While one of them is busy."""
+    _start("shop_day", orders=24, pace=4)
+    page.goto(f"{ADMIN}/workflowworker/")
+    page.locator("#pgf-workers .pgf-running").first.wait_for(timeout=60_000)
+
+
 def _take_failure(page: Page) -> None:
-    run = executor.start_flow("shop_day", {"orders": 24, "pace": 0.2, "broken_bank": True})
-    page.goto(f"{ADMIN}/workflowrun/{run.id}/change/")
+    run = _start("shop_day", orders=24, pace=0.2, broken_bank=True)
+    page.goto(f"{ADMIN}/workflowrun/{run}/change/")
     page.wait_for_selector("#pgf-run-head[data-ended]", timeout=60_000)
 
 
@@ -145,6 +190,7 @@ Look = dict[str, Any]
 _PICTURES: tuple[tuple[str, Callable[[Page], None], Look], ...] = (
     ("run", _take_run, {}),
     ("failure", _take_failure, {}),
+    ("workers", _take_workers, {"viewport": {"width": 1280, "height": 480}}),
     ("flows", _take_flows, {}),
     ("editor", _take_editor, {}),
     ("problem", _take_problem, {}),

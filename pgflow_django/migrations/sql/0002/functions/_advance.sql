@@ -94,11 +94,7 @@ begin
         )))
         from unnest(v_all) as c join workflow_runs r on r.id = c.run_id;
     end if;
-    perform pgflow._count_down(d.run_id, d.steps)
-    from (
-        select c.run_id, count(*)::integer as steps
-        from unnest(v_all) as c group by c.run_id order by c.run_id
-    ) as d;
+    perform pgflow._count_down(v_all);
     -- Not before the count: a run that has ended is not counted down any more.
     foreach v_stuck_step in array coalesce(v_all_stuck, '{}') loop
         perform pgflow._fail_unmappable(v_stuck_step.run_id, v_stuck_step.step_slug);

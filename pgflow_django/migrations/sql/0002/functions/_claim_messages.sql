@@ -11,12 +11,8 @@ returns pgflow.task_range[]
 language plpgsql volatile
 as $$
 declare
-    c_look constant text :=
-        'select q.msg_id, q.message from pgmq.%I q where q.vt <= clock_timestamp()'
-        ' and ($2::text is null or q.message->>''run_id'' = $2)'
-        ' and ($3::text[] is null or q.message->>''function'' = any($3))'
-        ' order by q.msg_id limit $1 for update skip locked';
     v_queue text;
+    v_messages refcursor;
     v_message record;
     v_index integer;
     v_count integer;
@@ -28,13 +24,30 @@ begin
         case when _claim_messages.run is null then _claim_messages.caller.queues else '{in_process}' end
     loop
         exit when v_left <= 0;
-        v_queue := 'q_pgflow_' || v_queue;
         v_emptied := null;
-        -- The loop fetches, and so locks, ten messages at a time: others find some, too.
-        for v_message in
-            execute format(c_look, v_queue)
-            using v_left, _claim_messages.run::text, _claim_messages.caller.functions
-        loop
+        -- Spelt out for the queue that most sites have no other than: see _send_messages.
+        if v_queue = 'default' then
+            open v_messages for
+                select q.msg_id, q.message from pgmq.q_pgflow_default q
+                where
+                    q.vt <= clock_timestamp()
+                    and (
+                        _claim_messages.caller.functions is null
+                        or q.message->>'function' = any(_claim_messages.caller.functions)
+                    )
+                order by q.msg_id limit v_left for update skip locked;
+        else
+            open v_messages for execute format(
+                'select q.msg_id, q.message from pgmq.%I q where q.vt <= clock_timestamp()'
+                ' and ($2::text is null or q.message->>''run_id'' = $2)'
+                ' and ($3::text[] is null or q.message->>''function'' = any($3))'
+                ' order by q.msg_id limit $1 for update skip locked',
+                'q_pgflow_' || v_queue
+            ) using v_left, _claim_messages.run::text, _claim_messages.caller.functions;
+        end if;
+        while v_left > 0 loop  -- each fetch locks one message: others find the rest
+            fetch v_messages into v_message;
+            exit when not found;
             if v_message.message @> '{"alone": true}' then
                 v_left := 0;
                 exit when
@@ -50,14 +63,18 @@ begin
             if v_count <= v_left then
                 v_emptied := v_emptied || v_message.msg_id;
             else
-                execute format('update pgmq.%I set message = message || $2 where msg_id = $1', v_queue)
+                execute format('update pgmq.%I set message = message || $2 where msg_id = $1', 'q_pgflow_' || v_queue)
                 using v_message.msg_id, jsonb_build_object('task_index', v_index + v_left, 'count', v_count - v_left);
             end if;
             v_left := v_left - v_count;
-            exit when v_left <= 0;
         end loop;
-        if v_emptied is not null then
-            execute format('delete from pgmq.%I where msg_id = any($1)', v_queue) using v_emptied;
+        close v_messages;
+        if v_emptied is null then
+            continue;
+        elsif v_queue = 'default' then
+            delete from pgmq.q_pgflow_default q where q.msg_id = any(v_emptied);
+        else
+            execute format('delete from pgmq.%I where msg_id = any($1)', 'q_pgflow_' || v_queue) using v_emptied;
         end if;
     end loop;
 

@@ -1,4 +1,4 @@
-"""What ``listworkers`` shows: workers, their heartbeats, and what they are doing."""
+"""Workers, their heartbeats, and what they are doing: what ``listworkers`` and the admin show."""
 
 from __future__ import annotations
 
