@@ -28,7 +28,7 @@ test: $(STAMP) ## Run the tests; ARGS="-k words" picks some
 test-e2e: $(STAMP) ## Run the browser's tests, which need Debian's chromium (make test runs them too)
 	@$(PY) -m pytest tests/e2e -n auto --maxprocesses 2 $(ARGS)
 
-test-chaos: $(STAMP) ## Kill workers, servers and networks at random while runs go on (10 minutes)
+test-chaos: $(STAMP) ## Kill workers, servers and networks at random while runs go on (8 minutes)
 	@PGFLOW_CHAOS=1 $(PY) -m pytest tests/chaos -n 0 -q $(ARGS)
 
 lint: $(STAMP) ## Check style, types and migrations

@@ -62,7 +62,11 @@ class CeleryPrefork:
             yield [psutil.Process(process.pid) for process in processes]
 
     def finish(self, runs: Sequence[UUID], using: str) -> None:
-        """Come back when all of these runs have ended."""
+        """Come back when all of these runs have ended.
+
+        The first look comes late, too: none that has just been started has ended.
+        """
+        sleep(_LOOK)
         active = WorkflowRun.objects.using(using).filter(
             status__in=[RunStatus.STARTED, RunStatus.PAUSED]
         )

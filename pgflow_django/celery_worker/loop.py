@@ -14,18 +14,18 @@ from functools import partial
 from typing import Any
 
 from billiard.util import set_pdeathsig
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
 from pgflow_django import engine
 from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, WORKING, Board
-from pgflow_django.exceptions import LeaseLost
+from pgflow_django.exceptions import DatabaseNotReady, LeaseLost
 from pgflow_django.registry import registry
 from pgflow_django.running import Functions
 from pgflow_django.worker.bell import Bell
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.hosted import Host, HostedPool
 from pgflow_django.worker.keepalive import harden
-from pgflow_django.worker.patience import Outage, patiently
+from pgflow_django.worker.patience import Outage, is_lost, patiently
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -56,6 +56,14 @@ class Loop(Host):
 
     def run(self) -> None:
         """Work until told to leave, and unregister."""
+        try:
+            self._run()
+        except (OperationalError, InterfaceError, DatabaseNotReady) as error:
+            if not (self.leaves() and is_lost(error)):
+                raise
+            logger.warning("left without a word to the database, which is out of reach")
+
+    def _run(self) -> None:
         while not self.leaves():
             self.registered(self._register())
             try:

@@ -25,6 +25,7 @@ from pgflow_django.celery_worker.node import Node
 from pgflow_django.celery_worker.queues import chosen_queues
 from pgflow_django.celery_worker.service import Service
 from pgflow_django.models import WorkflowRun
+from pgflow_django.worker.keepalive import harden
 from pgflow_django.worker.patience import Outage
 
 logger = logging.getLogger("pgflow_django.worker")
@@ -62,7 +63,7 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
             node,
             listener,
             outage,
-            prepare=lambda: sync_code_flows(using=self.using),
+            prepare=self._prepare_database,
             tend_loops=self._tend_loops,
             forget_loops=self._forget_loops,
         )
@@ -92,6 +93,10 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
         if not is_solo(worker):
             self.loops = Loops(worker.app, worker, None, lambda _: crew.close())
         return Outage()
+
+    def _prepare_database(self) -> None:
+        harden(self.using)
+        sync_code_flows(using=self.using)
 
     def _poke(self) -> None:
         if self.service is not None:

@@ -66,24 +66,23 @@ def load_scene(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Scene
 def make_scene(request: HttpRequest, admin: ModelAdmin[Any], draft: Draft, workflow: Any) -> Scene:
     """The scene of a draft for this reader."""
     is_editable = can(admin, request, "change", workflow) and not draft.is_read_only
-    return Scene(draft, is_editable, read_look(request))
+    return Scene(draft, is_editable, read_look(request), workflow)
 
 
 def describe(
     request: HttpRequest, admin: ModelAdmin[Any], scene: Scene, *, view: str, selected: str = ""
 ) -> dict[str, Any]:
     """The variables that all parts of the editor share."""
-    workflow = require(admin, request, "view", scene.draft.slug)
     selected = selected if selected in scene.rows else ""
-    may_publish = can(admin, request, "publish", workflow) and not scene.draft.is_read_only
+    may_publish = can(admin, request, "publish", scene.workflow) and not scene.draft.is_read_only
     return {
         "scene": scene,
         "draft": scene.draft,
-        "original": workflow,
+        "original": scene.workflow,
         "view": view,
         "selected": selected,
         "may_publish": may_publish,
-        "may_run": can(admin, request, "run", workflow) and bool(scene.draft.published_version),
+        "may_run": can(admin, request, "run", scene.workflow) and bool(scene.draft.published_version),
         "links": find_links(admin, scene.draft.slug),
         **describe_panel(scene, selected),
     }

@@ -51,7 +51,7 @@ def history(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResp
         admin,
         _("History of %(flow)s") % {"flow": slug},
         **_describe(request, admin, slug),
-        revisions=drafts.history(slug),
+        revisions=[(each, show_time(each.at)) for each in drafts.history(slug)],
     )
     return render(request, "pgflow_django/history/history.html", context)
 

@@ -161,14 +161,14 @@ def _read_scalar(kind: str, text: str, rules: dict[str, Any]) -> Any:
         return text
     if kind == "boolean":
         if text not in {"true", "false"}:
-            raise ValueError(_("Write true or false, not %(text)s.") % {"text": text[:40]})
+            raise ValueError(_("Write true or false, not “%(text)s”.") % {"text": text[:40]})
         return text == "true"
     try:
         number: int | float = int(text) if kind == "integer" else float(text)
     except ValueError:
         word = _("a whole number") if kind == "integer" else _("a number")
         raise ValueError(
-            _("Write %(word)s, not %(text)s.") % {"word": word, "text": text[:40]}
+            _("Write %(word)s, not “%(text)s”.") % {"word": word, "text": text[:40]}
         ) from None
     if number != number or number in {float("inf"), float("-inf")}:
         raise ValueError(_("JSON has no such number."))

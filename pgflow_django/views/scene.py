@@ -79,6 +79,8 @@ class Scene:
     draft: Draft
     is_editable: bool
     look: Look = field(default_factory=Look)
+    workflow: Any = None
+    """What the permissions are asked about: the flow, or what stands for one not published."""
 
     @cached_property
     def rows(self) -> dict[str, Row]:

@@ -109,12 +109,15 @@ class Lane:
             self.pool.lane_ended(self)
 
     def _loop(self) -> None:
+        may_rest = False
         while True:
-            if not self._is_followed:
+            if may_rest:
                 self.pool.rest(self)
             settled = self.pool.patiently(self._exchange)
             self.inflow.count(settled, is_fed=self._is_followed)
             self._is_followed = any(group.next for group in settled.groups)
+            # Not where it has just been woken: there is something to do.
+            may_rest = bool(settled.groups) and not self._is_followed
             if not settled.groups:
                 if not self.pool.wait_for_work(self):
                     return

@@ -146,3 +146,6 @@ def test_the_pages_work_under_unfold(committed: None, steps: None) -> None:
     for page in pages:
         assert "/static/unfold/" in answers[page][1], page  # it is Unfold's page
         assert "pgflow_django/pgflow.css" in answers[page][1], page  # with our parts
+        assert 'id="nav-sidebar-inner"' in answers[page][1], page  # and its only menu
+    trail = answers[f"/admin/pgflow_django/workflowrun/{run.pk}/change/"][1].partition("</h1>")[0]
+    assert 'href="/admin/pgflow_django/workflowrun/"' in trail.rpartition("<h1")[2]

@@ -128,15 +128,18 @@ def worker(
     app: str = "project",
     broker: dict[str, str] | None = None,
     database: dict[str, Any] | None = None,
+    prefix: tuple[str, ...] = (),
     **pgflow: Any,
 ) -> Iterator[Worker]:
     """Run a worker; whatever is left of it at the end is killed.
 
-    ``broker`` are variables of its environment; ``pgflow`` is its setting ``PGFLOW``.
+    ``broker`` are variables of its environment; ``prefix`` is a command that becomes the worker's;
+    ``pgflow`` is its setting ``PGFLOW``.
     """
     log = folder / f"{name}.log"
     node = f"{name}@test"
     command = [
+        *prefix,
         *(sys.executable, "-m", "celery", "-A", app, "worker", "-n", node, "-l", "INFO"),
         *("-P", pool, "-I", "tests.celery.steps", "--without-gossip", "--without-mingle"),
         *([] if "--autoscale" in " ".join(arguments) else ["-c", str(concurrency)]),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.chaos import load
+from tests.chaos.server import OwnServer, own_server
 from tests.engine.conftest import transactional_db as transactional_db
 
-#: `PGFLOW_CHAOS_ROUNDS=100` goes on for longer.
-ROUNDS = int(os.environ.get("PGFLOW_CHAOS_ROUNDS", "20"))
 _summary: list[str] = []
 
 Tell = Callable[[str], None]
@@ -22,6 +20,13 @@ def prepared(transactional_db: None) -> Iterator[None]:
     """See ``load.prepared``."""
     with load.prepared():
         yield
+
+
+@pytest.fixture
+def server(transactional_db: None) -> Iterator[OwnServer]:
+    """A server for this test alone, prepared like the other."""
+    with own_server() as ours, load.prepared():
+        yield ours
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ class Fleet:
         self._options = options
         self._numbers = count(1)
         self.workers: list[Worker] = []
-        self.kills = 0
 
     def add(self, **options: Any) -> Worker:
         """One more worker."""
@@ -38,26 +37,28 @@ class Fleet:
         self.workers.append(added)
         return added
 
-    def kill_child(self, dice: random.Random) -> None:
-        """SIGKILL to one child of one worker."""
+    def kill_child(self, dice: random.Random) -> str:
+        """SIGKILL to one child of one worker; what was done."""
         children = [
             child
             for each in self.workers
             for child in psutil.Process(each.pid).children()
             if child.status() != psutil.STATUS_ZOMBIE
         ]
-        if children:
-            with suppress(ProcessLookupError):
-                os.kill(dice.choice(children).pid, signal.SIGKILL)
-                self.kills += 1
+        if not children:
+            return "kill -9 of no child"
+        with suppress(ProcessLookupError):
+            os.kill(dice.choice(children).pid, signal.SIGKILL)
+        return "kill -9 of a child"
 
-    def kill_parent(self, dice: random.Random) -> None:
+    def kill_parent(self, dice: random.Random) -> str:
         """SIGKILL to one worker, or to all of its processes; another one takes its place."""
         victim = dice.choice(self.workers)
         self.workers.remove(victim)
-        (victim.kill if dice.random() < 0.5 else victim.kill_all)()
-        self.kills += 1
+        is_whole = dice.random() < 0.5
+        (victim.kill_all if is_whole else victim.kill)()
         self.add()
+        return "kill -9 of a parent and its children" if is_whole else "kill -9 of a parent"
 
 
 @contextmanager

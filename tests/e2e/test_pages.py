@@ -91,6 +91,7 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
         "failed": run,
         "waiting": f"{ADMIN}workflowrun/{waiting.id}/change/",
         "delete": f"{flow}delete/",
+        "workers": f"{ADMIN}workflowworker/",
     }
     for function in (good, bad):
         registry.unregister(function.__name__)
@@ -98,7 +99,7 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
 
 PAGES = (
     *("index", "flows", "new", "import", "editor", "start", "start_json", "history", "diff"),
-    *("runs", "failed", "waiting", "delete"),
+    *("runs", "failed", "waiting", "delete", "workers"),
 )
 #: Django's own parts of a page.
 DJANGOS = ("#changelist-filter", "#header", "#nav-sidebar", "#toggle-nav-sidebar", "#toolbar")

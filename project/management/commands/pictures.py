@@ -91,8 +91,10 @@ def _log_in() -> Iterator[str]:
     """Give the cookie of one session for all: two would count as two people."""
     client = Client()
     client.force_login(get_user_model().objects.get(username=NAME))
-    yield client.cookies["sessionid"].value
-    client.logout()
+    try:
+        yield client.cookies["sessionid"].value
+    finally:
+        client.logout()
 
 
 #: The runs that were started for the pictures.
@@ -112,7 +114,7 @@ def _remove_runs() -> None:
         executor.cancel_run(run, reason="the picture is taken")
     with transaction.atomic():
         for model in (WorkflowRunEvent, WorkflowTaskAttempt, WorkflowStepTask, WorkflowStepState):
-            model.objects.filter(run_id__in=_runs).delete()  # type: ignore[attr-defined]
+            model.objects.filter(run_id__in=_runs).delete()
         WorkflowRun.objects.filter(pk__in=_runs).delete()
     _runs.clear()
 
@@ -138,8 +140,9 @@ def _open_editor(page: Page, path: str = EDITOR) -> None:
 def _take_flows(page: Page) -> None:
     """When some runs have ended, well or not, and one goes on."""
     runs = [_start("airports_etl") for _ in range(2)]
-    for count in range(12):
-        runs.append(_start("shop_day", orders=6, pace=0.05, broken_bank=count % 5 == 2))
+    runs += [
+        _start("shop_day", orders=6, pace=0.05, broken_bank=count % 5 == 2) for count in range(12)
+    ]
     for run in runs:
         with suppress(RunFailed):
             executor.wait(run, timeout=180)
