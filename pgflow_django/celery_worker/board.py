@@ -38,6 +38,7 @@ _PLENTY_AT: Final = 16
 _IS_ASLEEP: Final = 24
 _IS_OUT: Final = 25
 _IS_CLOSED: Final = 26
+_BACK_AT: Final = 32
 _STATES: Final = 64
 _LOOKED_AT: Final = 400
 _SLOT_SIZE: Final = 512
@@ -72,7 +73,7 @@ class Board:
         self.news, self._tell = _pipe()
         os.set_blocking(self.news, False)
         self.due_at = math.inf
-        self.plenty_at = -math.inf
+        self.plenty_at = self.back_at = -math.inf
         for slot in range(size):
             self.clear(slot)
 
@@ -119,6 +120,15 @@ class Board:
     @is_out.setter
     def is_out(self, value: bool) -> None:
         self._memory[_IS_OUT] = value
+
+    @property
+    def back_at(self) -> float:
+        """When the log was last told that the database is back; else -infinity."""
+        return self._time(_BACK_AT)
+
+    @back_at.setter
+    def back_at(self, value: float) -> None:
+        self._put(_BACK_AT, _TIME.pack(value))
 
     @property
     def is_closed(self) -> bool:

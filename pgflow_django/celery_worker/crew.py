@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from pgflow_django import engine
 from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, Board, Running
-from pgflow_django.celery_worker.loop import GRACE, Loop
+from pgflow_django.celery_worker.loop import GRACE, Loop, SharedOutage
 from pgflow_django.models import WorkflowClaim, WorkflowWorker
 from pgflow_django.worker.bell import ThreadBell
 from pgflow_django.worker.patience import is_lost
@@ -36,6 +36,9 @@ class ThreadCrew:
         self.is_asleep = False
         self.is_closed = False
         self.due_at = math.inf
+        #: See ``loop.Told``.
+        self.is_out = False
+        self.back_at = -math.inf
 
     def new_bell(self) -> ThreadBell:
         """A bell for the next pool: one that was closed stays so."""
@@ -87,6 +90,7 @@ class ThreadLoop(Loop):
         super().__init__(using=using, node=node, queues=queues)
         self.crew = crew
         self.lanes = lanes
+        self.outage = SharedOutage(crew)
 
     def bell(self) -> ThreadBell:
         """See ``Loop``."""

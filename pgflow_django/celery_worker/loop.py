@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from billiard.util import set_pdeathsig
 from django.db import InterfaceError, OperationalError, connections
@@ -31,6 +31,8 @@ logger = logging.getLogger("pgflow_django.worker")
 
 #: Seconds after its timeout that a step function gets to be stopped inside the child.
 GRACE = 1.0
+#: Seconds after the end of an outage during which further connections may find out about it.
+_AFTERMATH = 15.0
 #: Seconds to try to unregister where the database is out of reach.
 _GOODBYE = 5.0
 
@@ -190,7 +192,7 @@ class SlotLoop(Loop):
             self.board.due_at = due_at
             self.board.tell_parent()
 
-    def gathers(self, is_so: bool) -> None:  # noqa: FBT001 - see ``Host``
+    def gathers(self, is_so: bool) -> None:
         """See ``Host``."""
         self.board.set_state(self.slot, GATHERING if is_so else WORKING)
 
@@ -236,16 +238,33 @@ class SlotBell:
         self._board.wake(self._slot)
 
 
-class SharedOutage(Outage):
-    """Of all the processes of a worker one tells."""
+class Told(Protocol):
+    """What the log of a worker was told, in memory that all who use it share."""
 
-    def __init__(self, board: Board) -> None:
+    is_out: bool
+    back_at: float
+
+
+class SharedOutage(Outage):
+    """Of all the processes and threads of a worker one tells.
+
+    A connection may hear of an outage only after others are back: that is the same one.
+    """
+
+    def __init__(self, told: Told) -> None:
         super().__init__()
-        self._board = board
+        self._told = told
+
+    def begin(self, error: BaseException) -> None:
+        """See ``Outage``."""
+        if self.since is not None or time.monotonic() - self._told.back_at > _AFTERMATH:
+            super().begin(error)
 
     def tell(self, message: str, value: object) -> None:
         """See ``Outage``."""
         is_out = self.since is not None
-        if self._board.is_out != is_out:
-            self._board.is_out = is_out
+        if self._told.is_out != is_out:
+            self._told.is_out = is_out
+            if not is_out:
+                self._told.back_at = time.monotonic()
             super().tell(message, value)

@@ -92,7 +92,7 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
         hosting.host(lambda _: ThreadLoop(crew, lanes, using=using, node=node, queues=queues))
         if not is_solo(worker):
             self.loops = Loops(worker.app, worker, None, lambda _: crew.close())
-        return Outage()
+        return SharedOutage(crew)
 
     def _prepare_database(self) -> None:
         harden(self.using)

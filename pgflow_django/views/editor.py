@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, require
 from pgflow_django.exceptions import WorkflowNotFound
+from pgflow_django.views.editor_output import find_last_output
 from pgflow_django.views.editor_panel import describe_panel
 from pgflow_django.views.frame import frame_options
 from pgflow_django.views.htmx import admin_page
@@ -74,17 +75,19 @@ def describe(
 ) -> dict[str, Any]:
     """The variables that all parts of the editor share."""
     selected = selected if selected in scene.rows else ""
-    may_publish = can(admin, request, "publish", scene.workflow) and not scene.draft.is_read_only
+    workflow = scene.workflow
+    may_publish = can(admin, request, "publish", workflow) and not scene.draft.is_read_only
     return {
         "scene": scene,
         "draft": scene.draft,
-        "original": scene.workflow,
+        "original": workflow,
         "view": view,
         "selected": selected,
         "may_publish": may_publish,
-        "may_run": can(admin, request, "run", scene.workflow) and bool(scene.draft.published_version),
+        "may_run": can(admin, request, "run", workflow) and bool(scene.draft.published_version),
         "links": find_links(admin, scene.draft.slug),
         **describe_panel(scene, selected),
+        "last_output": find_last_output(request, admin, scene, selected),
     }
 
 

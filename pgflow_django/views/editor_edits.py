@@ -179,6 +179,8 @@ def _answer_conflict(
         "edited_by": conflict.edited_by,
         "replayed": replayed,
         "is_publish": is_publish,
+        # On top of somebody else's edit, undo would take that back, not one's own.
+        "may_replay": request.POST.get("op") not in {"undo", "redo"},
     }
     slug = conflict.draft.slug
     return _answer_problem(request, admin, slug, 409, "_conflict.html", {"conflict": details})

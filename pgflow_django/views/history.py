@@ -17,6 +17,7 @@ from pgflow_django.models import WorkflowRevision
 from pgflow_django.views.changes import draw_changes, list_changes
 from pgflow_django.views.flow_pages import describe_page, find_address, load_draft
 from pgflow_django.views.htmx import admin_page
+from pgflow_django.views.pieces import show_time
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

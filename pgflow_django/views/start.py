@@ -80,12 +80,22 @@ def start(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpRespon
         return _render(request, admin, flow, form)
     form = Form(make_fields(schema), request.POST.get("mode") == "json")
     is_read, value = _read(request, form)
-    if is_read:
+    if is_read and not flow.is_active:
+        form.error = _name_switch()
+    elif is_read:
         try:
             return _start(request, admin, flow, value, form.token)
         except PgflowError as error:
             form.error = str(error)
     return _render(request, admin, flow, form)
+
+
+def _name_switch() -> str:
+    """Why a flow that is switched off starts no runs, and what to do."""
+    return _(
+        "This flow is switched off: no new runs of it start. "
+        "Actions in the list of flows switch it on."
+    )
 
 
 def _read(request: HttpRequest, form: Form) -> tuple[bool, Any]:
@@ -162,6 +172,7 @@ def _render(
         form=form,
         unserved=find_unserved(flow),
         command=worker_command(),
+        switched_off="" if flow.is_active or form.error else _name_switch(),
         max_size=MAX_BYTES // 1024,
     )
     status = 422 if has_error else 200

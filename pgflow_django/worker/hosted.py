@@ -49,7 +49,7 @@ class Host:
     def has_looked(self, noted: int) -> None:
         """Hear that what had come when the bell had rung so often is taken."""
 
-    def gathers(self, is_so: bool) -> None:  # noqa: FBT001 - the only argument of a yes or no
+    def gathers(self, is_so: bool) -> None:
         """Hear whether a lane lets tasks gather, and so looks into the queues again and again."""
 
     def task_begins(self, task: ClaimedTask, now: float) -> None:

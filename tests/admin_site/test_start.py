@@ -209,9 +209,12 @@ def test_the_input_of_another_flows_run_is_not_taken(client: Client, form: str) 
 def test_a_flow_that_is_switched_off_says_so(client: Client, flow: str) -> None:
     Workflow.objects.filter(pk=flow).update(is_active=False)
     path = address("workflow_run", flow)
+    assert "This flow is switched off" in client.get(path).content.decode()
     response = client.post(path, {"mode": "json", "input": "{}", "token": TOKEN})
     assert response.status_code == 422
-    assert 'role="alert"' in response.content.decode()
+    page = response.content.decode()
+    assert 'role="alert"' in page
+    assert page.count("This flow is switched off") == 1
 
 
 def test_starting_is_logged_with_its_user(client: Client, flow: str) -> None:

@@ -53,17 +53,18 @@ def own_database() -> Iterator[str]:
 
 def _offer(place: Path, database: str) -> None:
     """Let the server find the extension in this folder, for one database."""
-    if connection.pg_version < 180000:
+    version = query("show server_version")[0][0]
+    if int(query("show server_version_num")[0][0]) < 180000:
         pytest.skip(
             "kombu-pgmq asks for the extension pgmq, which this server does not offer; PostgreSQL "
             "18 could take it from another folder (extension_control_path), this is "
-            f"{connection.pg_version // 10000}"
+            f"{version}"
         )
-    version = get_embedded_sql_version()
+    pgmq = get_embedded_sql_version()
     extensions = place / "extension"
     extensions.mkdir()
-    (extensions / "pgmq.control").write_text(_CONTROL.format(version=version))
-    (extensions / f"pgmq--{version}.sql").write_text(get_embedded_install_sql())
+    (extensions / "pgmq.control").write_text(_CONTROL.format(version=pgmq))
+    (extensions / f"pgmq--{pgmq}.sql").write_text(get_embedded_install_sql())
     place.chmod(0o755)
     query(f"alter database \"{database}\" set extension_control_path = '{place}:$system'")
 

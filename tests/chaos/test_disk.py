@@ -45,18 +45,19 @@ def test_workers_go_on_when_there_is_room_again(
     server: OwnServer, tmp_path: Path, tell: Tell
 ) -> None:
     load = LOADS["map"]
-    with small_disk(server) as disk, fleet(tmp_path, size=1) as ours:
+    with small_disk(server) as disk, fleet(tmp_path, size=0) as ours:
         query(f"create tablespace small location '{disk}'")
         query("alter table workflow_step_tasks set tablespace small")
         ballast = disk / "ballast"
-        fill(ballast)
         runs = start(load)
-        ours.workers[0].wait_logged("No space left on device")
+        fill(ballast)
+        running = ours.add()
+        running.wait_logged("No space left on device")
         assert not has_ended(runs)
         ballast.unlink()
         wait_until(lambda: has_ended(runs), "the runs", patience=60)
         check(load, runs)
-        log = ours.workers[0].log()
+        log = running.log()
         told = log.count("lost the database")
         assert "the database is back" in log
         assert "Traceback" not in log

@@ -9,6 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from pgflow_django import drafts
 from tests.e2e.conftest import PHONE, TOUCH, OpenPage
 from tests.e2e.editor import GUIDE, make_draft, open_editor
 
@@ -59,6 +60,18 @@ def test_a_phone_shows_everything_without_scrolling_sideways(
     assert sizes
     assert min(box["height"] for box in sizes) >= 44
     assert find_faults(editor.page) == []
+
+
+def test_a_phone_has_run_and_publish_side_by_side(open_page: OpenPage, boss: User) -> None:
+    make_draft(boss, GUIDE)
+    drafts.publish("numbers", drafts.load("numbers").version, user=boss)
+    editor = open_editor(open_page, boss, query="?view=diagram", **TOUCH)
+    run = editor.page.locator("#pgf-run").bounding_box()
+    publish = editor.page.locator("#pgf-publish").bounding_box()
+    assert run
+    assert publish
+    assert abs(run["y"] - publish["y"]) < 2
+    assert run["width"] > 150 < publish["width"]
 
 
 def test_a_phone_begins_with_the_list(open_page: OpenPage, boss: User) -> None:

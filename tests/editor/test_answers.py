@@ -108,6 +108,18 @@ def test_who_comes_second_gets_a_choice(post: Post, boss: User) -> None:
     assert "fetch_2" in steps
 
 
+@pytest.mark.parametrize("op", ["undo", "redo"])
+def test_undo_is_not_offered_on_top_of_what_others_did(post: Post, op: str) -> None:
+    seen = drafts.load("numbers").version
+    ann = User.objects.create_superuser("ann")
+    drafts.edit("numbers", seen, "duplicate", {"step": "fetch"}, user=ann)
+    response = post(op, version=seen)
+    page = text_of(response)
+    assert response.status_code == 409
+    assert "ann has changed this flow" in page
+    assert "Apply mine on top" not in page
+
+
 def test_a_form_of_the_panel_changes_what_differs(post: Post) -> None:
     post(
         "save_step", step="double", slug="twice", type="map", uses="", timeout="60",

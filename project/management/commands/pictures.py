@@ -22,6 +22,7 @@ from pgflow_django.models import (
     WorkflowStepTask,
     WorkflowTaskAttempt,
 )
+from project import flows
 from project.management.commands.serve import NAME
 from project.settings import BASE_DIR
 
@@ -72,6 +73,7 @@ class Command(BaseCommand):
         if not Path(CHROMIUM).exists():
             raise CommandError(f"There is no {CHROMIUM}: install it, or name it: PGFLOW_CHROMIUM=…")
         FOLDER.mkdir(exist_ok=True)
+        flows.install_all()  # somebody may have deleted one since the site was started
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             try:
