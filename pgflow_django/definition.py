@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django import jsonvalue
@@ -76,7 +77,12 @@ def canonical(value: FlowDefinition | StepDefinition) -> str:
 
 
 def _values(definition: FlowDefinition | StepDefinition) -> list[Any]:
-    return [getattr(definition, field.name) for field in fields(definition)]
+    return [getattr(definition, name) for name in _field_names(type(definition))]
+
+
+@cache
+def _field_names(kind: type[Any]) -> list[str]:
+    return [field.name for field in fields(kind)]
 
 
 def fingerprint(document: Document) -> str:
