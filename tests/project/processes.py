@@ -77,12 +77,12 @@ def environment(folder: Path) -> dict[str, str]:
     return {**inherited, "PGFLOW_PGDATA": str(folder)}
 
 
-def manage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def manage(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), *arguments],
         check=False,
         cwd="/",
-        env=environment(folder),
+        env=environment(folder) | variables,
         capture_output=True,
         text=True,
         timeout=120,

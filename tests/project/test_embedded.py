@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from project import embedded
 from project.embedded import cluster
@@ -155,6 +156,18 @@ def test_help_and_check_start_no_server(place: Path) -> None:
         result = manage(place / "pg", command)
         assert result.returncode == 0, result.stderr
     assert not (place / "pg").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["garbage", "mysql://user@host/name", "postgresql://u:p@host:port/name", "sqlite://:memory:"],
+)
+@pytest.mark.parametrize("command", ["migrate", "listflows", "check"])
+def test_a_wrong_database_url_is_told_in_one_line(place: Path, url: str, command: str) -> None:
+    result = manage(place / "pg", command, DATABASE_URL=url)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("DATABASE_URL is no URL of a PostgreSQL database, such as postgresql://")
 
 
 def test_with_database_url_nothing_of_it_is_imported(place: Path) -> None:
