@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django import jsonvalue
@@ -77,12 +76,12 @@ def canonical(value: FlowDefinition | StepDefinition) -> str:
 
 
 def _values(definition: FlowDefinition | StepDefinition) -> list[Any]:
-    return [getattr(definition, name) for name in _field_names(type(definition))]
+    return [getattr(definition, name) for name in _NAMES[type(definition)]]
 
 
-@cache
-def _field_names(kind: type[Any]) -> list[str]:
-    return [field.name for field in fields(kind)]
+_NAMES = {
+    kind: [field.name for field in fields(kind)] for kind in (FlowDefinition, StepDefinition)
+}
 
 
 def fingerprint(document: Document) -> str:
