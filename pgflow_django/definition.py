@@ -79,9 +79,7 @@ def _values(definition: FlowDefinition | StepDefinition) -> list[Any]:
     return [getattr(definition, name) for name in _NAMES[type(definition)]]
 
 
-_NAMES = {
-    kind: [field.name for field in fields(kind)] for kind in (FlowDefinition, StepDefinition)
-}
+_NAMES = {kind: [field.name for field in fields(kind)] for kind in (FlowDefinition, StepDefinition)}
 
 
 def fingerprint(document: Document) -> str:

@@ -123,6 +123,8 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
             self.loops.poke = self.service.poke
             task_received.connect(self.loops.task_received, sender=None, weak=False)
             make_room(worker.pool)
+            if isinstance(self.crew, BoardCrew):
+                maintain_in_turn(worker.pool)
         else:
             threading.Thread(target=run_solo, name="pgflow-loop", daemon=True).start()
         self.service.start()
@@ -176,3 +178,19 @@ def make_room(pool: Any) -> None:
         executor._max_workers += 1  # noqa: SLF001 - threads have no other way
     elif pool.is_green and "gevent" in sys.modules:
         pool.grow(1)
+
+
+def maintain_in_turn(pool: Any) -> None:
+    """Let one thread at a time start and bury the processes of a prefork pool.
+
+    Its supervisor and the thread that scales it both do so, and whoever meets a process that the
+    other is about to start ends with a ``KeyError``: then no process is ever replaced again.
+    """
+    processes = pool._pool  # noqa: SLF001 - billiard has no door for it
+    maintain, turn = processes._maintain_pool, threading.Lock()  # noqa: SLF001
+
+    def maintain_alone() -> None:
+        with turn:
+            maintain()
+
+    processes._maintain_pool = maintain_alone  # noqa: SLF001

@@ -102,7 +102,13 @@ def pgmq(folder: Path) -> Iterator[Broker]:
     if find_spec("kombu.transport.pgmq") is None:
         pytest.skip("this kombu has no transport for pgmq, which came with 5.7")
     with same_database() as url:
-        options = {"init_extension": False, "wait_time_seconds": 0, "polling_interval": 0.1}
+        options = {
+            "init_extension": False,
+            "wait_time_seconds": 0,
+            "polling_interval": 0.1,
+            # Otherwise its client would prefer DATABASE_URL, where that is set, to the broker's URL.
+            "conn_string": url.replace("pgmq://", "postgresql://"),
+        }
         # Names of queues for answers are longer than pgmq allows.
         yield Broker(url, "kombu.transport.pgmq:Transport", options, has_answers=False)
 
