@@ -106,7 +106,7 @@ def pgmq(folder: Path) -> Iterator[Broker]:
             "init_extension": False,
             "wait_time_seconds": 0,
             "polling_interval": 0.1,
-            # Otherwise its client would prefer DATABASE_URL, where that is set, to the broker's URL.
+            # Its client prefers DATABASE_URL, where that is set, to the URL of the broker.
             "conn_string": url.replace("pgmq://", "postgresql://"),
         }
         # Names of queues for answers are longer than pgmq allows.
