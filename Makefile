@@ -8,7 +8,7 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-chaos test-e2e lint format bench bench-full soak bench-ui clean
+.PHONY: help install demo serve test test-chaos test-e2e lint format bench bench-full soak bench-ui pictures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
