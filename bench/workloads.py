@@ -8,8 +8,6 @@ from statistics import median
 from time import monotonic, perf_counter
 from uuid import UUID
 
-from django.db import connections
-
 from bench.checks import WrongResult, check_nothing_is_left
 from bench.checks import check as check_runs
 from bench.engines import Engine
@@ -21,7 +19,7 @@ from pgflow_django.models import WorkflowRun, WorkflowStepTask
 
 @dataclass(frozen=True)
 class Throughput:
-    """Tasks a second, from the first start call to the last run's end, and bytes of WAL a task."""
+    """Tasks per second, from the first start call to the last run's end."""
 
     engine: Engine
     shape: Shape
@@ -34,7 +32,6 @@ class Throughput:
         inputs = self.shape.inputs(self.size)
         tasks = sum(self.shape.tasks(value) for value in inputs)
         with self.engine.running(self.using):
-            written = _wal_bytes(self.using)
             began = perf_counter()
             if self.is_bulk:
                 runs = executor.start_flows(self.shape.flow, inputs, using=self.using)
@@ -46,23 +43,9 @@ class Throughput:
             ids = [run.id for run in runs]
             self.engine.finish(ids, self.using)
             seconds = perf_counter() - began
-            written = _wal_bytes(self.using) - written
         outputs = map(self.shape.output, inputs)
         check_runs(dict(zip(ids, outputs, strict=True)), tasks, self.using)
-        return {
-            "tasks": tasks,
-            "wall_s": seconds,
-            "tasks_per_s": tasks / seconds,
-            "wal_bytes_per_task": written / tasks,
-        }
-
-
-def _wal_bytes(using: str) -> int:
-    """How many bytes of WAL the server has written since it was made, for whatever database."""
-    with connections[using].cursor() as cursor:
-        cursor.execute("select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint")
-        (count,) = cursor.fetchone()
-    return int(count)
+        return {"tasks": tasks, "wall_s": seconds, "tasks_per_s": tasks / seconds}
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,19 @@ from tests.waiting import wait_until
 HOT = ("workflow_runs", "workflow_step_states", "workflow_step_tasks")
 
 
+def count_other_sessions() -> int:
+    """How many others there are; ends those that a test before has left behind idle."""
+    others = (
+        "from pg_stat_activity where datname = current_database() "
+        "and pid <> pg_backend_pid() and backend_type = 'client backend'"
+    )
+    query(
+        f"select pg_terminate_backend(pid) {others} "
+        "and state = 'idle' and state_change < clock_timestamp() - interval '1 second'"
+    )
+    return int(value(f"select count(*) {others}"))
+
+
 @dataclass(frozen=True)
 class Counters:
     """What the server has counted so far: sequential scans and rows fetched by index, by table."""
@@ -36,16 +49,7 @@ class Counters:
     @classmethod
     def now(cls) -> Counters:
         """Read them, once everybody has handed in theirs."""
-        wait_until(
-            lambda: (
-                value(
-                    "select count(*) from pg_stat_activity where datname = current_database() "
-                    "and pid <> pg_backend_pid() and backend_type = 'client backend'"
-                )
-                == 0
-            ),
-            "other sessions to end",
-        )
+        wait_until(lambda: not count_other_sessions(), "other sessions to end")
         query("select pg_stat_force_next_flush()")
         query("select 1")
         tables = query("select relname, seq_scan, idx_tup_fetch from pg_stat_user_tables")
