@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pgflow_django.admin.permissions import can, find_admin
+from pgflow_django.admin.permissions import LookedAt, can, find_admin
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.views.frame import frame_options
@@ -88,7 +88,7 @@ class LimitedPaginator(Paginator):  # type: ignore[type-arg]  # Django's has no 
 
 
 @admin.register(WorkflowRun)
-class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no argument
+class WorkflowRunAdmin(LookedAt, admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no argument
     """Runs are looked at, cancelled and retried; nobody adds, edits or deletes one here.
 
     Sites narrow who may do what by overriding ``get_queryset`` and ``has_*_permission``: view,
@@ -108,18 +108,6 @@ class WorkflowRunAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's 
     actions = None
 
     # ---- who may do what ----
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Runs are started from a flow's page."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only the engine changes runs."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Old runs are removed by ``manage.py pruneruns``."""
-        return False
 
     def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may cancel this run."""

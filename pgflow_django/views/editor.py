@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import NoReverseMatch, URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
@@ -15,6 +15,7 @@ from pgflow_django.admin.permissions import can, require
 from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.views.editor_output import find_last_output
 from pgflow_django.views.editor_panel import describe_panel
+from pgflow_django.views.flow_pages import find_address
 from pgflow_django.views.frame import frame_options
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.scene import (
@@ -96,11 +97,7 @@ def find_links(admin: ModelAdmin[Any], slug: str) -> dict[str, str]:
     links = {}
     for name in (*_LINKS, *_FOREIGN_LINKS):
         try:
-            links[name] = reverse(
-                f"admin:pgflow_django_workflow_{name}",
-                args=[slug],
-                current_app=admin.admin_site.name,
-            )
+            links[name] = find_address(admin, f"workflow_{name}", slug)
         except NoReverseMatch:
             continue
     return links

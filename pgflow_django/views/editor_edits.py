@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -25,6 +24,7 @@ from pgflow_django.views.editor import (
     render_page,
 )
 from pgflow_django.views.editor_forms import FieldError, read_operation
+from pgflow_django.views.flow_pages import find_address
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.scene import show_fix
 
@@ -128,9 +128,7 @@ def _answer(
 
 
 def _go_back(admin: ModelAdmin[Any], slug: str, view: str, step: str) -> HttpResponse:
-    address = reverse(
-        "admin:pgflow_django_workflow_edit", args=[slug], current_app=admin.admin_site.name
-    )
+    address = find_address(admin, "workflow_edit", slug)
     query = {"view": view, **({"step": step} if step else {})}
     return HttpResponseRedirect(f"{address}?{urlencode(query)}")
 
@@ -140,9 +138,7 @@ def _answer_discarded(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -
     try:
         draft = drafts.load(slug)
     except WorkflowNotFound:
-        address = reverse(
-            "admin:pgflow_django_workflow_changelist", current_app=admin.admin_site.name
-        )
+        address = find_address(admin, "workflow_changelist")
         if is_htmx(request):
             return HttpResponse(status=204, headers={"HX-Redirect": address})
         return HttpResponseRedirect(address)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import F, Func, IntegerField
 from django.http import HttpRequest
-from django.urls import reverse
 
 from pgflow_django.admin.permissions import can, find_admin
 from pgflow_django.choices import TaskStatus
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
+from pgflow_django.views.flow_pages import find_address
 from pgflow_django.views.payloads import show
 from pgflow_django.views.scene import Scene
 
@@ -50,9 +50,7 @@ def find_last_output(
     outputs = _load_outputs(run, slug, known.db)
     if not outputs:
         return None
-    url = reverse(
-        "admin:pgflow_django_workflowrun_change", args=[run.pk], current_app=admin.admin_site.name
-    )
+    url = find_address(admin, "workflowrun_change", run.pk)
     if any(size > _MAX_BYTES for _output, size in outputs):  # told, not shown
         return LastOutput("", url)
     value: Any = outputs[0][0]

@@ -15,7 +15,7 @@ import pytest
 from tests.chaos.conftest import Tell
 from tests.chaos.fleet import Fleet, fleet
 from tests.chaos.load import LOADS
-from tests.chaos.rounds import ROUNDS, Rounds
+from tests.chaos.rounds import ROUNDS, Disturb, Rounds
 from tests.chaos.server import OwnServer
 from tests.chaos.sessions import kill_one, terminate_all
 
@@ -27,22 +27,23 @@ def kill(ours: Fleet, dice: random.Random) -> str:
     return ours.kill_child(dice) if dice.random() < 0.67 else ours.kill_parent(dice)
 
 
+def play(name: str, folder: Path, disturb: Disturb, blows: int = 1) -> str:
+    """All rounds of one load, and what is to be told of them."""
+    rounds = Rounds()
+    with fleet(folder) as ours:
+        for _ in range(ROUNDS):
+            rounds.play(LOADS[name], ours, disturb, blows)
+    return str(rounds)
+
+
 @pytest.mark.parametrize("name", LOADS)
 def test_processes_are_killed(name: str, prepared: None, tmp_path: Path, tell: Tell) -> None:
-    rounds = Rounds()
-    with fleet(tmp_path) as ours:
-        for _ in range(ROUNDS):
-            rounds.play(LOADS[name], ours, kill, 3)
-    tell(str(rounds))
+    tell(play(name, tmp_path, kill, 3))
 
 
 @pytest.mark.parametrize("name", LOADS)
 def test_every_session_is_terminated(name: str, prepared: None, tmp_path: Path, tell: Tell) -> None:
-    rounds = Rounds()
-    with fleet(tmp_path) as ours:
-        for _ in range(ROUNDS):
-            rounds.play(LOADS[name], ours, terminate_all, 2)
-    tell(str(rounds))
+    tell(play(name, tmp_path, terminate_all, 2))
 
 
 def test_the_server_is_restarted_without_a_checkpoint(
@@ -60,11 +61,7 @@ def test_the_server_is_restarted_without_a_checkpoint(
 
 
 def test_the_server_crashes_and_recovers(server: OwnServer, tmp_path: Path, tell: Tell) -> None:
-    rounds = Rounds()
-    with fleet(tmp_path) as ours:
-        for _ in range(ROUNDS):
-            rounds.play(LOADS["mixed"], ours, kill_one)
-    tell(str(rounds))
+    tell(play("mixed", tmp_path, kill_one))
 
 
 @pytest.mark.skipif(COMPILER is None, reason="needs a C compiler, to shift a process's clock")

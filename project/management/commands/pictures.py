@@ -23,7 +23,7 @@ from pgflow_django.models import (
     WorkflowTaskAttempt,
 )
 from project import flows
-from project.management.commands.serve import NAME
+from project.management.commands.serve import NAME, add_address
 from project.settings import BASE_DIR
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the address."""
-        parser.add_argument(
-            "address", nargs="?", default="127.0.0.1:8000", help="host:port (127.0.0.1:8000)"
-        )
+        add_address(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Open each page and take its picture."""

@@ -27,6 +27,13 @@ NAME, PASSWORD = "demo", "demo"
 PATIENCE = 15
 
 
+def add_address(parser: CommandParser) -> None:
+    """Take the address of the demo site."""
+    parser.add_argument(
+        "address", nargs="?", default="127.0.0.1:8000", help="host:port (127.0.0.1:8000)"
+    )
+
+
 class Command(BaseCommand):
     """Prepare the demo site and run it."""
 
@@ -37,9 +44,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take the address."""
-        parser.add_argument(
-            "address", nargs="?", default="127.0.0.1:8000", help="host:port (127.0.0.1:8000)"
-        )
+        add_address(parser)
         parser.add_argument(
             "--workers", type=int, default=2, help="processes of the worker; 0: no worker (2)"
         )
