@@ -14,6 +14,7 @@ import math
 import mmap
 import os
 import struct
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,9 @@ from pgflow_django.worker.claimed import ClaimedTask
 #: A loop that gathers is at work, and looks into the queues every few milliseconds whatever comes.
 OFF, PARKED, WORKING, WAKING, GATHERING = range(5)
 
+#: The slot whose loop listens to the database itself.
+SENTRY: Final = 0
+
 _RUNG: Final = struct.Struct("=Q")
 _TIME: Final = struct.Struct("=d")
 #: pid, worker id
@@ -31,6 +35,9 @@ _OWNER: Final = struct.Struct("=qq")
 _LOOKED: Final = struct.Struct("=Q")
 #: deadline, since when, claim, task index, run id, step slug
 _TASK: Final = struct.Struct("=ddqi36s255p")
+#: the numbers of the last notifications that the sentry has heard
+_HEARD_LENGTH: Final = 8
+_HEARD: Final = struct.Struct(f"={_HEARD_LENGTH}Q")
 _IDLE: Final = _TIME.pack(math.inf)
 
 _DUE_AT: Final = 8
@@ -38,8 +45,10 @@ _PLENTY_AT: Final = 16
 _IS_ASLEEP: Final = 24
 _IS_OUT: Final = 25
 _IS_CLOSED: Final = 26
+_HAS_SENTRY: Final = 27
 _BACK_AT: Final = 32
-_STATES: Final = 64
+_HEARD_AT: Final = 40
+_STATES: Final = 128
 _LOOKED_AT: Final = 400
 _SLOT_SIZE: Final = 512
 
@@ -166,10 +175,30 @@ class Board:
         self.wake(slot)
         return True
 
+    @property
+    def has_sentry(self) -> bool:
+        """Whether the loop of slot ``SENTRY`` listens to the database itself."""
+        return self._memory[_HAS_SENTRY] != 0
+
+    @has_sentry.setter
+    def has_sentry(self, value: bool) -> None:
+        self._memory[_HAS_SENTRY] = value
+
+    def hear(self, numbers: Iterable[int]) -> None:
+        """Say that the sentry has heard the notifications of these numbers, and looks now."""
+        heard = [*_HEARD.unpack_from(self._memory, _HEARD_AT), *numbers]
+        self._put(_HEARD_AT, _HEARD.pack(*heard[-_HEARD_LENGTH:]))
+
+    def has_heard(self, number: int) -> bool:
+        """Whether the sentry has heard that notification, of late."""
+        return number > 0 and number in _HEARD.unpack_from(self._memory, _HEARD_AT)
+
     # One slot.
 
     def clear(self, slot: int) -> None:
         """Make a slot free."""
+        if slot == SENTRY:
+            self.has_sentry = False
         self.set_state(slot, OFF)
         self._memory[self._leaves + slot] = 0
         self.set_owner(slot, 0, 0)
@@ -200,6 +229,10 @@ class Board:
         """Wake its loop, if it is parked or about to be."""
         with suppress(BlockingIOError):
             os.write(self._pipes[slot][1], b"!")
+
+    def waits_at(self, slot: int) -> int:
+        """What is readable when somebody has woken this slot."""
+        return self._pipes[slot][0]
 
     def wait(self, slot: int) -> None:
         """Wait until somebody wakes this slot."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from django.db import DatabaseError
 
 from pgflow_django import engine
-from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, Board, Running
+from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, SENTRY, Board, Running
 from pgflow_django.celery_worker.loop import GRACE, Loop, SharedOutage
 from pgflow_django.models import WorkflowClaim, WorkflowWorker
 from pgflow_django.worker.bell import ThreadBell
@@ -56,6 +56,14 @@ class ThreadCrew:
         return self._bell.parked > 0
 
     def will_look(self) -> bool:
+        """See ``node.Crew``."""
+        return False
+
+    def has_sentry(self) -> bool:
+        """See ``node.Crew``."""
+        return False
+
+    def has_heard(self, number: int) -> bool:  # noqa: ARG002 - see ``node.Crew``
         """See ``node.Crew``."""
         return False
 
@@ -160,6 +168,14 @@ class BoardCrew:
             and (self.board.deadline(slot) == math.inf or now - self.board.since(slot) < _SHORT)
             for slot, state in enumerate(self.board.states())
         )
+
+    def has_sentry(self) -> bool:
+        """See ``node.Crew``."""
+        return self.board.has_sentry and self.board.state(SENTRY) == PARKED
+
+    def has_heard(self, number: int) -> bool:
+        """See ``node.Crew``."""
+        return self.board.has_heard(number)
 
     def note_news(self) -> int:
         """See ``node.Crew``."""

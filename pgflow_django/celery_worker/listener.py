@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 from django.db import connections
@@ -12,7 +14,8 @@ from psycopg import sql
 
 from pgflow_django.worker.keepalive import harden
 
-#: New messages in a queue (its name), for whoever has said that it sleeps.
+#: New messages, for whoever has said that it sleeps: the queue's name and a number, which all
+#: notifications of one transaction share.
 WORK = "pgflow"
 #: A queue that was made.
 QUEUES = "pgflow_queues"
@@ -20,6 +23,19 @@ QUEUES = "pgflow_queues"
 _PATIENCE = 5.0
 #: Seconds between two tests where notifications don't come.
 _TEST_INTERVAL = 60.0
+
+
+def number_of(payload: str) -> int:
+    """The number that tells a notification of new messages from others; 0 for one without."""
+    number = payload.rpartition(" ")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def take_notifications(connection: psycopg.Connection[Any]) -> Iterator[tuple[str, str]]:
+    """Channel and payload of each that has come, without waiting. Raises what psycopg raises."""
+    connection.pgconn.consume_input()
+    while notification := connection.pgconn.notifies():
+        yield notification.relname.decode(), notification.extra.decode()
 
 
 class Listener:
@@ -59,20 +75,16 @@ class Listener:
         self.works = None
         return True
 
-    def hear(self) -> set[str]:
-        """The channels that have something new. Raises what psycopg raises, and is closed then."""
+    def hear(self) -> list[tuple[str, str]]:
+        """Channel and payload of what has come. Raises what psycopg raises, and is closed then."""
         if self._connection is None:
-            return set()
-        pgconn = self._connection.pgconn
+            return []
         try:
-            pgconn.consume_input()
+            heard = list(take_notifications(self._connection))
         except psycopg.Error:
             self.close()
             raise
-        heard = set()
-        while notification := pgconn.notifies():
-            heard.add(notification.relname.decode())
-        if self._own in heard:
+        if any(channel == self._own for channel, _ in heard):
             self.works = True
         return heard
 

@@ -17,7 +17,8 @@ from billiard.util import set_pdeathsig
 from django.db import InterfaceError, OperationalError, connections
 
 from pgflow_django import engine
-from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, WORKING, Board
+from pgflow_django.celery_worker.board import GATHERING, OFF, WORKING, Board
+from pgflow_django.celery_worker.slot_bell import SlotBell
 from pgflow_django.exceptions import DatabaseNotReady, LeaseLost
 from pgflow_django.registry import registry
 from pgflow_django.running import Functions
@@ -140,7 +141,7 @@ class SlotLoop(Loop):
 
     def bell(self) -> Bell:
         """See ``Loop``."""
-        return SlotBell(self)
+        return SlotBell(self.board, self.slot, self.leaves, using=self.using)
 
     def registered(self, worker: int) -> None:
         """See ``Loop``."""
@@ -203,39 +204,6 @@ class SlotLoop(Loop):
     def task_ends(self) -> None:
         """See ``Host``."""
         self.board.task_ends(self.slot)
-
-
-class SlotBell:
-    """The bell of a loop with one lane: it waits at its slot's pipe."""
-
-    def __init__(self, loop: SlotLoop) -> None:
-        self._loop = loop
-        self._board = loop.board
-        self._slot = loop.slot
-        self._is_closed = False
-
-    def note(self) -> int:
-        """See ``Bell``."""
-        return self._board.rung
-
-    def park(self, noted: int) -> None:
-        """See ``Bell``."""
-        board, slot = self._board, self._slot
-        board.set_state(slot, PARKED)
-        if not board.is_asleep:
-            board.tell_parent()
-        if board.rung == noted and not self._is_closed and not self._loop.leaves():
-            board.wait(slot)
-        board.set_state(slot, WORKING)
-
-    def ring(self) -> bool:
-        """See ``Bell``."""
-        return self._board.ring()
-
-    def close(self) -> None:
-        """See ``Bell``."""
-        self._is_closed = True
-        self._board.wake(self._slot)
 
 
 class Told(Protocol):

@@ -11,7 +11,7 @@ from typing import Protocol
 from django.db import connections
 
 from pgflow_django import engine
-from pgflow_django.celery_worker.listener import QUEUES, WORK, Listener
+from pgflow_django.celery_worker.listener import QUEUES, WORK, Listener, number_of
 from pgflow_django.celery_worker.loop import register
 from pgflow_django.conf import settings
 from pgflow_django.worker.keepalive import harden
@@ -29,6 +29,8 @@ _NEXT_DUE = 0.05
 _BUSY = 0.1
 #: Seconds that a message waits for a loop that gathers, before a parked one is woken.
 _PATIENCE = 0.03
+#: Seconds that a parked loop gets to hear itself of what its parent has heard of.
+_HEAD_START = 0.002
 #: Seconds between two readings of the list of queues.
 _QUEUES_INTERVAL = 30.0
 
@@ -49,6 +51,14 @@ class Crew(Protocol):
 
     def will_look(self) -> bool:
         """Whether one that lets tasks gather is about to look for more by itself."""
+        ...
+
+    def has_sentry(self) -> bool:
+        """Whether one is parked that listens to the database itself."""
+        ...
+
+    def has_heard(self, number: int) -> bool:
+        """Whether the one that listens has heard the notification of this number."""
         ...
 
     def note_news(self) -> int:
@@ -78,8 +88,9 @@ class Node:
         self.worker: int | None = None
         self._queues: list[str] = []
         self._renewed_at = self._read_queues_at = -math.inf
-        self._look_at = self._busy_since = self._ring_at = math.inf
+        self._look_at = self._busy_since = self._ring_at = self._doubt_at = math.inf
         self._news = 0
+        self._unheard: set[int] = set()
         self._has_more_news = False
         self._poll = _FIRST_POLL
 
@@ -115,25 +126,37 @@ class Node:
         Unless one of those at work will look within milliseconds: that costs the machine less.
         """
         heard = self.listener.hear()
-        if WORK in heard:
-            self._take_note()
-        return heard
+        if numbers := {number_of(payload) for channel, payload in heard if channel == WORK}:
+            self._take_note(numbers)
+        return {channel for channel, _ in heard}
 
     @property
     def is_patient(self) -> bool:
         """Whether it waits for a loop at work to look, and need not hear of more meanwhile."""
         return self._ring_at < math.inf
 
-    def _take_note(self) -> None:
+    def _take_note(self, numbers: set[int]) -> None:
+        """Decide who is to look for the messages of these notifications."""
+        crew = self.crew
         if self.is_patient:
             self._has_more_news = True
-        elif self.crew.is_parked() and self.crew.will_look():
-            self._news = self.crew.note_news()
+        elif crew.is_parked() and crew.will_look():
+            self._news = crew.note_news()
             self._ring_at = time.monotonic() + _PATIENCE
+        elif crew.has_sentry():
+            self._unheard |= numbers
+            self._doubt_at = min(self._doubt_at, time.monotonic() + _HEAD_START)
+        elif all(map(crew.has_heard, numbers)):
+            self._note_business(is_parked=crew.is_parked())
         else:
             self._ring()
 
     def _ring_late(self, now: float) -> None:
+        if now >= self._doubt_at:
+            self._doubt_at = math.inf
+            unheard, self._unheard = self._unheard, set()
+            if not all(map(self.crew.has_heard, unheard)):
+                self._ring()
         if now < self._ring_at:
             return
         self._ring_at = math.inf
@@ -141,13 +164,14 @@ class Node:
         if not self.crew.has_looked(self._news):
             self._ring()
         elif has_more:
-            self._take_note()
+            self._take_note({0})
 
     def next_at(self) -> float:
         """When ``tend`` has something to do next, as far as is known."""
         at: float = min(
             self._look_at,
             self._ring_at,
+            self._doubt_at,
             self.crew.due_at,
             self._renewed_at + settings.LEASE_SECONDS / 3,
         )
@@ -196,7 +220,10 @@ class Node:
             self._poll = _FIRST_POLL
 
     def _ring(self) -> None:
-        if self.crew.ring() or not self.crew.is_asleep:
+        self._note_business(is_parked=self.crew.ring())
+
+    def _note_business(self, *, is_parked: bool) -> None:
+        if is_parked or not self.crew.is_asleep:
             self._busy_since = math.inf
         elif self._busy_since == math.inf:
             self._busy_since = time.monotonic()
