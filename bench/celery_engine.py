@@ -20,7 +20,7 @@ import psycopg
 from bench.checks import WrongResult
 from bench.engines import PATIENCE
 from bench.figures import Sample
-from bench.flows import CHAIN
+from bench.flows import CHAIN, FAN, MAP
 from pgflow_django import executor
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import WorkflowRun, WorkflowWorker
@@ -28,7 +28,8 @@ from pgflow_django.models import WorkflowRun, WorkflowWorker
 ROOT = Path(__file__).parent.parent
 #: Seconds between two looks at whether runs have ended: a driver that waits is part of the load.
 _LOOK = 0.01
-_WARM_RUNS = 50
+#: What workers have done before they are measured: sizes that give each child some of it.
+_WARM_UP = ((CHAIN, 50), (FAN, 5), (MAP, 5000))
 _IDLE_SECONDS = 10.0
 _GLANCE = 0.02
 
@@ -53,8 +54,9 @@ class CeleryPrefork:
             ]
             try:
                 _wait(lambda: _count_loops() == self.procs, processes, "the workers did not start")
-                runs = executor.start_flows(CHAIN.flow, CHAIN.inputs(_WARM_RUNS), using=using)
-                self.finish([run.id for run in runs], using)
+                for shape, size in _WARM_UP:
+                    runs = executor.start_flows(shape.flow, shape.inputs(size), using=using)
+                    self.finish([run.id for run in runs], using)
                 _wait(_is_asleep, processes, "the workers did not come to rest")
             except WrongResult as error:
                 log.seek(0)
