@@ -17,7 +17,7 @@ from pgflow_django import executor
 from tests.celery import flows
 from tests.celery.processes import Worker, worker
 from tests.celery.proxy import by_tcp
-from tests.engine.database import value
+from tests.engine.database import query, value
 from tests.waiting import wait_until
 
 
@@ -119,6 +119,42 @@ def _sleeps(running: Worker) -> bool:
     return any(row.is_asleep for row in running.rows())
 
 
+def _sentries() -> list[int]:
+    """The sessions of loops that listen themselves, and have parked for the first time."""
+    found = query(
+        "select array_agg(pid) from pg_stat_activity"
+        " where query = 'listen \"pgflow\"' and datname = current_database()"
+    )
+    return found[0][0] or []
+
+
+def test_a_message_that_comes_with_a_long_step_does_not_wait_for_it(tmp_path: Path) -> None:
+    hold, pid = flows.over_input("work.hold", timeout=60), flows.single("work.pid")
+    mark, gate = tmp_path / "mark", tmp_path / "gate"
+    with worker(tmp_path) as running:
+        running.wait_ready(2)
+        wait_until(lambda: len(_sentries()) == 1, "one loop to listen")
+        first = executor.start_flow(hold, {"count": 1, "mark": str(mark), "gate": str(gate)})
+        for _ in range(5):
+            run = executor.start_flow(pid)
+            assert executor.wait(run.id, timeout=2)["only"] in running.children()
+        assert executor.get_run_status(first.id).status == "started"
+        gate.touch()
+        executor.wait(first.id, timeout=30)
+
+
+def test_a_loop_that_listens_notices_when_its_session_ends(tmp_path: Path) -> None:
+    slug = flows.single("work.pid")
+    with worker(tmp_path, concurrency=1) as running:
+        running.wait_ready(1)
+        wait_until(lambda: len(_sentries()) == 1, "the loop to listen")
+        before = _sentries()
+        query("select pg_terminate_backend(unnest(%s))", before)
+        wait_until(lambda: len(_sentries()) == 1 and _sentries() != before, "it to listen again")
+        run = executor.start_flow(slug)
+        assert executor.wait(run.id, timeout=2)["only"] in running.children()
+
+
 def test_behind_a_transaction_pooler_a_worker_polls(tmp_path: Path) -> None:
     slug = flows.mapped()
     with (
@@ -130,6 +166,7 @@ def test_behind_a_transaction_pooler_a_worker_polls(tmp_path: Path) -> None:
             run = executor.start_flow(slug, {"count": count})
             assert executor.wait(run.id, timeout=30) == {"total": count * (count - 1)}
         assert running.log().count("polling instead") == 1
+        assert not _sentries()
         assert not any(row.is_asleep for row in running.rows())
         assert running.stop() == 0
 
