@@ -54,6 +54,8 @@ class Namespace(Host):
         _ip("netns", "add", name)
         stack.callback(_ip, "netns", "delete", name)
         _ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+        # Of a namespace's end the kernel lets go of its devices only later.
+        stack.callback(_ip, "link", "delete", name)
         _ip("address", "add", f"{ours}/24", "dev", name)
         _ip("link", "set", name, "up")
         _ip("-n", name, "address", "add", f"{theirs}/24", "dev", "eth0")
