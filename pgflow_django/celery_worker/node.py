@@ -123,7 +123,8 @@ class Node:
     def hear(self) -> set[str]:
         """The channels that have something new; for new messages somebody is woken at once.
 
-        Unless one of those at work will look within milliseconds: that costs the machine less.
+        Unless somebody will look within milliseconds anyway: one who lets tasks gather, or one who
+        listens to the database itself.
         """
         heard = self.listener.hear()
         if numbers := {number_of(payload) for channel, payload in heard if channel == WORK}:

@@ -154,7 +154,10 @@ class HostedPool(Pool):
         lane.is_idle = True
         self._bell.park(lane.noted)
         lane.is_idle = False
-        return self._may_go_on()
+        if self._may_go_on():
+            return True
+        self._bell.ring()  # it may have been woken for a message: that is another's now
+        return False
 
     def announce_work(self) -> None:
         """See ``Pool``."""
