@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, Json, Option, WholeNumber
+from pgflow_django.views.run_form import read_json
 
 Arguments = dict[str, Any]
 
@@ -57,18 +57,10 @@ def _read_value(key: str, text: str, option: Option) -> Any:
 def _read_json(key: str, text: str) -> Any:
     if not text.strip():
         return None
-
-    def refuse(constant: str) -> Any:
-        raise FieldError(key, _("%(word)s is no JSON value.") % {"word": constant})
-
     try:
-        return json.loads(text, parse_constant=refuse)
-    except json.JSONDecodeError as error:
-        place = {"line": error.lineno, "column": error.colno, "fault": error.msg}
-        message = _("This is no JSON: %(fault)s, in line %(line)s, column %(column)s.") % place
-        raise FieldError(key, message) from error
-    except RecursionError as error:
-        raise FieldError(key, _("This JSON is nested too deeply.")) from error
+        return read_json(text)
+    except ValueError as error:
+        raise FieldError(key, str(error)) from error
 
 
 def _text(post: QueryDict, name: str) -> str:
