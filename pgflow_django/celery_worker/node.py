@@ -202,6 +202,8 @@ class Node:
             logger.warning("worker %s had lost its lease: registering anew", self.name)
             self.worker = None
             self._register()
+            while self.crew.ring():  # those that are parked have lost theirs, too
+                pass
         engine.sweep(using=self.using)
 
     def _read_queues(self, now: float) -> None:

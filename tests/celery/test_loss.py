@@ -165,6 +165,17 @@ def test_a_worker_that_has_lost_its_lease_registers_anew(tmp_path: Path) -> None
         assert not before & {row.id for row in running.rows()}
 
 
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_parked_loops_whose_lease_is_lost_register_anew(pool: str, tmp_path: Path) -> None:
+    rows = 3 if pool == "prefork" else 2
+    with worker(tmp_path, pool=pool, LEASE_SECONDS=LEASE) as running:
+        before = {row.id for row in running.wait_ready(rows - 1).rows()}
+        wait_until(lambda: any(row.is_asleep for row in running.rows()), "it to sleep")
+        query("delete from workflow_workers")
+        wait_until(lambda: len(running.rows()) == rows, "all to be there again")
+        assert not before & {row.id for row in running.rows()}
+
+
 def _terminate_all_others() -> None:
     query(
         "select pg_terminate_backend(pid) from pg_stat_activity "
