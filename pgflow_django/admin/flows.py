@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from pgflow_django import drafts, flow_builder
 from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilter, OnFilter
+from pgflow_django.admin.own import OwnAdmin
 from pgflow_django.admin.permissions import can, stand_in
 from pgflow_django.choices import RunStatus
 from pgflow_django.exceptions import PgflowError, WorkflowConflict
@@ -32,7 +33,7 @@ _LOOKED_AT = 200
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
+class WorkflowAdmin(FlowColumns, OwnAdmin):
     """The list of flows, and the pages of each.
 
     Sites narrow who may do what by overriding ``get_queryset``, ``get_draft_queryset`` and
@@ -40,6 +41,7 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
     published is asked about as a ``Workflow`` that is not stored.
     """
 
+    kept_views = ("changelist", "add")
     change_list_template = "pgflow_django/flows/change_list.html"
     delete_confirmation_template = "pgflow_django/flows/delete.html"
     delete_selected_confirmation_template = "pgflow_django/flows/delete_selected.html"
@@ -83,7 +85,7 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
     # ---- pages ----
 
     def get_urls(self) -> list[Any]:
-        """Give the pages of flows, before those that Django has for every model."""
+        """Give the pages of flows, and of those that Django has for every model only two."""
         from pgflow_django.views import editor, flow_pages, history, imports, start
 
         modules = (flow_pages, imports, editor, history, start)
@@ -120,15 +122,8 @@ class WorkflowAdmin(FlowColumns, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Lead to our own page: a flow begins with its name."""
-        return HttpResponseRedirect(self._reverse("new"))
-
-    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> Any:
-        """Lead to the editor, where flows are seen and changed."""
-        return HttpResponseRedirect(self._reverse("edit", object_id))
-
-    def _reverse(self, name: str, *args: Any) -> str:
-        return reverse(
-            f"admin:pgflow_django_workflow_{name}", args=args, current_app=self.admin_site.name
+        return HttpResponseRedirect(
+            reverse("admin:pgflow_django_workflow_new", current_app=self.admin_site.name)
         )
 
     # ---- deleting ----

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from pgflow_django.admin.own import OwnAdmin
 from pgflow_django.admin.permissions import LookedAt, can, find_admin
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import Workflow, WorkflowRun
@@ -88,7 +89,7 @@ class LimitedPaginator(Paginator):  # type: ignore[type-arg]  # Django's has no 
 
 
 @admin.register(WorkflowRun)
-class WorkflowRunAdmin(LookedAt, admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no argument
+class WorkflowRunAdmin(LookedAt, OwnAdmin):
     """Runs are looked at, cancelled and retried; nobody adds, edits or deletes one here.
 
     Sites narrow who may do what by overriding ``get_queryset`` and ``has_*_permission``: view,
@@ -132,7 +133,7 @@ class WorkflowRunAdmin(LookedAt, admin.ModelAdmin):  # type: ignore[type-arg]  #
     # ---- pages ----
 
     def get_urls(self) -> list[Any]:
-        """Give the pages of runs, before those that Django has for every model."""
+        """Give the pages of runs, and of those that Django has for every model the list alone."""
         from pgflow_django.views import run_page
 
         return [*run_page.urlpatterns(self), *super().get_urls()]

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
+from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import (
     Http404,
@@ -20,10 +21,10 @@ from django.http import (
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import can, require
+from pgflow_django.admin.permissions import can, is_published, require
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
 from pgflow_django.registry import registry
 from pgflow_django.ui import render_svg
@@ -54,6 +55,8 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
     """The URLs of these pages, below those of the flow list."""
     pages: list[tuple[str, str, Any]] = [
         ("new/", "new", new),
+        ("<slug:slug>/change/", "change", change),
+        ("<slug:slug>/delete/", "delete", delete),
         ("<slug:slug>/export.json", "export_json", export_json),
         ("<slug:slug>/export.py", "export_py", export_py),
         ("<slug:slug>/diagram.svg", "diagram", diagram),
@@ -111,6 +114,22 @@ def new(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
         missing=missing if is_example else [],
     )
     return render(request, "pgflow_django/flows/new.html", context, status=422 if error else 200)
+
+
+@require_safe
+def change(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+    """Lead from where Django's own pages take a flow to be, as in the log, to the editor."""
+    flow = require(admin, request, "view", unquote(slug))
+    return HttpResponseRedirect(find_address(admin, "workflow_edit", flow.workflow_slug))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+    """Ask before a flow is deleted, on Django's page; a mere draft is discarded in the editor."""
+    flow = require(admin, request, "delete", unquote(slug))
+    if not is_published(flow):
+        raise Http404(_("There is no flow %(slug)s for you.") % {"slug": flow.workflow_slug})
+    return admin.delete_view(request, quote(flow.workflow_slug))
 
 
 def load_draft(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Draft:

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from pgflow_django import executor
 from pgflow_django.admin.permissions import can, find_flow, is_published, require_run
@@ -42,6 +42,7 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
     """The URLs of a run's page, below those of the list of runs."""
     pages: list[tuple[str, str, Any]] = [
         ("change/", "change", monitor),
+        ("history/", "history", history),
         ("live/", "live", live),
         ("step/", "step", step_panel),
         ("cancel/", "cancel", cancel),
@@ -170,6 +171,13 @@ def payload(request: HttpRequest, admin: Any, run_id: UUID, which: str) -> HttpR
     text = json.dumps(hidden, ensure_ascii=False, indent=2) + "\n"
     name = f"{run.workflow_slug}-{short_id(run.pk)}-{which}.json"
     return give_file(text, name, "application/json")
+
+
+@require_safe
+def history(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+    """Show who started, cancelled and retried the run here, on Django's page for that."""
+    run = require_run(admin, request, "view_run", run_id)
+    return admin.history_view(request, str(run.pk))
 
 
 @require_POST
