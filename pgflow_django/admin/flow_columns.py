@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ChangeList
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -14,6 +13,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from pgflow_django.admin.own import OwnList
 from pgflow_django.admin.permissions import can
 from pgflow_django.choices import Origin
 from pgflow_django.views.flow_facts import FlowFacts, load_facts
@@ -28,7 +28,7 @@ from pgflow_django.views.pieces import (
 _SHOWN = 90
 
 
-class FlowList(ChangeList):
+class FlowList(OwnList):
     """The page's flows together with their facts, and what this user may do with them."""
 
     def get_results(self, request: HttpRequest) -> None:

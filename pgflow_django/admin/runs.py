@@ -102,6 +102,7 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
     list_filter = (StateFilter, FlowFilter)
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # they would count all runs
     paginator = LimitedPaginator
     search_fields = ("=workflow_slug", "=key")  # see get_search_results
     search_help_text = gettext_lazy("Id, flow or key")
@@ -147,8 +148,8 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
     ) -> tuple[QuerySet[WorkflowRun], bool]:
         """Find runs by id, flow or key, each in full: anything else would read the whole table."""
         term = search_term.strip()
-        if not term:
-            return queryset, False
+        if not term or "\0" in term:
+            return super().get_search_results(request, queryset, term)
         try:
             return queryset.filter(pk=UUID(term)), False
         except ValueError:
