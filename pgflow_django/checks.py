@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -17,7 +18,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 
-from pgflow_django.conf import Defaults
+from pgflow_django.conf import JOINED_BYTES_LIMIT, Defaults
 from pgflow_django.database import place
 from pgflow_django.diagnosis import diagnose
 from pgflow_django.graph import did_you_mean, nearest_names
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from django.apps import AppConfig
 
 PSYCOPG = (3, 2)
+
+#: The settings that have an upper bound.
+_MOST = {"MAX_JOINED_BYTES": JOINED_BYTES_LIMIT}
 
 
 @register(Tags.compatibility)
@@ -98,19 +102,22 @@ def _judge_settings(values: dict[Any, Any]) -> Iterator[CheckMessage]:
             nearest = did_you_mean(nearest_names(name, defaults, limit=1))
             hint = f"{nearest} The settings are {', '.join(sorted(defaults))}.".lstrip()
             yield checks.Warning(f"PGFLOW has no setting {name!r}.", hint=hint, id="pgflow.W001")
-        elif wanted := _judge_value(value, defaults[name]):
+        elif wanted := _judge_value(value, defaults[name], _MOST.get(name, inf)):
             what = f'PGFLOW["{name}"] is {value!r}, not {wanted}.'
             hint = f"Remove it for the default, {defaults[name]!r}, or set {wanted}."
             yield Error(what, hint=hint, id="pgflow.E005")
 
 
-def _judge_value(value: Any, default: Any) -> str:
+def _judge_value(value: Any, default: Any, most: float = inf) -> str:
     """Say what is wanted in place of ``value``; empty where it will do."""
+    if default is None:
+        is_list = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+        return "" if value is None or is_list else "a list of names"
     if isinstance(default, bool) or not isinstance(default, int | float):
         return "" if isinstance(value, type(default)) else f"a {type(default).__name__}"
     kinds = int if isinstance(default, int) else int | float
-    if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value < float("inf"):
-        return ""
+    if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value < inf:
+        return "" if value <= most else f"at most {most:,}"
     return f"a {'whole ' if isinstance(default, int) else ''}number above 0"
 
 

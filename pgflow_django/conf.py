@@ -16,6 +16,9 @@ class Defaults:
     MAX_INPUT_BYTES: int = 8 * 1024 * 1024
     #: Largest output of one task, in bytes of JSON.
     MAX_OUTPUT_BYTES: int = 8 * 1024 * 1024
+    #: Largest value that is joined from the outputs of several tasks, a step's input or a run's
+    #: output, in bytes; at most ``JOINED_BYTES_LIMIT``.
+    MAX_JOINED_BYTES: int = 64 * 1024 * 1024
     #: Seconds after which the work of a silent process goes to others.
     LEASE_SECONDS: float = 30.0
     #: Threads that run step functions in this process (``execute*``, ``drain``, ``runflow``).
@@ -31,6 +34,10 @@ class Defaults:
     LOOP_SECONDS: float = 60.0
 
 
+#: What PostgreSQL bears: it refuses a jsonb of 256 MiB.
+JOINED_BYTES_LIMIT = 255 * 1024 * 1024
+
+
 class Settings:
     """Attribute access to the site's value of a setting, or its default."""
 
@@ -43,4 +50,12 @@ class Settings:
 
 NAMES = frozenset(field.name for field in fields(Defaults))
 _DEFAULTS = Defaults()
+
+
+def joined_bytes() -> int | None:
+    """``MAX_JOINED_BYTES`` where the site has changed it; else ``None``: SQL knows the default."""
+    bound: int = settings.MAX_JOINED_BYTES
+    return None if bound == _DEFAULTS.MAX_JOINED_BYTES else min(bound, JOINED_BYTES_LIMIT)
+
+
 settings = Settings()

@@ -1,6 +1,6 @@
 """What a database that can't serve us says, in words that tell what to run.
 
-Storage layer: imports only Django and the exceptions.
+Storage layer: imports only Django and pure modules.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import Error, OperationalError, connections
 
 from pgflow_django.exceptions import DatabaseNotReady
+from pgflow_django.sqlstates import Remedy, remedy_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,13 +22,9 @@ if TYPE_CHECKING:
 #: Objects that our migrations make; what else is undefined is the caller's own mistake.
 _OURS = re.compile(r"\b(pgflow|pgmq|workflows?)(\b|_)", re.IGNORECASE)
 
-#: undefined table, function, column, type and schema
-_UNDEFINED = frozenset({"42P01", "42883", "42703", "42704", "3F000"})
 _READ_ONLY = "25006"
 _FORBIDDEN = "42501"
 _OUT_OF_SPACE = frozenset({"53100", "58030"})
-#: connection exceptions, too many connections, and a server that starts or stops
-_NO_CONNECTION = re.compile(r"08...|53300|57P0[1235]")
 
 
 class Trouble(NamedTuple):
@@ -62,7 +59,8 @@ def explain(error: Error, using: str) -> Trouble | None:
         # Not the driver's: whoever starts the server (the demo site) knows better than we do.
         return Trouble(f"No connection to the {place(using)}.", str(cause))
     reason = _reason(cause)
-    if sqlstate is None or _NO_CONNECTION.fullmatch(sqlstate):
+    remedy = remedy_of(error)
+    if remedy is Remedy.RECONNECT:
         return Trouble(f"No connection to the {place(using)}: {reason}.", _connect(reason, using))
     if sqlstate == _READ_ONLY:
         return Trouble(
@@ -74,22 +72,21 @@ def explain(error: Error, using: str) -> Trouble | None:
             f"The server of the {place(using)} can't write to its disk: {reason}.",
             "Free some space there, then try again; what was committed is safe.",
         )
-    return _explain_ours(sqlstate, reason, using) if _OURS.search(reason) else None
+    is_ours = remedy is Remedy.OPERATOR and _OURS.search(reason)
+    return _explain_ours(sqlstate, reason, using) if is_ours else None
 
 
-def _explain_ours(sqlstate: str, reason: str, using: str) -> Trouble | None:
-    if sqlstate in _UNDEFINED:
-        return Trouble(
-            f"The {place(using)} lacks what pgflow_django's migrations install: {reason}.",
-            f"Run `{migrate_command(using)}`; if that has nothing to do, "
-            f"`{doctor_command(using)} --repair` puts back what was removed by hand.",
-        )
+def _explain_ours(sqlstate: str | None, reason: str, using: str) -> Trouble:
     if sqlstate == _FORBIDDEN:
         return Trouble(
             f"The role may not use what pgflow_django installed in the {place(using)}: {reason}.",
             "Connect as the role that ran the migrations, or let that role grant the rights.",
         )
-    return None
+    return Trouble(
+        f"The {place(using)} lacks what pgflow_django's migrations install: {reason}.",
+        f"Run `{migrate_command(using)}`; if that has nothing to do, "
+        f"`{doctor_command(using)} --repair` puts back what was removed by hand.",
+    )
 
 
 def place(using: str) -> str:

@@ -28,7 +28,9 @@ NAME = PACKAGE.name
 
 #: Modules and packages; what lies in a package belongs to its layer. The package itself is on top.
 LAYERS: dict[str, str] = {
-    "pure": "choices conf definition edits exceptions graph jsonvalue options problems ui",
+    "pure": (
+        "choices conf definition edits exceptions graph jsonvalue options problems sqlstates ui"
+    ),
     "storage": "database definition_store diagnosis migrations models operations sql",
     "gateways": "engine registry signals",
     "services": (

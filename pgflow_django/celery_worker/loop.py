@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from billiard.util import set_pdeathsig
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from pgflow_django import engine
 from pgflow_django.celery_worker.board import GATHERING, OFF, WORKING, Board
@@ -61,7 +61,7 @@ class Loop(Host):
         """Work until told to leave, and unregister."""
         try:
             self._run()
-        except (OperationalError, InterfaceError, DatabaseNotReady) as error:
+        except (DatabaseError, InterfaceError, DatabaseNotReady) as error:
             if not (self.leaves() and is_lost(error)):
                 raise
             logger.warning("left without a word to the database, which is out of reach")

@@ -18,7 +18,8 @@ from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.node import Node
 from pgflow_django.celery_worker.thread_crew import ThreadCrew
 from pgflow_django.exceptions import DatabaseNotReady
-from pgflow_django.worker.patience import LONGEST_PAUSE, Outage, is_lost
+from pgflow_django.sqlstates import remedy_of
+from pgflow_django.worker.patience import LONGEST_PAUSE, PASSING, Outage
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -114,7 +115,7 @@ class Service(threading.Thread):
             if isinstance(self.crew, BoardCrew):
                 self.crew.tell_database()
         except _ERRORS as error:
-            if is_lost(error) or isinstance(error, psycopg.OperationalError):
+            if remedy_of(error) in PASSING:
                 self.outage.begin(error)
             else:
                 logger.exception("the database refused what this worker asked for")

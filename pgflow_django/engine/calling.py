@@ -6,14 +6,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import OperationalError, connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import signals
+from pgflow_django.conf import joined_bytes
 from pgflow_django.database import database_errors
+from pgflow_django.sqlstates import Remedy, remedy_of
 
-#: Serialisation failure and deadlock: the transaction has changed nothing and may be tried again.
-_TRY_AGAIN = frozenset({"40001", "40P01"})
 _MAX_TRIES = 5
 #: Characters of an answer that is not kept in memory until the next one.
 _LARGE = 64 * 1024
@@ -23,14 +23,22 @@ _cursors: WeakKeyDictionary[psycopg.Connection[Any], psycopg.Cursor[Any]] = Weak
 
 def call_telling(sql: str, params: list[Any], using: str) -> Any:
     """As ``call``, for a function that moves runs: signals tell of it where anybody listens."""
-    if not signals.has_receivers():
+    is_listened_to, bound = signals.has_receivers(), joined_bytes()
+    if not is_listened_to and bound is None:
         return call(sql, params, using)
     # Evaluated from left to right; `told` is null where nothing happened.
-    sql = f"select pgflow.tell(), {sql.removeprefix('select ')}, pgflow.told()"
-    _, value, told = _call(sql, params, using)
-    if told is not None:
-        signals.send_after_commit(told, using)
-    return value
+    before, after = [], []
+    if bound is not None:
+        before.append("set_config('pgflow.max_joined_bytes', %s, true)")
+        params = [str(bound), *params]
+    if is_listened_to:
+        before.append("pgflow.tell()")
+        after.append("pgflow.told()")
+    columns = [*before, sql.removeprefix("select "), *after]
+    row = _call(f"select {', '.join(columns)}", params, using)
+    if is_listened_to and row[-1] is not None:
+        signals.send_after_commit(row[-1], using)
+    return row[len(before)]
 
 
 def call(sql: str, params: list[Any], using: str) -> Any:
@@ -44,9 +52,9 @@ def _call(sql: str, params: list[Any], using: str) -> tuple[Any, ...]:
         try:
             with database_errors(using):
                 return _fetch_row(connection, sql, params)
-        except OperationalError as error:
-            state = getattr(error.__cause__, "sqlstate", None)
-            if state not in _TRY_AGAIN or connection.in_atomic_block or tries == _MAX_TRIES:
+        except DatabaseError as error:
+            may_pass = remedy_of(error) is Remedy.TRY_AGAIN and not connection.in_atomic_block
+            if not may_pass or tries == _MAX_TRIES:
                 raise
     raise AssertionError("unreachable")
 
@@ -69,7 +77,7 @@ def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> 
         ours = _cursor_of(connection.connection)
         row = ours.execute(sql, params, prepare=prepare).fetchone()
     assert row is not None  # noqa: S101 - a function call gives one row
-    if isinstance(row[0], str) and len(row[0]) > _LARGE:
+    if any(isinstance(value, str) and len(value) > _LARGE for value in row):
         del _cursors[connection.connection]  # it would keep the answer until the next call
     return row
 

@@ -11,7 +11,8 @@ from uuid import UUID
 from django.db import DatabaseError
 
 from pgflow_django.engine.calling import call, call_telling
-from pgflow_django.exceptions import LeaseLost
+from pgflow_django.exceptions import InvalidOutput, LeaseLost
+from pgflow_django.sqlstates import sqlstate_of
 
 _LEASE_LOST = (
     "this process was silent for longer than its lease (PGFLOW['LEASE_SECONDS']), and its work "
@@ -66,6 +67,8 @@ def settle_and_claim(
     """Settle completed tasks and claim up to ``wanted`` others, in one round trip and commit.
 
     ``claim`` is the caller's claim, to be used again, once nothing of it is left to run.
+
+    Raises ``LeaseLost``, and ``InvalidOutput`` where a run's output would be too large to join.
     """
     try:
         answer = call_telling(
@@ -74,8 +77,12 @@ def settle_and_claim(
             using,
         )
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) == "PF006":
+        state = sqlstate_of(error)
+        if state == "PF006":
             raise LeaseLost(_LEASE_LOST) from error
+        if state == "PF008":
+            reason = error.__cause__.diag.message_primary  # type: ignore[union-attr]
+            raise InvalidOutput(reason, code="output_too_large") from error
         raise
     if answer is None:
         return Settled()
@@ -111,6 +118,13 @@ def _read_groups(data: dict[str, Any]) -> Iterator[TaskGroup]:
 def fail_tasks(failures: Sequence[dict[str, Any]], *, using: str) -> int:
     """End failed attempts (see ``fail_tasks.sql`` for their keys); how many of them counted."""
     return call_telling("select pgflow.fail_tasks(%s::jsonb)", [json.dumps(list(failures))], using)
+
+
+def refuse_messages(worker: int, *, using: str, run: UUID | None = None) -> list[dict[str, Any]]:
+    """End what a worker's claims can't take, by name; what it was (see ``refuse_messages.sql``)."""
+    told = call_telling("select pgflow.refuse_messages(%s, %s)", [worker, run], using)
+    refused: list[dict[str, Any]] = json.loads(told or "[]")
+    return refused
 
 
 def release_tasks(tasks: Sequence[dict[str, Any]], *, using: str) -> int:

@@ -158,6 +158,11 @@ class WorkflowStepState(models.Model):
     initial_tasks = models.IntegerField(
         null=True, help_text="how many tasks it has; null until known, 0 for a map over []"
     )
+    output_bytes = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        help_text="size of what its completed tasks gave, as PostgreSQL stores it",
+    )
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
 

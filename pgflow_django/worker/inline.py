@@ -10,9 +10,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
-from django.db import connections
+from django.db import connections, transaction
 
 from pgflow_django import engine
 from pgflow_django.engine import Settled
@@ -20,7 +23,11 @@ from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
+from pgflow_django.worker.patience import is_refusal
 from pgflow_django.worker.pool import Resolve
+from pgflow_django.worker.settling import REFUSED, refuse_messages, settle_surely
+
+T = TypeVar("T")
 
 
 def work_inline(
@@ -42,7 +49,7 @@ def work_inline(
     settled = Settled()
     while True:
         if not settled.groups:
-            settled = engine.settle_and_claim(worker, None, claim, 1, using=using, run=run)
+            settled = _claim(worker, claim, run, using)
         if not settled.groups and not _wait(using, worker, run, deadline):
             return deadline is None or time.monotonic() < deadline, count
         for task in iterate(settled):
@@ -58,13 +65,44 @@ def work_inline(
                 on_tick()
 
 
+def _claim(worker: int, claim: int, run: UUID | None, using: str) -> Settled:
+    while True:
+        try:
+            with _savepoint(using):
+                return engine.settle_and_claim(worker, None, claim, 1, using=using, run=run)
+        except REFUSED as error:
+            call = partial(_in_savepoint, using)
+            if not (is_refusal(error) and refuse_messages(worker, call, using=using, run=run)):
+                raise
+
+
 def _settle(outcome: Outcome, worker: int, run: UUID | None, using: str) -> Settled:
+    """Settle it, and claim what is next where the same round trip can do that."""
+    claim = outcome.task.claim
     if outcome.failure is not None:
         engine.fail_tasks([outcome.failure], using=using)
         return Settled()
-    results = None if outcome.settled else f"[{outcome.result}]"
-    claim = outcome.task.claim
-    return engine.settle_and_claim(worker, results, claim, 1, using=using, run=run)
+    if outcome.settled:
+        return Settled()
+    try:
+        with _savepoint(using):
+            results = f"[{outcome.result}]"
+            return engine.settle_and_claim(worker, results, claim, 1, using=using, run=run)
+    except REFUSED as error:
+        if not is_refusal(error):
+            raise
+    settle_surely([outcome], partial(_in_savepoint, using), using=using)
+    return Settled()
+
+
+def _in_savepoint(using: str, call: Callable[[], T]) -> T:
+    with _savepoint(using):
+        return call()
+
+
+def _savepoint(using: str) -> AbstractContextManager[None]:
+    """What keeps a refusal from breaking the caller's transaction."""
+    return transaction.atomic(using) if connections[using].in_atomic_block else nullcontext()
 
 
 def _wait(using: str, worker: int, run: UUID | None, deadline: float | None) -> bool:

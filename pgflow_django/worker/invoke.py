@@ -28,6 +28,8 @@ from pgflow_django.worker.current import inside_attempt
 logger = logging.getLogger("pgflow_django.steps")
 
 _TRACEBACK_LIMIT = 20_000
+#: Characters of an output whose size is told along with it.
+_LARGE = 64 * 1024
 #: Seconds that a step may put its next attempt off: more than anybody means, and a valid time.
 _MAX_DELAY = 366 * 24 * 3600.0
 
@@ -53,9 +55,11 @@ class Outcome:
         """The task with its output, as ``settle_and_claim`` takes it: JSON text."""
         task, group = self.task, self.task.group
         link = f'"v":{group.version_id},"n":"{group.next}",' if group.next else ""
+        output = self.output or "null"
+        size = f'"z":{len(output)},' if len(output) > _LARGE else ""
         return (
             f'{{"r":"{group.run_id}","s":"{group.step_slug}","i":{task.index},'
-            f'"c":{task.claim},{link}"o":{self.output}}}'
+            f'"c":{task.claim},{link}{size}"o":{output}}}'
         )
 
 
@@ -165,8 +169,8 @@ def describe_failure(
         **task.ref,
         "code": code,
         "error_type": type(error).__name__,
-        "error_message": _storable(_text(error)),
-        "traceback": _storable(_own_traceback(error)),
+        "error_message": storable(_text(error)),
+        "traceback": storable(_own_traceback(error)),
         "permanent": is_permanent,
         # "0.0 <" is false for NaN, too.
         "delay": (min(error.seconds, _MAX_DELAY) if error.seconds > 0.0 else 0.0)
@@ -211,8 +215,8 @@ def _own_frames(error: BaseException) -> TracebackType | None:
     return frame or error.__traceback__
 
 
-def _storable(text: str) -> str:
-    """Text without what PostgreSQL can't store."""
+def storable(text: str) -> str:
+    """The text without what PostgreSQL can't store."""
     return text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode()
 
 

@@ -6,6 +6,7 @@ would otherwise wait behind a long step.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -22,10 +23,21 @@ from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
+from pgflow_django.worker.patience import is_refusal
+from pgflow_django.worker.settling import (
+    LARGE,
+    REFUSED,
+    failures_of,
+    refuse_messages,
+    results_of,
+    settle_surely,
+)
 
 if TYPE_CHECKING:
     from pgflow_django.worker.lending import Loan
     from pgflow_django.worker.pool import Pool
+
+logger = logging.getLogger("pgflow_django.worker")
 
 #: Seconds of work that one batch should hold.
 _BATCH_SECONDS = 0.02
@@ -70,8 +82,8 @@ class Lane:
         self._loan = loan
         self.lock = threading.Lock()
         self.pending: deque[ClaimedTask] = deque()
-        self.results: list[str] = []
-        self.failures: list[dict[str, Any]] = []
+        self.done: list[Outcome] = []
+        self._done_size = 0
         # Chosen here, not by the database: it is known even if the answer to a claim is lost.
         self.claim = secrets.randbits(62)
         self._is_unsure = False
@@ -113,7 +125,10 @@ class Lane:
         while True:
             if may_rest:
                 self.pool.rest(self)
-            settled = self.pool.patiently(self._exchange)
+            settled = self._exchange_surely()
+            if settled is None:
+                may_rest = False
+                continue
             self.inflow.count(settled, is_fed=self._is_followed)
             self._is_followed = any(group.next for group in settled.groups)
             # Not where it has just been woken: there is something to do.
@@ -124,29 +139,57 @@ class Lane:
             else:
                 self._work_off()
 
+    def _exchange_surely(self) -> Settled | None:
+        """As ``_exchange``; ``None`` where something was refused, and has ended by name."""
+        try:
+            return self.pool.patiently(self._exchange)
+        except REFUSED as error:
+            if not is_refusal(error):
+                raise
+            logger.warning("the database refused what a lane asked for: %s", error)
+            if not (self._settle_done() or self._refuse_messages()):
+                raise
+        return None
+
+    def _settle_done(self) -> int:
+        """Settle without claiming; how much of it was refused."""
+        pool = self.pool
+        return settle_surely(self._take_done(), pool.patiently, using=pool.using)
+
+    def _refuse_messages(self) -> int:
+        pool = self.pool
+        return refuse_messages(pool.worker, pool.patiently, using=pool.using, run=pool.run)
+
+    def _take_done(self) -> list[Outcome]:
+        with self.lock:
+            done, self.done = self.done, []
+            self._done_size = 0
+        return done
+
     def _exchange(self) -> Settled:
         """Settle what is done and claim the next batch, in one round trip."""
-        with self.lock:
-            results, self.results = self.results, []
-            failures, self.failures = self.failures, []
+        done = self._take_done()
+        parts: list[str | None] = [*results_of(done)] or [None]
+        results = parts.pop()
+        failures = failures_of(done)
         wanted = 0 if self.pool.is_stopping else self._wanted
         self.noted = self.pool.note()
         began = time.monotonic()
         try:
             if self._is_unsure:
-                self._clear_up(results)
+                self._clear_up(done)
             if failures:
                 engine.fail_tasks(failures, using=self.pool.using)
                 self.has_failed = True
-                failures = []
+            for part in parts:
+                self._settle_and_claim(part, 0)
             if not results and not wanted:
                 return Settled()
             poll = self._should_poll()
             settled = self._settle_and_claim(results, wanted, poll=poll)
         except BaseException:
             with self.lock:
-                self.results = results + self.results
-                self.failures = failures + self.failures
+                self.done = done + self.done
             self._is_unsure = True
             raise
         self._exchange_seconds = time.monotonic() - began
@@ -160,10 +203,10 @@ class Lane:
             self.pool.has_looked(self.noted)
         return settled
 
-    def _settle_and_claim(self, results: list[str], wanted: int, *, poll: bool = False) -> Settled:
+    def _settle_and_claim(self, results: str | None, wanted: int, *, poll: bool = False) -> Settled:
         return engine.settle_and_claim(
             self.pool.worker,
-            f"[{','.join(results)}]" if results else None,
+            results,
             self.claim,
             wanted,
             using=self.pool.using,
@@ -171,13 +214,13 @@ class Lane:
             poll=poll,
         )
 
-    def _clear_up(self, results: list[str]) -> None:
+    def _clear_up(self, done: list[Outcome]) -> None:
         """After a lost connection: settle again, which does no harm, and hand back the rest.
 
         A claim may have been made whose answer never came; nobody else would ever run its tasks,
         since the lease covers them as long as this process lives.
         """
-        if results:
+        for results in results_of(done):
             self._settle_and_claim(results, 0)
         engine.release_claims([self.claim], using=self.pool.using)
         self._is_unsure = False
@@ -196,6 +239,8 @@ class Lane:
             outcome = self._attempt(task)
             count += 1
             self._keep(outcome)
+            if self._done_size > LARGE:
+                self._settle_done()
         self._adapt(count, time.monotonic() - started)
 
     def _next_task(self) -> ClaimedTask | None:
@@ -236,10 +281,8 @@ class Lane:
             self.pool.task_ends()
             if outcome is None or outcome.settled:
                 return
-            if outcome.failure is not None:
-                self.failures.append(outcome.failure)
-            else:
-                self.results.append(outcome.result)
+            self.done.append(outcome)
+            self._done_size += len(outcome.output or "")
 
     def _adapt(self, count: int, seconds: float) -> None:
         """Larger batches of short steps, single long ones."""
@@ -268,7 +311,7 @@ class Lane:
         if self._target is not None:
             self._target.interrupt()
 
-    def interrupt_overdue(self, now: float) -> dict[str, Any] | None:
+    def interrupt_overdue(self, now: float) -> Outcome | None:
         """Stop a function that runs for longer than its step's timeout, as far as a thread can
         be stopped; its failure for the engine.
         """
@@ -280,33 +323,26 @@ class Lane:
                 return None
             self._interrupt()
         timeout = task.group.timeout
-        return describe_failure(
-            task,
-            StepTimeout(
-                f'step "{task.group.step_slug}" ran longer than its timeout of {timeout} s'
-            ),
-            code="step_timeout",
+        error = StepTimeout(
+            f'step "{task.group.step_slug}" ran longer than its timeout of {timeout} s'
         )
+        return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
 
-    def take_waiting(
-        self, now: float
-    ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
-        """Results, failures and tasks that wait behind a step that takes long."""
+    def take_waiting(self, now: float) -> tuple[list[Outcome], list[dict[str, Any]]]:
+        """Outcomes and tasks that wait behind a step that takes long."""
         with self.lock:
             if self.current is None or now - self.current_since < 1.5 * _BATCH_SECONDS:
-                return [], [], []
+                return [], []
             return self._give_up_waiting()
 
-    def take_all(self) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
+    def take_all(self) -> tuple[list[Outcome], list[dict[str, Any]]]:
         """Everything but the task that runs."""
         with self.lock:
             return self._give_up_waiting()
 
-    def _give_up_waiting(
-        self,
-    ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
-        results, self.results = self.results, []
-        failures, self.failures = self.failures, []
+    def _give_up_waiting(self) -> tuple[list[Outcome], list[dict[str, Any]]]:
+        done, self.done = self.done, []
+        self._done_size = 0
         released = [task.ref for task in self.pending]
         self.pending.clear()
-        return results, failures, released
+        return done, released

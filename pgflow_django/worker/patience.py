@@ -1,4 +1,4 @@
-"""Calls that a lost connection does not stop."""
+"""Calls that neither a lost connection nor a moment's trouble of the database stops."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import DatabaseNotReady
+from pgflow_django.sqlstates import Remedy, remedy_of
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 LONGEST_PAUSE = 2.0
 _FIRST_PAUSE = 0.05
+#: How often something is tried that may be at fault itself.
+_DOUBTFUL_TRIES = 5
+#: Remedies that time brings.
+PASSING = frozenset({Remedy.RECONNECT, Remedy.TRY_AGAIN, Remedy.WAIT})
 
 
 class Outage:
@@ -30,7 +35,10 @@ class Outage:
         """Note that a call has failed."""
         if self.since is None:
             self.since = time.monotonic()
-            self.tell("lost the database, trying again: %s", error)
+            if remedy_of(error) in {Remedy.RECONNECT, None}:
+                self.tell("lost the database, trying again: %s", error)
+            else:
+                self.tell("the database can't do it now, trying again: %s", error)
 
     def end(self) -> None:
         """Note that a call has succeeded."""
@@ -51,25 +59,31 @@ def patiently(
     outage: Outage | None = None,
     gives_up: Callable[[], bool] = lambda: False,
 ) -> T:
-    """Call something that may be called twice; where the connection is lost, connect and try again.
+    """Call something that may be called twice, again where the database's trouble passes.
 
     For as long as a lease by default: after that others have the work anyway. ``seconds`` may be
     ``math.inf``, and ``gives_up`` ends it at any time. Calls that share an ``outage`` tell of it
     once. Not inside ``atomic()``, where what came before is lost with the connection.
+
+    Raises what does not pass: see ``is_refusal``.
     """
     give_up_at = time.monotonic() + (settings.LEASE_SECONDS if seconds is None else seconds)
     pause = _FIRST_PAUSE
     told = outage or Outage()
+    doubts = 0
     while True:
         try:
             value = call()
-        except (OperationalError, InterfaceError, DatabaseNotReady) as error:
-            connection = connections[using]
+        except (DatabaseError, InterfaceError, DatabaseNotReady) as error:
+            remedy = remedy_of(error)
+            doubts += remedy is Remedy.DOUBT
+            may_pass = remedy in PASSING or (remedy is Remedy.DOUBT and doubts < _DOUBTFUL_TRIES)
             is_over = time.monotonic() + pause > give_up_at or gives_up()
-            if not is_lost(error) or connection.in_atomic_block or is_over:
+            if not may_pass or connections[using].in_atomic_block or is_over:
                 raise
             told.begin(error)
-            connection.close()
+            if remedy is Remedy.RECONNECT:
+                connections[using].close()
             time.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
         else:
@@ -80,5 +94,9 @@ def patiently(
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone, rather than the migrations."""
-    lost = (OperationalError, InterfaceError)
-    return isinstance(error, lost) or isinstance(error.__cause__, lost)
+    return remedy_of(error) is Remedy.RECONNECT
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the database would refuse the same again, because of what it was given."""
+    return remedy_of(error) in {Remedy.NONE, Remedy.DOUBT}

@@ -22,9 +22,11 @@ from pgflow_django.conf import settings
 from pgflow_django.engine import TaskGroup
 from pgflow_django.registry import RegisteredFunction
 from pgflow_django.worker.claimed import ClaimedTask
+from pgflow_django.worker.invoke import Outcome
 from pgflow_django.worker.lane import Lane
 from pgflow_django.worker.lending import Loan
 from pgflow_django.worker.patience import patiently
+from pgflow_django.worker.settling import settle_surely
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -160,9 +162,9 @@ class Pool:
 
     def _stop_overdue(self, now: float) -> None:
         for lane in list(self._lanes):
-            failure = lane.interrupt_overdue(now)
-            if failure is not None:
-                self.patiently(partial(engine.fail_tasks, [failure], using=self.using))
+            outcome = lane.interrupt_overdue(now)
+            if outcome is not None:
+                self._settle([outcome], [])
 
     def _wants_another_lane(self, lanes: list[Lane], now: float) -> bool:
         """Whether all lanes are held up while there is more to do, or nobody looks for it.
@@ -179,22 +181,13 @@ class Pool:
             self._announced > 0 or now - self._looked_at >= settings.POLL_INTERVAL
         )
 
-    def _settle(
-        self,
-        results: list[str],
-        failures: list[dict[str, object]],
-        released: list[dict[str, object]],
-    ) -> None:
+    def _settle(self, done: list[Outcome], released: list[dict[str, object]]) -> None:
         """Settle and hand back what lanes could not."""
-        using = self.using
-        if results:
-            text = f"[{','.join(results)}]"
-            self.patiently(lambda: engine.settle_and_claim(None, text, None, 0, using=using))
-        if failures:
-            self.patiently(lambda: engine.fail_tasks(failures, using=using))
+        if done:
+            settle_surely(done, self.patiently, using=self.using)
         if released:
-            self.patiently(lambda: engine.release_tasks(released, using=using))
-        if results or released:
+            self.patiently(partial(engine.release_tasks, released, using=self.using))
+        if done or released:
             self.announce_work()
 
     def _renew_lease(self, now: float) -> None:

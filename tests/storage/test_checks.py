@@ -119,6 +119,8 @@ def test_pgflow_e004_settings_are_not_a_dict(settings: Any) -> None:
         ("LEASE_SECONDS", float("nan"), "a number above 0"),
         ("LEASE_SECONDS", float("inf"), "a number above 0"),
         ("POLL_INTERVAL", None, "a number above 0"),
+        ("MAX_JOINED_BYTES", 2**30, "at most 267,386,880"),
+        ("QUEUES", "gpu", "a list of names"),
     ],
 )
 def test_pgflow_e005_setting_has_a_bad_value(
@@ -136,7 +138,7 @@ def test_pgflow_e005_setting_has_a_bad_value(
 
 
 def test_pgflow_e005_is_silent_for_good_values(settings: Any) -> None:
-    settings.PGFLOW = {"THREADS": 8, "LEASE_SECONDS": 60, "POLL_INTERVAL": 0.5}
+    settings.PGFLOW = {"THREADS": 8, "LEASE_SECONDS": 60, "POLL_INTERVAL": 0.5, "QUEUES": ["gpu"]}
 
     assert check_site() == []
 

@@ -21,12 +21,17 @@ declare
     v_stuck_step pgflow.step_ref;
     v_moved pgflow.step_ref[];
     v_has_map boolean;
+    v_has_join boolean;
+    v_oversized pgflow.step_ref[] := '{}';
+    v_oversized_step pgflow.step_ref;
     v_fed pgflow.task_range[];
     v_now timestamptz := clock_timestamp();
 begin
     while v_completed is not null loop
         with edge as (
-            select r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, child.slug, count(*)::integer as deps
+            select
+                r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, child.slug, count(*)::integer as deps,
+                bool_or(vs.step_type = 'map') as is_after_map
             from unnest(v_completed) as c
             join workflow_runs r on r.id = c.run_id
             join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = c.step_slug
@@ -38,6 +43,7 @@ begin
         child as materialized (
             select
                 e.*, vs.step_type, vs.function, vs.queue, vs.start_delay,
+                vs.step_type = 'single' and (e.is_after_map or cardinality(vs.depends_on) > 1) as is_join,
                 case vs.step_type
                     when 'single' then 1
                     else pgflow._map_size(e.run_id, e.version_id, vs.depends_on[1], vs.initial_tasks)
@@ -62,7 +68,7 @@ begin
             where s.run_id = c.run_id and s.step_slug = c.slug and s.status = 'created'
             returning
                 s.status, s.remaining_deps, c.run_id, c.version_id, c.workflow_slug, c.slug,
-                c.step_type, c.tasks, c.function, c.start_delay,
+                c.step_type, c.tasks, c.function, c.start_delay, c.is_join,
                 case when c.owner_id is null then c.queue else 'in_process' end as queue
         )
         select
@@ -72,12 +78,19 @@ begin
             array_agg(row(m.run_id, m.slug)::pgflow.step_ref)
                 filter (where m.status = 'created' and m.remaining_deps = 0),
             array_agg(row(m.run_id, m.slug)::pgflow.step_ref),
-            bool_or(m.step_type = 'map')
-        into v_ready, v_completed, v_stuck, v_moved, v_has_map
+            bool_or(m.step_type = 'map'),
+            bool_or(m.is_join and m.status = 'started')
+        into v_ready, v_completed, v_stuck, v_moved, v_has_map, v_has_join
         from moved m;
 
         v_all := v_all || v_completed;
-        if v_ready is not null then
+        if v_has_join then
+            v_oversized := v_oversized || pgflow._oversized(v_ready);
+            v_ready := array(
+                select r from unnest(v_ready) as r where row(r.run_id, r.step_slug)::pgflow.step_ref <> all(v_oversized)
+            );
+        end if;
+        if cardinality(v_ready) > 0 then
             v_fed := v_fed || pgflow._create_tasks(
                 v_ready, _advance.feed - coalesce(cardinality(v_fed), 0), _advance.claim_id, _advance.caller
             );
@@ -98,6 +111,9 @@ begin
     -- Not before the count: a run that has ended is not counted down any more.
     foreach v_stuck_step in array coalesce(v_all_stuck, '{}') loop
         perform pgflow._fail_unmappable(v_stuck_step.run_id, v_stuck_step.step_slug);
+    end loop;
+    foreach v_oversized_step in array v_oversized loop
+        perform pgflow._fail_oversized(v_oversized_step.run_id, v_oversized_step.step_slug);
     end loop;
     return v_fed;
 end

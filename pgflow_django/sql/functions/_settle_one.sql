@@ -14,6 +14,7 @@ declare
     v_slug text := _settle_one.result->>'s';
     v_run record;
     v_left integer;
+    v_bytes bigint := greatest(pg_column_size(_settle_one.result->'o'), (_settle_one.result->>'z')::bigint, 0);
     v_now timestamptz := clock_timestamp();
 begin
     accepted := 0;
@@ -42,6 +43,7 @@ begin
         update workflow_step_states s
         set
             remaining_tasks = s.remaining_tasks - 1,
+            output_bytes = s.output_bytes + v_bytes,
             status = case when s.remaining_tasks = 1 then 'completed' else s.status end,
             ended_at = case when s.remaining_tasks = 1 then v_now end
         where s.run_id = v_run_id and s.step_slug = v_slug
@@ -62,6 +64,7 @@ begin
         remaining_deps = 0,
         remaining_tasks = case when s.step_slug = v_slug then 0 else 1 end,
         initial_tasks = 1,
+        output_bytes = case when s.step_slug = v_slug then v_bytes else 0 end,
         started_at = case when s.step_slug = v_slug then s.started_at else v_now end,
         ended_at = case when s.step_slug = v_slug then v_now end
     where s.run_id = v_run_id and s.step_slug in (v_slug, v_run.next);

@@ -15,6 +15,7 @@ declare
     v_again pgflow.ready_step[];
     v_fresh pgflow.ready_step[];
     v_empty pgflow.step_ref[];
+    v_oversized pgflow.step_ref[];
     v_stuck text;
     v_now timestamptz := clock_timestamp();
 begin
@@ -88,6 +89,11 @@ begin
     values (v_run.id, v_now, 'info', 'retried', format('taken up again; it was %s', v_run.status));
     if v_again is not null then
         perform pgflow._resend_tasks(v_again);
+    end if;
+    v_oversized := pgflow._oversized(v_fresh);
+    if cardinality(v_oversized) > 0 then  -- it ends again at once, and nothing of it is needed
+        perform pgflow._fail_oversized(v_run.id, v_oversized[1].step_slug);
+        return v_run.status;
     end if;
     if v_fresh is not null then
         perform pgflow._create_tasks(v_fresh, 0, null, null);

@@ -1,6 +1,7 @@
 -- The hot path: settles completed tasks and claims the next ones, in one round trip and one commit.
 --
 -- results   [{"r": run id, "s": step slug, "i": task index, "c": claim id, "o": output}], or null;
+--           a large output also says how large it is as text ("z", bytes);
 --           whatever its claim no longer covers (lost lease, ended run) changes nothing; a lone
 --           result of a chain also says what follows (see _follow_link)
 -- claim     the id under which the calling thread claims; of its last tasks nothing is left to run
@@ -78,21 +79,22 @@ begin
             update workflow_step_tasks t
             set status = 'completed', output = coalesce(x.o, 'null'), claim_id = null, ended_at = v_now
             from jsonb_to_recordset(settle_and_claim.results)
-                as x (r uuid, s text, i integer, c bigint, o jsonb)
+                as x (r uuid, s text, i integer, c bigint, o jsonb, z bigint)
             where
                 x.i between 0 and 2147483647  -- always; see "Plans" above
                 and t.run_id = x.r and t.step_slug = x.s and t.task_index = x.i
                 and t.claim_id = x.c and t.status = 'started'
-            returning t.run_id, t.step_slug
+            returning t.run_id, t.step_slug, greatest(pg_column_size(x.o), x.z, 0) as bytes
         ),
         counted as (
             update workflow_step_states s
             set
                 remaining_tasks = s.remaining_tasks - d.tasks,
+                output_bytes = s.output_bytes + d.bytes,
                 status = case when s.remaining_tasks = d.tasks then 'completed' else s.status end,
                 ended_at = case when s.remaining_tasks = d.tasks then v_now end
             from (
-                select n.run_id, n.step_slug, count(*)::integer as tasks
+                select n.run_id, n.step_slug, count(*)::integer as tasks, sum(n.bytes) as bytes
                 from settled n group by n.run_id, n.step_slug order by n.run_id, n.step_slug
             ) as d
             where s.run_id = d.run_id and s.step_slug = d.step_slug
