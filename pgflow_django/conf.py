@@ -19,6 +19,8 @@ class Defaults:
     #: Largest value that is joined from the outputs of several tasks, a step's input or a run's
     #: output, in bytes; at most ``JOINED_BYTES_LIMIT``.
     MAX_JOINED_BYTES: int = 64 * 1024 * 1024
+    #: Lines that one attempt may write to its run with ``context.log`` and ``context.progress``.
+    MAX_LOG_LINES: int = 1000
     #: Seconds after which the work of a silent process goes to others.
     LEASE_SECONDS: float = 30.0
     #: Threads that run step functions in this process (``execute*``, ``drain``, ``runflow``).

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from pgflow_django import jsonvalue
 from pgflow_django.choices import RunStatus
-from pgflow_django.models import WorkflowRun, WorkflowRunEvent
+from pgflow_django.models import WorkflowRun
+from pgflow_django.worker.async_steps import in_thread_of_step
+from pgflow_django.worker.step_log import StepLog
 
 logger = logging.getLogger("pgflow_django.steps")
 
@@ -42,7 +42,7 @@ class StepContext:
     attempt: int
     max_attempts: int
     deadline: float
-    using: str = field(repr=False)
+    lines: StepLog = field(repr=False)
     _held_back: tuple[float, float] | None = field(default=None, init=False, repr=False)
     _told_at: float = field(default=float("-inf"), init=False, repr=False)
 
@@ -53,27 +53,37 @@ class StepContext:
     def log(self, message: str, level: str = "info", **fields: Any) -> None:
         """Write a line to the run's events and to the log, with run, step, task and attempt.
 
-        ``level`` is debug, info, warning or error; ``fields`` are JSON values.
+        ``level`` is debug, info, warning or error; ``fields`` are JSON values. What can't be stored
+        is written as far as it can be. Lines are sent together, a second later at the latest, those
+        of a step in a transaction at its end, also where that is rolled back.
         """
         if level not in _LEVELS:
             raise ValueError(f"level must be one of {', '.join(_LEVELS)}, not {level!r}")
-        logger.log(
-            _LEVELS[level],
-            "%s.%s[%s] attempt %s: %s",
-            self.workflow_slug,
-            self.step_slug,
-            self.task_index,
-            self.attempt,
-            message,
-            extra={
-                "run_id": str(self.run_id),
-                "workflow_slug": self.workflow_slug,
-                "step_slug": self.step_slug,
-                "task_index": self.task_index,
-                "attempt": self.attempt,
-            },
-        )
-        self._record("log", message, level, {"attempt": self.attempt, **fields})
+        text = jsonvalue.storable_text(jsonvalue.text_of(message))
+        self._log(text, level)
+        self.lines.add("log", text, level, {"attempt": self.attempt, **fields})
+
+    def _log(self, message: str, level: str) -> None:
+        """Tell the process's log. What a handler of the site raises there is not the step's."""
+        try:
+            logger.log(
+                _LEVELS[level],
+                "%s.%s[%s] attempt %s: %s",
+                self.workflow_slug,
+                self.step_slug,
+                self.task_index,
+                self.attempt,
+                message,
+                extra={
+                    "run_id": str(self.run_id),
+                    "workflow_slug": self.workflow_slug,
+                    "step_slug": self.step_slug,
+                    "task_index": self.task_index,
+                    "attempt": self.attempt,
+                },
+            )
+        except Exception:  # noqa: BLE001 - nor can it be told to the log
+            return
 
     def progress(self, done: float, total: float) -> None:
         """Tell how far this task is: ``done`` of ``total``, in any unit.
@@ -82,47 +92,25 @@ class StepContext:
         """
         self._held_back = (done, total)
         if time.monotonic() - self._told_at >= _PROGRESS_INTERVAL:
-            self.flush()
+            self._tell_progress()
+            self.lines.send_from_step()
 
-    def flush(self) -> None:
-        """Write what ``progress`` holds back, if anything. Done at the end of the attempt."""
+    def _tell_progress(self) -> None:
         if self._held_back is None:
             return
         (done, total), self._held_back = self._held_back, None
         self._told_at = time.monotonic()
-        self._record("progress", f"{done} of {total}", "info", {"done": done, "total": total})
+        message = f"{jsonvalue.text_of(done)} of {jsonvalue.text_of(total)}"
+        self.lines.add("progress", message, "info", {"done": done, "total": total})
+
+    def close(self) -> None:
+        """Write what is held back; for the end of the attempt."""
+        self._tell_progress()
+        self.lines.close()
 
     def cancelled(self) -> bool:
         """Whether the run has ended meanwhile, so that going on is for nothing."""
-        runs = WorkflowRun.objects.using(self.using).filter(
+        runs = WorkflowRun.objects.using(self.lines.using).filter(
             id=self.run_id, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
         )
-        with _outside_of_the_loop():
-            return not runs.exists()
-
-    def _record(self, kind: str, message: str, level: str, data: dict[str, Any]) -> None:
-        with _outside_of_the_loop():
-            WorkflowRunEvent.objects.using(self.using).create(
-                run_id=self.run_id,
-                kind=kind,
-                level=level,
-                step_slug=self.step_slug,
-                task_index=self.task_index,
-                message=message,
-                data=data,
-            )
-
-
-@contextmanager
-def _outside_of_the_loop() -> Iterator[None]:
-    """Let an async step use the connection of its thread.
-
-    Django refuses queries where an event loop runs, since others would wait for them. The loop of
-    an async step is its own; and another connection would not see the step's transaction.
-    """
-    loop = asyncio._get_running_loop()  # noqa: SLF001 - asyncio exports both for loops like ours
-    asyncio._set_running_loop(None)  # noqa: SLF001
-    try:
-        yield
-    finally:
-        asyncio._set_running_loop(loop)  # noqa: SLF001
+        return not in_thread_of_step(runs.exists)

@@ -28,6 +28,7 @@ PgflowError
 ├── RunNotFound                 run_not_found
 ├── RunNotRetryable             run_not_retryable
 ├── StepTimeout                 step_timeout
+├── TransactionMisused          transaction_misused: what a step wrote can't be kept
 ├── DatabaseNotReady            database_not_ready: no server, no pgmq, migrations not applied
 ├── LeaseLost                   lease_lost: away for so long that others got this process's work
 ├── PermanentFailure            raised by a step: do not try again
@@ -286,6 +287,12 @@ class StepTimeout(PgflowError, TimeoutError):
     default_code = "step_timeout"
 
 
+class TransactionMisused(PgflowError):
+    """A step left a transaction in a state in which what it wrote can't be kept."""
+
+    default_code = "transaction_misused"
+
+
 class DatabaseNotReady(PgflowError):
     """The database can't be reached, lacks pgmq, or lacks our migrations."""
 
@@ -311,6 +318,8 @@ class RetryAfter(PgflowError):
     """
 
     default_code = "retry_after"
+    #: For subclasses whose own ``__init__`` does not set it: the usual delay.
+    seconds: float | None = None
 
     def __init__(self, seconds: float, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message or f"asked for another try after {seconds} s", code=code)

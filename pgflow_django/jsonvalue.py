@@ -19,6 +19,13 @@ MAX_DEPTH = 64
 Failure = Callable[[str], Exception]
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+#: Refuses an object whose keys are of several types, which two keys of one text must be.
+_encode_sorted = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
+).encode
+#: What a key looks like that may have been no text.
+_NO_TEXT_KEY = re.compile(r'"(?:-?[0-9][^"\\]*|true|false|null)":')
+_EXPONENT = re.compile(r"\de([+-]?\d{1,3})")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTAINERS = (dict, list, tuple)
 _PLAIN_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
@@ -64,8 +71,8 @@ def encode(
     for more than ``limit`` bytes.
     """
     try:
-        text = _encode(value)
-        size = len(text.encode())
+        text = _encode_strictly(value)
+        size = stored_size(text)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         reason = find_problem(value) or f"{type(error).__name__}: {error}"
         raise not_json(f"{subject} can't be stored as JSON: {reason}") from None
@@ -82,6 +89,29 @@ def encode(
             "data elsewhere and pass a reference to it."
         )
     return text
+
+
+def _encode_strictly(value: Any) -> str:
+    """JSON text; raises for an object in which two keys are the same text."""
+    text = _encode(value)
+    if _NO_TEXT_KEY.search(text):
+        try:
+            _encode_sorted(value)
+        except TypeError:
+            if problem := find_problem(value):
+                raise TypeError(problem) from None
+    return text
+
+
+def stored_size(text: str) -> int:
+    """How large JSON text is when PostgreSQL gives it back, in bytes; never too little.
+
+    ``jsonb`` keeps numbers in full: 1e300 comes back with 301 digits.
+    """
+    size = len(text.encode())
+    if "e+" not in text and "e-" not in text:
+        return size
+    return size + sum(abs(int(found[1])) for found in _EXPONENT.finditer(text))
 
 
 def find_problem(value: Any) -> str | None:
@@ -119,11 +149,26 @@ def _problems(value: Any, path: str, above: tuple[int, ...]) -> Iterator[str]:
 
 
 def _dict_problems(value: dict[Any, Any], path: str, above: tuple[int, ...]) -> Iterator[str]:
+    seen: dict[str, Any] = {}
     for key, item in value.items():
+        if (text := _key_text(key)) in seen:
+            yield f"{path} has the key {text} twice, as {seen[text]!r} and as {key!r}."
+            continue
+        seen[text] = key
         if fault := _scalar_fault(key, remedy="use text as keys"):
             yield f"{path} has a key that {fault}."
         else:
             yield from _problems(item, path + _subscript(key), above)
+
+
+def _key_text(key: Any) -> str:
+    """The text that a key becomes, as JSON; of what can't be one, something else."""
+    if isinstance(key, str):
+        return json.dumps(key)
+    try:
+        return f'"{_encode(key)}"'
+    except (TypeError, ValueError):
+        return repr(id(key))
 
 
 def _subscript(key: Any) -> str:
@@ -169,3 +214,63 @@ def _type_fault(value: Any, remedy: str | None = None) -> str:
         name = f"{kind.__module__}.{name}"
     remedy = remedy or _REMEDIES.get(kind.__name__)
     return f"is of type {name}, which is not JSON" + (f"; {remedy}" if remedy else "")
+
+
+# What can't be stored as it is, stored as far as it can be.
+
+
+def text_of(value: Any, limit: int | None = None) -> str:
+    """What ``str(value)`` gives, whatever that raises; cut after ``limit`` characters."""
+    try:
+        text = "".join(str(value))
+    except Exception as fault:  # noqa: BLE001 - whatever the value's own __str__ raises
+        text = f"<its text can't be shown: {type(fault).__name__}>"
+    return text if limit is None else cut(text, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """The beginning of a text, and how much more there was."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}… ({len(text) - limit:,} more characters)"
+
+
+def storable_text(text: str, *, limit: int | None = None) -> str:
+    """The text without what PostgreSQL can't store; cut after ``limit`` characters."""
+    text = text.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode()
+    return text if limit is None else cut(text, limit)
+
+
+def storable(value: Any, *, limit: int) -> tuple[Any, int]:
+    """A JSON value as near to ``value`` as can be stored, and its size in bytes.
+
+    Of one that is larger than ``limit`` bytes only the size is left.
+    """
+    shown = value
+    try:
+        text = encode(shown, subject="", not_json=ValueError)
+    except Exception:  # noqa: BLE001 - values of any kind come here
+        shown = _storable(value, 0)
+        text = _encode(shown)
+    size = len(text.encode())
+    return (shown, size) if size <= limit else ({"left_out_bytes": size}, 0)
+
+
+def _storable(value: Any, depth: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if type(value) in {int, float} and _number_fault(value) is None:
+        return value
+    if depth < MAX_DEPTH - 1 and isinstance(value, dict):
+        return {
+            storable_text(text_of(key)): _storable(item, depth + 1)
+            for key, item in list(value.items())
+        }
+    if depth < MAX_DEPTH - 1 and isinstance(value, list | tuple):
+        return [_storable(item, depth + 1) for item in value]
+    return storable_text(text_of(value))
+
+
+def dump(value: Any) -> str:
+    """Compact JSON text of a value that is known to be storable."""
+    return _encode(value)

@@ -11,6 +11,8 @@ Gateway layer: the engine's answers bring the events; see ``engine.calling``.
 from __future__ import annotations
 
 import json
+import logging
+import threading
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -20,6 +22,8 @@ from django.dispatch import Signal
 from django.utils.dateparse import parse_datetime
 
 from pgflow_django.models import WorkflowRun
+
+logger = logging.getLogger("pgflow_django.signals")
 
 #: A run has started, or was taken up again: ``retried`` (bool).
 run_started = Signal()
@@ -64,8 +68,19 @@ def _send(events: list[Event], using: str) -> None:
     for event in events:
         signal = _SIGNALS[event.pop("kind")]
         if signal.receivers:
-            # Django logs what a receiver raises.
-            signal.send_robust(WorkflowRun, using=using, **_arguments(event, using))
+            _send_one(signal, using, event)
+
+
+def _send_one(signal: Signal, using: str, event: Event) -> None:
+    try:
+        # Django logs the exceptions that receivers raise, but lets others pass.
+        signal.send_robust(WorkflowRun, using=using, **_arguments(event, using))
+    except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
+        # In the main thread Ctrl-C raises wherever it comes.
+        is_main = threading.current_thread() is threading.main_thread()
+        if is_main and isinstance(error, KeyboardInterrupt):
+            raise
+        logger.exception("a receiver of a signal of pgflow raised what ends processes")
 
 
 def _arguments(event: Event, using: str) -> Event:

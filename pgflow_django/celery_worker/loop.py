@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from billiard.util import set_pdeathsig
-from django.db import DatabaseError, InterfaceError, connections
+from django.db import connections
 
 from pgflow_django import engine
 from pgflow_django.celery_worker.board import GATHERING, OFF, WORKING, Board
 from pgflow_django.celery_worker.slot_bell import SlotBell
-from pgflow_django.exceptions import DatabaseNotReady, LeaseLost
+from pgflow_django.exceptions import LeaseLost
 from pgflow_django.registry import registry
 from pgflow_django.running import Functions
 from pgflow_django.worker.bell import Bell
@@ -57,14 +57,21 @@ class Loop(Host):
         """Hear under which id it claims, 0 for none."""
         self.worker = worker
 
-    def run(self) -> None:
-        """Work until told to leave, and unregister."""
+    def run(self) -> bool:
+        """Work until told to leave, and unregister; False where something else has ended it.
+
+        Whoever dispatched it puts another in its place. Raises only what a signal raises in the
+        main thread of a child.
+        """
         try:
             self._run()
-        except (DatabaseError, InterfaceError, DatabaseNotReady) as error:
-            if not (self.leaves() and is_lost(error)):
-                raise
-            logger.warning("left without a word to the database, which is out of reach")
+        except Exception as error:
+            if self.leaves() and is_lost(error):
+                logger.warning("left without a word to the database, which is out of reach")
+                return True
+            logger.exception("a claiming loop broke: another takes its place")
+            return False
+        return True
 
     def _run(self) -> None:
         while not self.leaves():
@@ -91,8 +98,10 @@ class Loop(Host):
         )
         try:
             pool.serve()
-        except BaseException:
-            pool.close(interrupt=True)
+        except BaseException as error:
+            # A signal that the step has asked for (an alarm), or that somebody else has sent.
+            is_struck = isinstance(error, SystemExit | KeyboardInterrupt) and not self.leaves()
+            pool.close(interrupt=True, blame=error if is_struck else None)
             raise
         pool.close()
 
@@ -148,11 +157,11 @@ class SlotLoop(Loop):
         super().registered(worker)
         self.board.set_owner(self.slot, os.getpid(), worker)
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """See ``Loop``."""
         if self.board.state(self.slot) != OFF:
             logger.debug("slot %s has a loop already", self.slot)
-            return
+            return True
         self.board.set_owner(self.slot, os.getpid(), 0)
         self.board.set_state(self.slot, WORKING)
         before = signal.signal(signal.SIGTERM, self._terminated)
@@ -160,7 +169,7 @@ class SlotLoop(Loop):
         # or, at a warm shutdown, before it. A loop leaves in order instead.
         die_with_parent(signal.SIGTERM)
         try:
-            super().run()
+            return super().run()
         finally:
             die_with_parent(signal.SIGKILL)
             signal.signal(signal.SIGTERM, before)

@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 from celery import Celery
@@ -32,6 +33,14 @@ _GROW = 0.5
 _SHRINK = 5.0
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between the end of a broken loop and the next: longer each time."""
+    pause = _FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 class Loops:
@@ -93,7 +102,7 @@ class Loops:
             self._begun.pop(request.slot, None)
             self._failures = self._failures + 1 if has_failed else 0
             if has_failed:
-                pause = min(_FIRST_PAUSE * 2 ** (self._failures - 1), _LONGEST_PAUSE)
+                pause = next(islice(pauses(), self._failures - 1, None))
                 self._retry_at = time.monotonic() + pause
         self.poke()
 

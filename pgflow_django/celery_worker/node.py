@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from django.db import connections
 
@@ -31,6 +31,8 @@ _BUSY = 0.1
 _PATIENCE = 0.03
 #: Seconds that a parked loop gets to hear itself of what its parent has heard of.
 _HEAD_START = 0.002
+#: Seconds without any loop after which a worker says that it serves nothing.
+_MUTE: Final = 5.0
 #: Seconds between two readings of the list of queues.
 _QUEUES_INTERVAL = 30.0
 
@@ -93,6 +95,9 @@ class Node:
         self._unheard: set[int] = set()
         self._has_more_news = False
         self._poll = _FIRST_POLL
+        #: Since when no loop works, and whether the database knows that.
+        self._idle_since = math.inf
+        self._is_mute = False
 
     def tend(self, heard: set[str], *, has_news: bool) -> None:
         """Do what is due; raises what Django raises where the database is out of reach.
@@ -107,6 +112,7 @@ class Node:
             self._look_at = now
         if now - self._renewed_at > settings.LEASE_SECONDS / 3:
             self._renew(now)
+        self._tell_whether_it_serves(now)
         if self.fixed_queues is None and (
             QUEUES in heard or now - self._read_queues_at > _QUEUES_INTERVAL
         ):
@@ -175,6 +181,7 @@ class Node:
             self._doubt_at,
             self.crew.due_at,
             self._renewed_at + settings.LEASE_SECONDS / 3,
+            math.inf if self._is_mute else self._idle_since + _MUTE,
         )
         if self._busy_since < math.inf:
             at = min(at, self._busy_since + _BUSY)
@@ -190,6 +197,7 @@ class Node:
         harden(self.using)
         engine.sweep(using=self.using)
         self.worker = register(self.name, self.fixed_queues, using=self.using)
+        self._is_mute = False
         self.crew.is_asleep = False
         self._renewed_at = time.monotonic()
         self._read_queues_at = -math.inf
@@ -206,11 +214,34 @@ class Node:
                 pass
         engine.sweep(using=self.using)
 
+    def _tell_whether_it_serves(self, now: float) -> None:
+        """Serve no queue, as far as others can see, while none of the loops works."""
+        if self.crew.workers():
+            self._idle_since = math.inf
+            if self._is_mute:
+                self._is_mute = False
+                engine.set_queues(self.worker or 0, self._served(), using=self.using)
+                logger.warning("worker %s serves its queues again", self.name)
+            return
+        self._idle_since = min(self._idle_since, now)
+        if not self._is_mute and now - self._idle_since > _MUTE:
+            self._is_mute = True
+            engine.set_queues(self.worker or 0, [], using=self.using)
+            logger.error(
+                "worker %s serves nothing: none of its loops works. Either Celery tasks take all "
+                "of its processes, or the loops break; then their errors stand above",
+                self.name,
+            )
+
+    def _served(self) -> Sequence[str]:
+        return self._queues if self.fixed_queues is None else self.fixed_queues
+
     def _read_queues(self, now: float) -> None:
         self._read_queues_at = now
         queues = engine.list_queues(using=self.using)
         if queues != self._queues:
-            for worker in [self.worker or 0, *self.crew.workers()]:
+            own = [] if self._is_mute else [self.worker or 0]
+            for worker in [*own, *self.crew.workers()]:
                 engine.set_queues(worker, queues, using=self.using)
             self._queues = queues
             self._ring()

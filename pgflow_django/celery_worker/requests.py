@@ -85,14 +85,21 @@ class LoopRequest(Request):  # type: ignore[misc]
         """Stop at once: a cold shutdown, which then waits until the pool's processes have ended."""
         self._on_cancel(self.slot)
 
-    def on_success(self, failed__retval__runtime: tuple[bool, Any, float], **kwargs: Any) -> None:
-        """Hear from the pool that it has ended."""
+    def on_success(
+        self, failed__retval__runtime: tuple[bool, Any, float] | ExceptionInfo, **kwargs: Any
+    ) -> None:
+        """Hear from the pool that it has ended, by whatever: its threads bring errors this way."""
+        if isinstance(failed__retval__runtime, ExceptionInfo):
+            self.on_failure(failed__retval__runtime)
+            return
         failed, value, _ = failed__retval__runtime
         if failed:
             self.on_failure(value)
             return
-        super().on_success(failed__retval__runtime, **kwargs)
-        self._on_end(self, False)
+        try:
+            super().on_success(failed__retval__runtime, **kwargs)
+        finally:
+            self._on_end(self, not value)
 
     def on_failure(
         self,
@@ -106,5 +113,5 @@ class LoopRequest(Request):  # type: ignore[misc]
         """
         state.task_ready(self)
         if not isinstance(exc_info.exception, WorkerLostError | Terminated):
-            logger.error("a claiming loop broke: %s", exc_info.exception)
+            logger.error("a claiming loop broke: %r", exc_info.exception)
         self._on_end(self, True)

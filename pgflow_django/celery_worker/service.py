@@ -82,14 +82,19 @@ class Service(threading.Thread):
         """Work until closed."""
         try:
             while not (self._is_closing and self.crew.is_gone()):
-                self._round()
+                self._round_surely()
             self._say_goodbye()
-        except BaseException:
-            logger.exception("the service of this worker broke: its loops end")
-            self.crew.close()
-            raise
         finally:
             self.node.close()
+
+    def _round_surely(self) -> None:
+        """Without this thread nobody replaces a loop: whatever happens here, it goes on."""
+        try:
+            self._round()
+        except BaseException:
+            logger.exception("this worker stumbled, and goes on")
+            self.node.close()
+            time.sleep(LONGEST_PAUSE)
 
     def _round(self) -> None:
         if isinstance(self.crew, BoardCrew):

@@ -6,6 +6,8 @@ import logging
 import signal
 import sys
 import threading
+import time
+from functools import partial
 from typing import Any
 
 from celery import bootsteps
@@ -20,7 +22,7 @@ from pgflow_django.celery_worker.code_flows import sync_code_flows
 from pgflow_django.celery_worker.crew import BoardCrew
 from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.loop import Loop, SharedOutage, SlotLoop
-from pgflow_django.celery_worker.loops import Loops
+from pgflow_django.celery_worker.loops import Loops, pauses
 from pgflow_django.celery_worker.node import Node
 from pgflow_django.celery_worker.queues import chosen_queues
 from pgflow_django.celery_worker.service import Service
@@ -126,8 +128,9 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
             make_room(worker.pool)
             if isinstance(self.crew, BoardCrew):
                 maintain_in_turn(worker.pool)
-        else:
-            threading.Thread(target=run_solo, name="pgflow-loop", daemon=True).start()
+        elif isinstance(self.crew, ThreadCrew):
+            run = partial(run_solo, self.crew)
+            threading.Thread(target=run, name="pgflow-loop", daemon=True).start()
         self.service.start()
         logger.info(
             "pgflow serves %s", "all queues" if self.queues is None else ", ".join(self.queues)
@@ -162,14 +165,19 @@ def is_solo(worker: Any) -> bool:
     return type(worker.pool).__module__ == "celery.concurrency.solo"
 
 
-def run_solo() -> None:
-    """Run the loop in a thread of its own: in the pool it would keep the worker from all else."""
-    loop: Loop | None = hosting.make_loop(0)
-    try:
-        if loop is not None:
-            loop.run()
-    except BaseException:
-        logger.exception("the loop of this worker broke")
+def run_solo(crew: ThreadCrew) -> None:
+    """Run the loop in a thread of its own: in the pool it would keep the worker from all else.
+
+    Where it breaks another takes its place, after a pause that grows.
+    """
+    for pause in pauses():
+        loop: Loop | None = hosting.make_loop(0)
+        try:
+            if loop is None or loop.run() or crew.is_closed:
+                return
+        except BaseException:
+            logger.exception("the loop of this worker broke: another takes its place")
+        time.sleep(pause)
 
 
 def make_room(pool: Any) -> None:

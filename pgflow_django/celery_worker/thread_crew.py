@@ -87,11 +87,11 @@ class ThreadLoop(Loop):
         """See ``Loop``."""
         return self.crew.new_bell()
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """See ``Loop``."""
         self.crew.loop = self
         try:
-            super().run()
+            return super().run()
         finally:
             self.crew.loop = None
 

@@ -14,10 +14,11 @@ from typing import TypeVar
 from pgflow_django import engine
 from pgflow_django.worker.bell import Bell
 from pgflow_django.worker.claimed import ClaimedTask
+from pgflow_django.worker.invoke import Resolve
 from pgflow_django.worker.keepalive import harden
 from pgflow_django.worker.lane import Lane
 from pgflow_django.worker.patience import Outage, patiently
-from pgflow_django.worker.pool import Pool, Resolve
+from pgflow_django.worker.pool import Pool
 
 T = TypeVar("T")
 
@@ -97,11 +98,11 @@ class HostedPool(Pool):
                 return
             self._supervise(time.monotonic())
 
-    def close(self, *, interrupt: bool = False) -> None:
+    def close(self, *, interrupt: bool = False, blame: BaseException | None = None) -> None:
         """See ``Pool``."""
         self.is_stopping = True
         self._bell.close()
-        super().close(interrupt=interrupt)
+        super().close(interrupt=interrupt, blame=blame)
 
     @property
     def max_lanes(self) -> int:

@@ -21,11 +21,14 @@ from pgflow_django import engine
 from pgflow_django.engine import Settled
 from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
+from pgflow_django.worker.connection_state import drop
 from pgflow_django.worker.interrupting import Target
-from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
+from pgflow_django.worker.invoke import Attempt, Resolve
+from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
 from pgflow_django.worker.patience import is_refusal
-from pgflow_django.worker.pool import Resolve
+from pgflow_django.worker.sessions import forget
 from pgflow_django.worker.settling import REFUSED, refuse_messages, settle_surely
+from pgflow_django.worker.signalled import noting_signals
 
 T = TypeVar("T")
 
@@ -44,6 +47,19 @@ def work_inline(
     Gives whether that came before the deadline (``time.monotonic()``), and the number of attempts.
     At the deadline the step of a ``run`` is stopped, for its caller to cancel the run; others end.
     """
+    forget(connections[using].connection)
+    with noting_signals():
+        return _work(using, worker, resolve, run, deadline, on_tick)
+
+
+def _work(
+    using: str,
+    worker: int,
+    resolve: Resolve,
+    run: UUID | None,
+    deadline: float | None,
+    on_tick: Callable[[], None] | None,
+) -> tuple[bool, int]:
     count = 0
     claim = secrets.randbits(62)
     settled = Settled()
@@ -137,13 +153,13 @@ def _run_limited(
     timer.daemon = True
     timer.start()
     try:
-        outcome = invoke(task, resolve(task.group), using=using)
+        outcome = Attempt(task, using=using, is_borrowed=True).run(resolve)
         with gate:
             is_over = True
     except StepInterrupted:
         if not connections[using].in_atomic_block:
             # It may have been in the middle of a query.
-            connections[using].close()
+            drop(connections[using])
         if limit < task.group.timeout:
             return None
         error = StepTimeout(

@@ -7,7 +7,8 @@ import sys
 import threading
 from typing import Any
 
-from pgflow_django.worker.invoke import StepInterrupted
+from pgflow_django.worker.async_steps import running_for
+from pgflow_django.worker.outcome import StepInterrupted
 
 
 class Target:
@@ -24,11 +25,19 @@ class Target:
         a greenlet when it waits for something.
         """
         if self._greenlet is None:
-            raise_in_thread(self._thread_id)
+            self._interrupt_thread()
         else:
             import gevent
 
             gevent.kill(self._greenlet, StepInterrupted)
+
+    def _interrupt_thread(self) -> None:
+        coroutine = running_for(self._thread_id)
+        if coroutine is not None and not coroutine.cancel():
+            raise_in_thread(coroutine.thread_id)  # it waits for nothing
+        raise_in_thread(self._thread_id)
+        if coroutine is not None:
+            coroutine.wake_step()
 
 
 def raise_in_thread(thread_id: int) -> None:

@@ -21,8 +21,10 @@ from pgflow_django.conf import settings
 from pgflow_django.engine import Settled
 from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
+from pgflow_django.worker.connection_state import drop
 from pgflow_django.worker.interrupting import Target
-from pgflow_django.worker.invoke import Outcome, StepInterrupted, describe_failure, invoke
+from pgflow_django.worker.invoke import Attempt
+from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
 from pgflow_django.worker.patience import is_refusal
 from pgflow_django.worker.settling import (
     LARGE,
@@ -103,6 +105,7 @@ class Lane:
         self._is_followed = False
         self.inflow = Inflow()
         self._target: Target | None = None
+        self._attempted: Attempt | None = None
         self.thread = threading.Thread(target=self._run, name=f"pgflow-lane-{number}", daemon=True)
 
     def _run(self) -> None:
@@ -257,9 +260,10 @@ class Lane:
     def _attempt(self, task: ClaimedTask) -> Outcome | None:
         """Run the task; ``None`` when the supervisor has interrupted and settled it."""
         try:
-            outcome: Outcome | None = invoke(
-                task, self.pool.resolve(task.group), using=self.pool.using
+            self._attempted = Attempt(
+                task, using=self.pool.using, is_borrowed=self._loan is not None
             )
+            outcome: Outcome | None = self._attempted.run(self.pool.resolve)
             with self.lock:
                 self.current = None
                 is_interrupted = self.is_interrupted
@@ -271,7 +275,8 @@ class Lane:
                 return None
         except StepInterrupted:
             # It may have been in the middle of a query.
-            connections[self.pool.using].close()
+            for connection in connections.all(initialized_only=True):
+                drop(connection)
             return None
         return outcome
 
@@ -300,11 +305,19 @@ class Lane:
             self._is_work_bound or now - self.current_since > _BATCH_SECONDS
         )
 
-    def interrupt(self) -> None:
-        """Stop the function that runs, if any, as far as a thread can be stopped."""
+    def send_lines(self) -> None:
+        """Write what the step that runs has told of itself."""
+        attempt = self._attempted
+        if attempt is not None and self.current is not None:
+            attempt.lines.send_if_due()
+
+    def interrupt(self) -> ClaimedTask | None:
+        """Stop the function that runs, if any, as far as a thread can be stopped; its task."""
         with self.lock:
-            if self.current is not None and not self.is_interrupted:
-                self._interrupt()
+            if self.current is None or self.is_interrupted:
+                return None
+            self._interrupt()
+            return self.current
 
     def _interrupt(self) -> None:
         self.is_interrupted = True

@@ -11,6 +11,9 @@ from typing import Any
 
 from django.db import connections
 
+from pgflow_django.worker.connection_state import drop, is_idle
+from pgflow_django.worker.sessions import forget
+
 
 class Loan:
     """One open connection on its way to another thread and back.
@@ -29,10 +32,15 @@ class Loan:
     def take(self) -> None:
         """Make it the connection of the thread that calls this."""
         self._is_out = True
+        forget(self._lent[0])
         self._put_in(self._lent)
 
     def give_back(self) -> None:
         """End its use in the thread that has taken it."""
+        ours = connections[self._using]
+        raw: Any = ours.connection
+        if ours.in_atomic_block or (raw is not None and not is_idle(raw)):
+            drop(ours)  # its owner connects anew
         with self._gate:
             if not self._is_lost:
                 self._lent = self._let_go()

@@ -19,19 +19,17 @@ from uuid import UUID
 
 from pgflow_django import engine
 from pgflow_django.conf import settings
-from pgflow_django.engine import TaskGroup
-from pgflow_django.registry import RegisteredFunction
 from pgflow_django.worker.claimed import ClaimedTask
-from pgflow_django.worker.invoke import Outcome
+from pgflow_django.worker.invoke import Resolve
 from pgflow_django.worker.lane import Lane
 from pgflow_django.worker.lending import Loan
+from pgflow_django.worker.outcome import Outcome, describe_failure
 from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.settling import settle_surely
 
 logger = logging.getLogger("pgflow_django.worker")
 
 T = TypeVar("T")
-Resolve = Callable[[TaskGroup], RegisteredFunction]
 
 #: Seconds between two rounds of the supervisor.
 _TICK = 0.02
@@ -109,8 +107,11 @@ class Pool:
             if on_tick is not None:
                 on_tick()
 
-    def close(self, *, interrupt: bool = False) -> None:
+    def close(self, *, interrupt: bool = False, blame: BaseException | None = None) -> None:
         """Stop all lanes: what runs may end, or is interrupted; what waits is handed back.
+
+        ``blame`` is what the steps that run have brought upon their process: their attempts fail
+        for it, since tried again free of charge they would do the same for ever.
 
         A function that cannot be interrupted is left behind in its (daemon) thread; its result
         will be refused.
@@ -118,7 +119,10 @@ class Pool:
         self.is_stopping = True
         if interrupt:
             for lane in list(self._lanes):
-                lane.interrupt()
+                task = lane.interrupt()
+                if task is not None and blame is not None:
+                    failure = describe_failure(task, blame, code="worker_lost")
+                    self._settle([Outcome(task, failure=failure)], [])
         for lane in list(self._lanes):
             self._settle(*lane.take_all())
         give_up_at = time.monotonic() + _GRACE
@@ -154,6 +158,7 @@ class Pool:
         self._stop_overdue(now)
         for lane in lanes:
             self._settle(*lane.take_waiting(now))
+            lane.send_lines()
         self._renew_lease(now)
         if self._wants_another_lane(lanes, now):
             self._announced = 0

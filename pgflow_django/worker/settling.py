@@ -14,10 +14,10 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from pgflow_django import engine
+from pgflow_django import engine, jsonvalue
 from pgflow_django.exceptions import InvalidOutput
 from pgflow_django.sqlstates import sqlstate_of
-from pgflow_django.worker.invoke import Outcome, describe_failure, storable
+from pgflow_django.worker.outcome import Outcome, describe_failure
 from pgflow_django.worker.patience import is_refusal
 
 logger = logging.getLogger("pgflow_django.worker")
@@ -126,7 +126,7 @@ def _refusal_of(outcome: Outcome, error: Exception) -> dict[str, Any]:
         **outcome.task.ref,
         "code": "database_refused",
         "error_type": "DatabaseRefused",
-        "error_message": storable(what),
+        "error_message": jsonvalue.storable_text(what),
         "traceback": "",
         "permanent": True,
         "delay": None,

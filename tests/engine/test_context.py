@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from pgflow_django import RunCancelled, RunFailed, executor
 from pgflow_django.models import WorkflowRunEvent
@@ -20,6 +22,11 @@ ONE = {"a": []}
 def told() -> list[dict[str, Any]]:
     events = WorkflowRunEvent.objects.filter(kind="progress").order_by("id")
     return [event.data for event in events]
+
+
+def log_lines() -> list[str]:
+    events = WorkflowRunEvent.objects.filter(kind="log").order_by("id")
+    return [event.message for event in events]
 
 
 def count_to(last: int, then: Callable[[], Any] = lambda: None) -> Callable[..., None]:
@@ -87,25 +94,23 @@ def atomic() -> Iterator[Callable[[Any], None]]:
     registry.unregister("a")
 
 
-def test_what_an_atomic_step_tells_is_rolled_back_with_it(
-    atomic: Callable[[Any], None],
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_what_an_atomic_step_tells_outlives_its_rollback(
+    atomic: Callable[[Any], None], in_transaction: bool
 ) -> None:
     build("flow", ONE, max_attempts=2)
-    calls: list[int] = []
 
     def fail_once(input: dict[str, Any], context: Any) -> None:
-        calls.append(context.attempt)
         context.log(f"attempt {context.attempt}")
         count_to(5)(input, context)
         if context.attempt == 1:
             raise ValueError("again")
 
     atomic(fail_once)
-    executor.execute_dynamic("flow")
-    assert calls == [1, 2]
-    assert [one["done"] for one in told()] == [1, 5]
-    (line,) = WorkflowRunEvent.objects.filter(kind="log")
-    assert line.message == "attempt 2"
+    with transaction.atomic() if in_transaction else nullcontext():
+        executor.execute_dynamic("flow")
+    assert [one["done"] for one in told()] == [1, 5, 1, 5]
+    assert log_lines() == ["attempt 1", "attempt 2"]
 
 
 def test_a_run_that_is_cancelled_meanwhile_can_be_noticed() -> None:

@@ -74,6 +74,8 @@ def _row(worker: WorkerView) -> list[Text | str]:
 def _doing(worker: WorkerView) -> Text | str:
     if not worker.is_alive:
         return Text("silent: others take over its work", "red")
+    if not worker.queues:
+        return Text("serves nothing: its log says why", "red")
     if not worker.doing:
         return Text("idle", "dim")
     work = worker.doing[0]
