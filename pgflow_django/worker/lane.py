@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from pgflow_django.worker.lending import Loan
     from pgflow_django.worker.pool import Pool
 
+#: Results, failures and claimed tasks that a supervisor takes over from a lane.
+Taken = tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]
+
 #: Seconds of work that one batch should hold.
 _BATCH_SECONDS = 0.02
 #: Tasks that a lane claims at first, not knowing yet how long they take.
@@ -72,6 +75,9 @@ class Lane:
         self.pending: deque[ClaimedTask] = deque()
         self.results: list[str] = []
         self.failures: list[dict[str, Any]] = []
+        #: Whether the supervisor has something of it in hand, to settle it.
+        self._is_in_hand = False
+        self._freed = threading.Condition(self.lock)
         # Chosen here, not by the database: it is known even if the answer to a claim is lost.
         self.claim = secrets.randbits(62)
         self._is_unsure = False
@@ -85,8 +91,6 @@ class Lane:
         self._saw_empty_queue_at = 0.0
         #: How often the pool's bell had rung before the last look into the queues.
         self.noted = 0
-        #: Whether it has sent failures since its pool has asked when they are due again.
-        self.has_failed = False
         #: Whether what it ran last may have given it more to run, without a look into the queues.
         self._is_followed = False
         self.inflow = Inflow()
@@ -125,8 +129,12 @@ class Lane:
                 self._work_off()
 
     def _exchange(self) -> Settled:
-        """Settle what is done and claim the next batch, in one round trip."""
-        with self.lock:
+        """Settle what is done and claim the next batch, in one round trip.
+
+        Not while the supervisor settles something: that must be seen here, and not be handed back.
+        """
+        with self._freed:
+            self._freed.wait_for(lambda: not self._is_in_hand)
             results, self.results = self.results, []
             failures, self.failures = self.failures, []
         wanted = 0 if self.pool.is_stopping else self._wanted
@@ -137,7 +145,7 @@ class Lane:
                 self._clear_up(results)
             if failures:
                 engine.fail_tasks(failures, using=self.pool.using)
-                self.has_failed = True
+                self.pool.has_failed = True
                 failures = []
             if not results and not wanted:
                 return Settled()
@@ -251,6 +259,12 @@ class Lane:
 
     # From here on: called by the supervisor, from its own thread.
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it sleeps, or is stuck in a function that was given up (and reported)."""
+        is_stuck = self.is_interrupted and self.current is not None
+        return self.is_idle or (is_stuck and not self._is_in_hand)
+
     def is_held_up(self, now: float) -> bool:
         """Whether step functions, not the database, are what this lane spends its time on."""
         return self.current is not None and (
@@ -270,7 +284,7 @@ class Lane:
 
     def interrupt_overdue(self, now: float) -> dict[str, Any] | None:
         """Stop a function that runs for longer than its step's timeout, as far as a thread can
-        be stopped; its failure for the engine.
+        be stopped; its failure, as taken by ``take_waiting``.
         """
         with self.lock:
             task = self.current
@@ -279,6 +293,7 @@ class Lane:
             if now - self.current_since < task.group.timeout:
                 return None
             self._interrupt()
+            self._is_in_hand = True
         timeout = task.group.timeout
         return describe_failure(
             task,
@@ -288,25 +303,28 @@ class Lane:
             code="step_timeout",
         )
 
-    def take_waiting(
-        self, now: float
-    ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
-        """Results, failures and tasks that wait behind a step that takes long."""
+    def take_waiting(self, now: float) -> Taken:
+        """Results, failures and tasks that wait behind a step that takes long; then ``let_go``."""
         with self.lock:
             if self.current is None or now - self.current_since < 1.5 * _BATCH_SECONDS:
                 return [], [], []
             return self._give_up_waiting()
 
-    def take_all(self) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
-        """Everything but the task that runs."""
+    def take_all(self) -> Taken:
+        """Everything but the task that runs; then ``let_go``."""
         with self.lock:
             return self._give_up_waiting()
 
-    def _give_up_waiting(
-        self,
-    ) -> tuple[list[str], list[dict[str, Any]], list[dict[str, Any]]]:
+    def _give_up_waiting(self) -> Taken:
         results, self.results = self.results, []
         failures, self.failures = self.failures, []
         released = [task.ref for task in self.pending]
         self.pending.clear()
+        self._is_in_hand = bool(results or failures or released)
         return results, failures, released
+
+    def let_go(self) -> None:
+        """Hear that the supervisor has settled all that it has taken."""
+        with self._freed:
+            self._is_in_hand = False
+            self._freed.notify_all()
