@@ -88,10 +88,11 @@ def create_flow(
     raise_problems(workflow_slug_problems(workflow_slug))
     raise_problems(option_problems(FLOW_OPTIONS, options, name_flow(workflow_slug)))
     alias = using or router.db_for_write(Workflow)
-    workflow = store.insert_workflow(
-        alias, workflow_slug=workflow_slug, **clean_options(FLOW_OPTIONS, options)
-    )
-    workflow.refresh_from_db(using=alias)
+    with transaction.atomic(using=alias):
+        workflow = store.insert_workflow(
+            alias, workflow_slug=workflow_slug, **clean_options(FLOW_OPTIONS, options)
+        )
+        workflow.refresh_from_db(using=alias)
     return workflow
 
 

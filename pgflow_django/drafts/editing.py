@@ -21,6 +21,7 @@ from pgflow_django.drafts.stored import (
     name_take_over,
     present,
     start_draft,
+    view,
 )
 from pgflow_django.drafts.types import Draft, Edited, name_user
 from pgflow_django.edits import apply
@@ -47,7 +48,10 @@ def load(slug: str, *, using: str | None = None) -> Draft:
     Writes nothing. Raises ``WorkflowNotFound``.
     """
     alias = using or router.db_for_read(WorkflowDraft)
-    return present(require(slug, alias))
+    draft = view(slug, alias) if is_valid_slug(slug) else None
+    if draft is None:
+        raise workflow_not_found(slug, using=alias)
+    return draft
 
 
 def create(
@@ -71,7 +75,7 @@ def create(
             if store.violated(error) != "workflow_drafts_pkey":
                 raise
             raise _exists(slug) from None
-    return load(slug, using=alias)
+        return load(slug, using=alias)
 
 
 def edit(

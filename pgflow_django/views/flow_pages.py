@@ -24,7 +24,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, require
-from pgflow_django.exceptions import PgflowError, WorkflowNotFound
+from pgflow_django.exceptions import PgflowError
 from pgflow_django.registry import registry
 from pgflow_django.ui import render_svg
 from pgflow_django.ui.canvas import find_layout
@@ -116,10 +116,7 @@ def new(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
 def load_draft(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Draft:
     """The draft, or what is published, of a flow that the user may see; else ``Http404``."""
     require(admin, request, "view", slug)
-    try:
-        return drafts.load(slug)
-    except WorkflowNotFound as error:
-        raise Http404(str(error)) from error
+    return drafts.load(slug)
 
 
 @require_GET
