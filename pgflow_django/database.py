@@ -8,15 +8,17 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.conf import settings
-from django.db import Error, OperationalError, connections
+from django.db import Error, OperationalError, connections, transaction
 
 from pgflow_django.exceptions import DatabaseNotReady
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
 
 #: Objects that our migrations make; what else is undefined is the caller's own mistake.
 _OURS = re.compile(r"\b(pgflow|pgmq|workflows?)(\b|_)", re.IGNORECASE)
@@ -29,12 +31,43 @@ _OUT_OF_SPACE = frozenset({"53100", "58030"})
 #: connection exceptions, too many connections, and a server that starts or stops
 _NO_CONNECTION = re.compile(r"08...|53300|57P0[1235]")
 
+#: Serialisation failure and deadlock: the transaction has changed nothing and may be tried again.
+_TRY_AGAIN = frozenset({"40001", "40P01"})
+_MAX_TRIES = 5
+
 
 class Trouble(NamedTuple):
     """What is wrong, and how to mend it."""
 
     what: str
     mend: str
+
+
+def retried(call: Callable[[], T], using: str, *, also: tuple[type[Exception], ...] = ()) -> T:
+    """Call what does all or nothing; again where the server refuses it because of others.
+
+    Up to five times, and not inside ``atomic()``: there the whole transaction is lost, and only
+    who began it can do it again. ``also`` are errors that the same call may not raise again.
+    """
+    refusals: tuple[type[Exception], ...] = (OperationalError, *also)
+    for _ in range(_MAX_TRIES - 1):
+        try:
+            return call()
+        except refusals as error:
+            is_refused = getattr(error.__cause__, "sqlstate", None) in _TRY_AGAIN
+            if connections[using].in_atomic_block or not (is_refused or isinstance(error, also)):
+                raise
+    return call()
+
+
+def transact(call: Callable[[], T], using: str, *, also: tuple[type[Exception], ...] = ()) -> T:
+    """Call in a transaction of its own, ``retried``, or as a part of the caller's."""
+
+    def call_in_transaction() -> T:
+        with transaction.atomic(using=using):
+            return call()
+
+    return retried(call_in_transaction, using, also=also)
 
 
 @contextmanager

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import OperationalError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import signals
-from pgflow_django.database import database_errors
+from pgflow_django.database import database_errors, retried
 
-#: Serialisation failure and deadlock: the transaction has changed nothing and may be tried again.
-_TRY_AGAIN = frozenset({"40001", "40P01"})
-_MAX_TRIES = 5
 #: Characters of an answer that is not kept in memory until the next one.
 _LARGE = 64 * 1024
 
@@ -39,16 +37,8 @@ def call(sql: str, params: list[Any], using: str) -> Any:
 
 
 def _call(sql: str, params: list[Any], using: str) -> tuple[Any, ...]:
-    connection = connections[using]
-    for tries in range(1, _MAX_TRIES + 1):
-        try:
-            with database_errors(using):
-                return _fetch_row(connection, sql, params)
-        except OperationalError as error:
-            state = getattr(error.__cause__, "sqlstate", None)
-            if state not in _TRY_AGAIN or connection.in_atomic_block or tries == _MAX_TRIES:
-                raise
-    raise AssertionError("unreachable")
+    with database_errors(using):
+        return retried(partial(_fetch_row, connections[using], sql, params), using)
 
 
 def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> tuple[Any, ...]:
