@@ -10,7 +10,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, router
+import pgtrigger
+from django.db import IntegrityError, router, transaction
 
 from pgflow_django import definition_store as store
 from pgflow_django.async_twins import async_twin
@@ -26,6 +27,7 @@ from pgflow_django.exceptions import (
 )
 from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf, show
 from pgflow_django.problems import (
     NEW_STEP,
@@ -40,6 +42,8 @@ from pgflow_django.problems import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from django.db.models import QuerySet
 
     from pgflow_django.definition import Document
 
@@ -194,31 +198,42 @@ def get_flow(workflow_slug: str, *, using: str | None = None) -> dict[str, Any]:
 def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = None) -> None:
     """Delete a flow's definition, and its draft. Its runs stay as history.
 
-    With ``force`` its active runs are cancelled first. Raises ``WorkflowNotFound``, and
-    ``WorkflowConflict`` (``workflow_has_active_runs``) without ``force`` while runs are active.
+    With ``force`` its active runs are cancelled, also those that others start meanwhile. Raises
+    ``WorkflowNotFound``, and ``WorkflowConflict`` (``workflow_has_active_runs``) without ``force``
+    while runs are active.
     """
     alias = using or router.db_for_write(Workflow)
     transact(partial(_delete_flow, workflow_slug, force, alias), alias)
 
 
 def _delete_flow(workflow_slug: str, force: bool, alias: str) -> None:
-    from pgflow_django import executor  # it builds on this module
-
     workflow = _lock(workflow_slug, alias)
     active = WorkflowRun.objects.using(alias).filter(
         workflow_slug=workflow_slug, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
     )
-    run_ids = list(active.order_by("id").values_list("id", flat=True))
-    if run_ids and not force:
-        raise _active_runs(workflow_slug, len(run_ids))
-    for run_id in run_ids:
-        executor.cancel_run(run_id, using=alias)
+    if force:
+        _cancel(active, alias)
+        # Others may start runs at any moment, and none of them needs the definition any more.
+        trigger = f"pgflow_django.Workflow:{KEEP_ACTIVE_FLOW.name}"
+        with pgtrigger.ignore(trigger, databases=[alias]), transaction.atomic(using=alias):
+            workflow.delete(using=alias)
+        _cancel(active, alias)
+        return
+    if count := active.count():
+        raise _active_runs(workflow_slug, count)
     try:
         workflow.delete(using=alias)
     except IntegrityError as error:
-        if store.violated(error) != "active_flow_cannot_be_deleted":
+        if store.violated(error) != KEEP_ACTIVE_FLOW.name:
             raise
         raise _active_runs(workflow_slug, 1) from error  # it was started after we looked
+
+
+def _cancel(runs: QuerySet[WorkflowRun], alias: str) -> None:
+    from pgflow_django import executor  # it builds on this module
+
+    for run_id in list(runs.order_by("id").values_list("id", flat=True)):
+        executor.cancel_run(run_id, using=alias)
 
 
 def create_flow_from_spec(
