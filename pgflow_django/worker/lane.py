@@ -141,12 +141,12 @@ class Lane:
         self.noted = self.pool.note()
         began = time.monotonic()
         try:
-            if self._is_unsure:
-                self._clear_up(results)
             if failures:
                 engine.fail_tasks(failures, using=self.pool.using)
                 self.pool.has_failed = True
                 failures = []
+            if self._is_unsure:
+                self._clear_up(results)
             if not results and not wanted:
                 return Settled()
             poll = self._should_poll()
@@ -182,6 +182,7 @@ class Lane:
     def _clear_up(self, results: list[str]) -> None:
         """After a lost connection: settle again, which does no harm, and hand back the rest.
 
+        Failures are sent before this: they would be handed back, and their attempts not be spent.
         A claim may have been made whose answer never came; nobody else would ever run its tasks,
         since the lease covers them as long as this process lives.
         """
@@ -323,8 +324,10 @@ class Lane:
         self._is_in_hand = bool(results or failures or released)
         return results, failures, released
 
-    def let_go(self) -> None:
-        """Hear that the supervisor has settled all that it has taken."""
+    def let_go(self, results: list[str], failures: list[dict[str, Any]]) -> None:
+        """Hear that the supervisor has done; what it was kept from settling comes back."""
         with self._freed:
+            self.results = results + self.results
+            self.failures = failures + self.failures
             self._is_in_hand = False
             self._freed.notify_all()

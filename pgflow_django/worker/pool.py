@@ -190,13 +190,15 @@ class Pool:
             if results:
                 text = f"[{','.join(results)}]"
                 self.patiently(lambda: engine.settle_and_claim(None, text, None, 0, using=using))
+                results = []
             if failures:
-                self.patiently(lambda: engine.fail_tasks(failures, using=using))
+                self.patiently(partial(engine.fail_tasks, failures, using=using))
                 self.has_failed = True
+                failures = []
             if released:
                 self.patiently(lambda: engine.release_tasks(released, using=using))
         finally:
-            lane.let_go()
+            lane.let_go(results, failures)
         self.announce_work()
 
     def _renew_lease(self, now: float) -> None:

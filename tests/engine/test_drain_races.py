@@ -33,7 +33,7 @@ def patient(settings: Any) -> None:
 _RESULT_OF_FAST = (
     "select from workflow_step_states where run_id = %s and step_slug = 'fast' for update"
 )
-_FAILURES = "select from workflow_runs where id = %s for key share"
+FAILURES = "select from workflow_runs where id = %s for key share"
 
 
 @contextmanager
@@ -96,7 +96,7 @@ def test_drain_waits_for_a_failure_that_its_supervisor_sends(
 
     register({"fast": fast, "slow": lambda i: wait_for(go_on)})
     run = executor.start_flow("flow", {})
-    assert drain_while_supervisor_waits(run.id, _FAILURES, go_on) is True
+    assert drain_while_supervisor_waits(run.id, FAILURES, go_on) is True
     assert executor.get_run_status(run.id).output == {"fast": 2, "slow": None}
     check_all_ended()
 
@@ -113,7 +113,7 @@ def test_drain_waits_for_a_timeout_that_its_supervisor_reports(
 
     register({"slow": slow})
     run = executor.start_flow("flow", {})
-    assert drain_while_supervisor_waits(run.id, _FAILURES, threading.Event()) is True
+    assert drain_while_supervisor_waits(run.id, FAILURES, threading.Event()) is True
     assert executor.get_run_status(run.id).output == {"slow": 2}
     check_all_ended()
 
