@@ -217,7 +217,9 @@ def _delete_flow(workflow_slug: str, force: bool, alias: str) -> None:
         trigger = f"pgflow_django.Workflow:{KEEP_ACTIVE_FLOW.name}"
         with pgtrigger.ignore(trigger, databases=[alias]), transaction.atomic(using=alias):
             workflow.delete(using=alias)
-        _cancel(active, alias)
+        # Until this is committed, runs are started; a new flow of this name numbers on.
+        started = active.filter(version__lte=workflow.version)
+        transaction.on_commit(partial(_cancel, started, alias), using=alias)
         return
     if count := active.count():
         raise _active_runs(workflow_slug, count)
