@@ -84,6 +84,42 @@ def check_alias(**_: Any) -> list[CheckMessage]:
     ]
 
 
+@register(Tags.models)
+def check_isolation(**_: Any) -> list[CheckMessage]:
+    """W003: transactions that the server may refuse."""
+    aliases = {router.db_for_read(Workflow), router.db_for_write(Workflow)}
+    hint = (
+        "Remove isolation_level from its OPTIONS, or do such transactions again from their start: "
+        "only what pgflow_django does outside of them is tried again by itself."
+    )
+    return [
+        checks.Warning(
+            f"The {place(alias)} isolates transactions as {level}: the server refuses those that "
+            "others have overtaken (SQLSTATE 40001), with the runs that they start, cancel or "
+            "execute.",
+            hint=hint,
+            id="pgflow.W003",
+        )
+        for alias in sorted(aliases)
+        if connections[alias].vendor == "postgresql" and (level := _isolation(alias))
+    ]
+
+
+def _isolation(alias: str) -> str:
+    """How an alias isolates transactions, where it was told to do so strictly."""
+    options = connections[alias].settings_dict.get("OPTIONS") or {}
+    level = options.get("isolation_level")
+    if level is not None:
+        strict = {3: "REPEATABLE READ", 4: "SERIALIZABLE"}  # psycopg.IsolationLevel is an IntEnum
+        return strict.get(int(level), "")
+    found = re.search(
+        r"default_transaction_isolation\s*=\s*(repeatable\\? read|serializable)",
+        str(options.get("options", "")),
+        re.IGNORECASE,
+    )
+    return found[1].replace("\\", "").upper() if found else ""
+
+
 @register(Tags.compatibility)
 def check_settings(**_: Any) -> list[CheckMessage]:
     """E004, E005, W001: the dict ``PGFLOW``."""

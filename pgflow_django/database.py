@@ -8,16 +8,18 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from django.conf import settings
-from django.db import Error, OperationalError, connections
+from django.db import DatabaseError, Error, OperationalError, connections, transaction
 
 from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.sqlstates import Remedy, remedy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
 
 #: Objects that our migrations make; what else is undefined is the caller's own mistake.
 _OURS = re.compile(r"\b(pgflow|pgmq|workflows?)(\b|_)", re.IGNORECASE)
@@ -26,12 +28,41 @@ _READ_ONLY = "25006"
 _FORBIDDEN = "42501"
 _OUT_OF_SPACE = frozenset({"53100", "58030"})
 
+_MAX_TRIES = 5
+
 
 class Trouble(NamedTuple):
     """What is wrong, and how to mend it."""
 
     what: str
     mend: str
+
+
+def retried(call: Callable[[], T], using: str, *, also: tuple[type[Exception], ...] = ()) -> T:
+    """Call what does all or nothing; again where the server refuses it because of others.
+
+    Up to five times, and not inside ``atomic()``: there the whole transaction is lost, and only
+    who began it can do it again. ``also`` are errors that the same call may not raise again.
+    """
+    refusals: tuple[type[Exception], ...] = (DatabaseError, *also)
+    for _ in range(_MAX_TRIES - 1):
+        try:
+            return call()
+        except refusals as error:
+            is_refused = remedy_of(error) is Remedy.TRY_AGAIN
+            if connections[using].in_atomic_block or not (is_refused or isinstance(error, also)):
+                raise
+    return call()
+
+
+def transact(call: Callable[[], T], using: str, *, also: tuple[type[Exception], ...] = ()) -> T:
+    """Call in a transaction of its own, ``retried``, or as a part of the caller's."""
+
+    def call_in_transaction() -> T:
+        with transaction.atomic(using=using):
+            return call()
+
+    return retried(call_in_transaction, using, also=also)
 
 
 @contextmanager

@@ -83,8 +83,36 @@ _NAMES = {kind: [field.name for field in fields(kind)] for kind in (FlowDefiniti
 
 
 def fingerprint(document: Document) -> str:
-    """Hash of a document: the same for the same definition, whatever the order of its keys."""
-    return hashlib.sha256(canonical(read_document(document)).encode()).hexdigest()
+    """Hash of a document: the same for the same definition, whatever the order of its keys.
+
+    And in every release: an option that one adds counts only where it is not the default. Else a
+    new release would take every stored flow for another one, and beside an older one rewrite it at
+    each start.
+    """
+    definition = read_document(document)
+    _leave_out(FLOW_OPTIONS, _FIRST_FLOW_OPTIONS, definition.options)
+    for step in definition.steps:
+        _leave_out(STEP_OPTIONS, _FIRST_STEP_OPTIONS, step.options)
+    return hashlib.sha256(canonical(definition).encode()).hexdigest()
+
+
+#: The options of the first release, which fingerprints hold whatever their values. Never changes.
+_FIRST_FLOW_OPTIONS = frozenset(
+    {"max_attempts", "timeout", "base_delay", "queue", "description", "input_schema"}
+)
+_FIRST_STEP_OPTIONS = frozenset(
+    {"step_type", "initial_tasks", "max_attempts", "timeout", "base_delay", "start_delay"}
+    | {"function", "params", "queue"}
+)
+
+
+def _leave_out(
+    options: Mapping[str, Option], first: frozenset[str], values: dict[str, Any]
+) -> None:
+    """Take later options out of the values that are their defaults."""
+    for name in options.keys() - first:
+        if values[name] == options[name].default:
+            del values[name]
 
 
 def clean_options(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,18 +7,27 @@ router gives. The ``a``-prefixed twins are for async code.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pgtrigger
 from django.db import IntegrityError, router, transaction
 
 from pgflow_django import definition_store as store
 from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin, RunStatus
+from pgflow_django.database import transact
 from pgflow_django.definition import StepDefinition, clean_options, read_document, write_document
 from pgflow_django.document import validate_flow
-from pgflow_django.exceptions import InvalidWorkflow, WorkflowConflict, WorkflowNotFound
+from pgflow_django.exceptions import (
+    InvalidWorkflow,
+    WorkflowConflict,
+    WorkflowExists,
+    WorkflowNotFound,
+)
 from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf, show
 from pgflow_django.problems import (
     NEW_STEP,
@@ -33,6 +42,8 @@ from pgflow_django.problems import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from django.db.models import QuerySet
 
     from pgflow_django.definition import Document
 
@@ -88,11 +99,15 @@ def create_flow(
     raise_problems(workflow_slug_problems(workflow_slug))
     raise_problems(option_problems(FLOW_OPTIONS, options, name_flow(workflow_slug)))
     alias = using or router.db_for_write(Workflow)
-    workflow = store.insert_workflow(
-        alias, workflow_slug=workflow_slug, **clean_options(FLOW_OPTIONS, options)
-    )
-    workflow.refresh_from_db(using=alias)
-    return workflow
+
+    def insert() -> Workflow:
+        workflow = store.insert_workflow(
+            alias, workflow_slug=workflow_slug, **clean_options(FLOW_OPTIONS, options)
+        )
+        workflow.refresh_from_db(using=alias)
+        return workflow
+
+    return transact(insert, alias)
 
 
 def add_step(
@@ -136,9 +151,9 @@ def add_step(
     raise_problems(step_slug_problems(step_slug, workflow_slug, f"{NEW_STEP}/slug"))
     owner = name_step(step_slug, workflow_slug)
     raise_problems(option_problems(STEP_OPTIONS, options, owner, NEW_STEP))
-    return _insert_step(
-        workflow_slug, step_slug, depends_on, options, using or router.db_for_write(Workflow)
-    )
+    alias = using or router.db_for_write(Workflow)
+    insert = partial(_insert_step, workflow_slug, step_slug, depends_on, options, alias)
+    return transact(insert, alias)
 
 
 def _insert_step(
@@ -148,18 +163,17 @@ def _insert_step(
     options: dict[str, Any],
     alias: str,
 ) -> WorkflowStep:
-    with transaction.atomic(using=alias):
-        workflow = _lock(workflow_slug, alias)
-        store.refuse_other_owner(workflow, Origin.API)
-        steps = WorkflowStep.objects.using(alias).filter(workflow_slug=workflow_slug)
-        known = list(steps.values_list("step_slug", "step_index", "deps_count"))
-        is_map = options["step_type"] == "map"
-        raise_problems(joining_problems(workflow_slug, step_slug, depends_on, is_map, known))
-        step = StepDefinition(step_slug, tuple(depends_on), clean_options(STEP_OPTIONS, options))
-        index = max((index for _, index, _ in known), default=-1) + 1
-        store.put_steps(workflow_slug, {index: step}, alias)
-        store.put_edges(workflow_slug, [step], alias)
-        return steps.get(step_slug=step_slug)
+    workflow = _lock(workflow_slug, alias)
+    store.refuse_other_owner(workflow, Origin.API)
+    steps = WorkflowStep.objects.using(alias).filter(workflow_slug=workflow_slug)
+    known = list(steps.values_list("step_slug", "step_index", "deps_count"))
+    is_map = options["step_type"] == "map"
+    raise_problems(joining_problems(workflow_slug, step_slug, depends_on, is_map, known))
+    step = StepDefinition(step_slug, tuple(depends_on), clean_options(STEP_OPTIONS, options))
+    index = max((index for _, index, _ in known), default=-1) + 1
+    store.put_steps(workflow_slug, {index: step}, alias)
+    store.put_edges(workflow_slug, [step], alias)
+    return steps.get(step_slug=step_slug)
 
 
 def list_flows(*, using: str | None = None) -> list[dict[str, Any]]:
@@ -184,28 +198,44 @@ def get_flow(workflow_slug: str, *, using: str | None = None) -> dict[str, Any]:
 def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = None) -> None:
     """Delete a flow's definition, and its draft. Its runs stay as history.
 
-    With ``force`` its active runs are cancelled first. Raises ``WorkflowNotFound``, and
-    ``WorkflowConflict`` (``workflow_has_active_runs``) without ``force`` while runs are active.
+    With ``force`` its active runs are cancelled, also those that others start meanwhile. Raises
+    ``WorkflowNotFound``, and ``WorkflowConflict`` (``workflow_has_active_runs``) without ``force``
+    while runs are active.
     """
+    alias = using or router.db_for_write(Workflow)
+    transact(partial(_delete_flow, workflow_slug, force, alias), alias)
+
+
+def _delete_flow(workflow_slug: str, force: bool, alias: str) -> None:
+    workflow = _lock(workflow_slug, alias)
+    active = WorkflowRun.objects.using(alias).filter(
+        workflow_slug=workflow_slug, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
+    )
+    if force:
+        _cancel(active, alias)
+        # Others may start runs at any moment, and none of them needs the definition any more.
+        trigger = f"pgflow_django.Workflow:{KEEP_ACTIVE_FLOW.name}"
+        with pgtrigger.ignore(trigger, databases=[alias]), transaction.atomic(using=alias):
+            workflow.delete(using=alias)
+        # Until this is committed, runs are started; a new flow of this name numbers on.
+        started = active.filter(version__lte=workflow.version)
+        transaction.on_commit(partial(_cancel, started, alias), using=alias)
+        return
+    if count := active.count():
+        raise _active_runs(workflow_slug, count)
+    try:
+        workflow.delete(using=alias)
+    except IntegrityError as error:
+        if store.violated(error) != KEEP_ACTIVE_FLOW.name:
+            raise
+        raise _active_runs(workflow_slug, 1) from error  # it was started after we looked
+
+
+def _cancel(runs: QuerySet[WorkflowRun], alias: str) -> None:
     from pgflow_django import executor  # it builds on this module
 
-    alias = using or router.db_for_write(Workflow)
-    with transaction.atomic(using=alias):
-        workflow = _lock(workflow_slug, alias)
-        active = WorkflowRun.objects.using(alias).filter(
-            workflow_slug=workflow_slug, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
-        )
-        run_ids = list(active.order_by("id").values_list("id", flat=True))
-        if run_ids and not force:
-            raise _active_runs(workflow_slug, len(run_ids))
-        for run_id in run_ids:
-            executor.cancel_run(run_id, using=alias)
-        try:
-            workflow.delete(using=alias)
-        except IntegrityError as error:
-            if store.violated(error) != "active_flow_cannot_be_deleted":
-                raise
-            raise _active_runs(workflow_slug, 1) from error  # it was started after we looked
+    for run_id in list(runs.order_by("id").values_list("id", flat=True)):
+        executor.cancel_run(run_id, using=alias)
 
 
 def create_flow_from_spec(
@@ -230,8 +260,8 @@ def create_flow_from_spec(
     raise_problems(validate_flow(document))
     definition = read_document(document)
     alias = using or router.db_for_write(Workflow)
-    with transaction.atomic(using=alias):
-        return store.save_definition(definition, alias, origin=origin, replace=replace)
+    save = partial(store.save_definition, definition, alias, origin=origin, replace=replace)
+    return transact(save, alias, also=(WorkflowExists,) if replace else ())
 
 
 def export_flow(workflow_slug: str, *, using: str | None = None) -> Document:

@@ -8,15 +8,18 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, overload
 
 from asgiref.sync import sync_to_async
-from django.db import router, transaction
+from django.db import router
 
 from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
+from pgflow_django.database import transact
 from pgflow_django.definition import Document, fingerprint, read_document
 from pgflow_django.document import validate_flow
+from pgflow_django.exceptions import WorkflowExists
 from pgflow_django.models import Workflow
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, show
 from pgflow_django.problems import raise_problems, workflow_slug_problems
@@ -194,10 +197,8 @@ def sync_code_flow(code_flow: CodeFlow, *, using: str | None = None) -> Workflow
     if stored and stored.origin == Origin.CODE and stored.fingerprint == code_flow.fingerprint:
         return stored
     definition = read_document(code_flow.document)
-    with transaction.atomic(using=alias):
-        return store.save_definition(
-            definition, alias, origin=Origin.CODE, replace=True, fingerprint=code_flow.fingerprint
-        )
+    save = partial(store.save_definition, definition, alias, origin=Origin.CODE, replace=True)
+    return transact(partial(save, fingerprint=code_flow.fingerprint), alias, also=(WorkflowExists,))
 
 
 def _define(

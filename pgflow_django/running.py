@@ -178,7 +178,7 @@ def _work_in_pool(
 
     try:
         in_time = pool.work_until(
-            lambda _: has_ended(),
+            has_ended,
             look=has_ended,
             deadline=deadline,
             poll_interval=options.poll_interval,

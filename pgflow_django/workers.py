@@ -6,21 +6,40 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from django.db import connections
 from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest, Now
 
-from pgflow_django.choices import TaskStatus
 from pgflow_django.conf import settings
-from pgflow_django.models import WorkflowClaim, WorkflowRun, WorkflowStepTask, WorkflowWorker
+from pgflow_django.models import WorkflowWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
 #: A lease that was ended at once is over since before this; drivers can't read "-infinity".
 _LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
-#: Tasks that are looked up in one query.
-_CHUNK: Final = 1_000
+#: A claim names its last batch, also when nothing of it is left: each of its parts is looked up by
+#: the tasks' key.
+_WORK: Final = """
+    select c.worker_id, part.run_id, r.workflow_slug, part.step_slug,
+        min(held.first), sum(held.tasks)::integer, min(held.since)
+    from workflow_claims c
+    cross join lateral jsonb_to_recordset(c.tasks)
+        as part (run_id uuid, step_slug text, task_index integer, count integer)
+    cross join lateral (
+        select min(t.task_index) as first, count(*) as tasks, min(t.started_at) as since
+        from workflow_step_tasks t
+        where
+            t.run_id = part.run_id and t.step_slug = part.step_slug
+            and t.task_index >= part.task_index and t.task_index < part.task_index + part.count
+            and t.claim_id = c.id and t.status = 'started'
+    ) as held
+    join workflow_runs r on r.id = part.run_id
+    where c.worker_id = any(%s) and held.tasks > 0
+    group by c.worker_id, part.run_id, r.workflow_slug, part.step_slug
+    order by min(held.since), part.run_id, part.step_slug
+"""
 _COLUMNS: Final = ("id", "node", "kind", "hostname", "pid", "queues", "functions", "started_at")
 
 
@@ -87,34 +106,10 @@ def _silence(worker: Mapping[str, Any], lease: datetime) -> float:
 
 
 def _find_work(workers: Sequence[int], using: str) -> dict[int, list[Work]]:
-    """What each worker holds. A claim names its last batch, also when nothing of it is left."""
-    claims = WorkflowClaim.objects.using(using).filter(worker_id__in=workers)
-    owners = {claim.id: claim for claim in claims}
-    groups: dict[tuple[int, UUID, str], list[WorkflowStepTask]] = {}
-    for task in _held_tasks(owners, using):
-        claim = owners.get(task.claim_id or 0)
-        if claim is not None:
-            groups.setdefault((claim.worker_id, task.run_id, task.step_slug), []).append(task)
-    runs = WorkflowRun.objects.using(using).filter(id__in={run for _, run, _ in groups})
-    slugs = dict(runs.values_list("id", "workflow_slug"))
+    """What each worker holds, the oldest first."""
     found: dict[int, list[Work]] = {worker: [] for worker in workers}
-    for (worker, run_id, step_slug), tasks in groups.items():
-        first = min(tasks, key=lambda task: task.task_index)
-        since = min(task.started_at for task in tasks if task.started_at)
-        slug = slugs.get(run_id, "")
-        found[worker].append(Work(run_id, slug, step_slug, first.task_index, len(tasks), since))
-    return {worker: sorted(work, key=lambda one: one.since) for worker, work in found.items()}
-
-
-def _held_tasks(claims: Mapping[int, WorkflowClaim], using: str) -> Iterator[WorkflowStepTask]:
-    """The claims' tasks that are at work, found by their keys."""
-    keys = [
-        (part["run_id"], part["step_slug"], part["task_index"] + number)
-        for claim in claims.values()
-        for part in claim.tasks
-        for number in range(part["count"])
-    ]
-    tasks = WorkflowStepTask.objects.using(using).filter(status=TaskStatus.STARTED)
-    for begin in range(0, len(keys), _CHUNK):
-        chunk = tasks.filter(pk__in=keys[begin : begin + _CHUNK], claim_id__in=list(claims))
-        yield from chunk.defer("item", "output", "error")
+    with connections[using].cursor() as cursor:
+        cursor.execute(_WORK, [list(workers)])
+        for worker, *columns in cursor.fetchall():
+            found[worker].append(Work(*columns))
+    return found

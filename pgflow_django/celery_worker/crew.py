@@ -8,8 +8,6 @@ import os
 import time
 from collections.abc import Callable
 
-from django.db import DatabaseError
-
 from pgflow_django import engine
 from pgflow_django.celery_worker.board import GATHERING, OFF, PARKED, SENTRY, Board, Running
 from pgflow_django.celery_worker.loop import GRACE
@@ -186,8 +184,8 @@ class BoardCrew:
             worker, running = self._killed.popitem()
             try:
                 self._hand_back(worker, running)
-            except DatabaseError as error:
-                if is_lost(error):
+            except Exception as error:
+                if is_lost(error):  # not only a DatabaseError: InterfaceError, DatabaseNotReady
                     self._killed[worker] = running
                 raise
         if self._lost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, router, transaction
@@ -9,6 +10,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from pgflow_django import definition_store as store
+from pgflow_django.database import transact
 from pgflow_django.definition import Document, read_document, write_document
 from pgflow_django.document import validate_flow
 from pgflow_django.drafts.problems import refuse
@@ -21,6 +23,7 @@ from pgflow_django.drafts.stored import (
     name_take_over,
     present,
     start_draft,
+    view,
 )
 from pgflow_django.drafts.types import Draft, Edited, name_user
 from pgflow_django.edits import apply
@@ -47,7 +50,10 @@ def load(slug: str, *, using: str | None = None) -> Draft:
     Writes nothing. Raises ``WorkflowNotFound``.
     """
     alias = using or router.db_for_read(WorkflowDraft)
-    return present(require(slug, alias))
+    draft = view(slug, alias) if is_valid_slug(slug) else None
+    if draft is None:
+        raise workflow_not_found(slug, using=alias)
+    return draft
 
 
 def create(
@@ -61,16 +67,19 @@ def create(
     raise_problems(workflow_slug_problems(slug))
     alias = using or router.db_for_write(WorkflowDraft)
     new = _check({**(document or {"steps": []}), "workflow_slug": slug})
-    with transaction.atomic(using=alias):
-        if Workflow.objects.using(alias).filter(pk=slug).exists():
-            raise _exists(slug)
-        try:
-            with transaction.atomic(using=alias):
-                start_draft(slug, new, None, name_user(user), alias)
-        except IntegrityError as error:
-            if store.violated(error) != "workflow_drafts_pkey":
-                raise
-            raise _exists(slug) from None
+    return transact(partial(_create, slug, new, name_user(user), alias), alias)
+
+
+def _create(slug: str, document: Document, name: str, alias: str) -> Draft:
+    if Workflow.objects.using(alias).filter(pk=slug).exists():
+        raise _exists(slug)
+    try:
+        with transaction.atomic(using=alias):
+            start_draft(slug, document, None, name, alias)
+    except IntegrityError as error:
+        if store.violated(error) != "workflow_drafts_pkey":
+            raise
+        raise _exists(slug) from None
     return load(slug, using=alias)
 
 
@@ -95,15 +104,17 @@ def edit(
         raise EditRefused(text, code="invalid_arguments")
     alias = using or router.db_for_write(WorkflowDraft)
     name = name_user(user)
-    with transaction.atomic(using=alias):
+
+    def edit_locked() -> Edited:
         stored = lock_for_edit(slug, version, name, alias)
         if op in ("undo", "redo"):
             message = _step_through(stored, op, name)
             touched: tuple[str, ...] = ()
         else:
             message, touched = _change(stored, op, arguments, name)
-        draft = present(stored)
-    return Edited(draft, message, touched)
+        return Edited(present(stored), message, touched)
+
+    return transact(edit_locked, alias)
 
 
 def discard(slug: str, version: int, *, user: Any, using: str | None = None) -> None:
@@ -113,8 +124,10 @@ def discard(slug: str, version: int, *, user: Any, using: str | None = None) -> 
     ``WorkflowNotFound``, ``DraftConflict``.
     """
     alias = using or router.db_for_write(WorkflowDraft)
-    with transaction.atomic(using=alias):
-        stored = lock_for_edit(slug, version, name_user(user), alias)
+    name = name_user(user)
+
+    def discard_locked() -> None:
+        stored = lock_for_edit(slug, version, name, alias)
         if stored.workflow is None:
             stored.row.delete(using=alias)
             return
@@ -123,9 +136,11 @@ def discard(slug: str, version: int, *, user: Any, using: str | None = None) -> 
             "discard",
             "Went back to the published flow",
             stored.published,
-            name_user(user),
+            name,
             published_version=stored.workflow.version,
         )
+
+    transact(discard_locked, alias)
 
 
 def lock_for_edit(slug: str, version: int, name: str, alias: str) -> Stored:

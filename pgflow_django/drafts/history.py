@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import router
+from django.db.models import F, Q
 
 from pgflow_django.drafts.editing import require
 from pgflow_django.drafts.types import Revision
@@ -18,11 +19,12 @@ def history(slug: str, *, using: str | None = None) -> list[Revision]:
     Raises ``WorkflowNotFound``.
     """
     alias = using or router.db_for_read(WorkflowDraft)
-    require(slug, alias)
-    head = WorkflowDraft.objects.using(alias).filter(pk=slug).values_list("head", flat=True).first()
     rows = WorkflowRevision.objects.using(alias).filter(draft_id=slug).order_by("-seq")
     names = ("seq", "op", "label", "user", "at", "published_version")
-    return [Revision(**row, is_current=row["seq"] == head) for row in rows.values(*names)]
+    kept = list(rows.values(*names, is_current=Q(seq=F("draft__head"))))
+    if not kept:  # a draft has one at least
+        require(slug, alias)
+    return [Revision(**row) for row in kept]
 
 
 def compare(
@@ -33,14 +35,18 @@ def compare(
     Raises ``WorkflowNotFound``, ``EditRefused`` (``missing_revision``).
     """
     alias = using or router.db_for_read(WorkflowDraft)
-    require(slug, alias)
     kept = WorkflowRevision.objects.using(alias).filter(draft_id=slug)
-    chosen = kept.filter(seq=seq).first()
-    asked = None if chosen is None else other if other is not None else chosen.parent
-    second = None if asked is None else kept.filter(seq=asked).first()
-    if chosen is None or (other is not None and second is None):
+    parent = kept.filter(seq=seq).values("parent")
+    rows = {
+        row.seq: row
+        for row in kept.filter(Q(seq=seq) | Q(seq__in=parent if other is None else [other]))
+    }
+    if seq not in rows or (other is not None and other not in rows):
+        require(slug, alias)
         text = "This revision is not kept any more. Choose another one of the history."
         raise EditRefused(text, code="missing_revision", field="seq")
-    if other is not None and second is not None:
-        return compare_documents(chosen.document, second.document)
-    return compare_documents(second.document if second else None, chosen.document)
+    chosen = rows[seq]
+    if other is not None:
+        return compare_documents(chosen.document, rows[other].document)
+    before = None if chosen.parent is None else rows.get(chosen.parent)
+    return compare_documents(before.document if before else None, chosen.document)

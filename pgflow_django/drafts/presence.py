@@ -9,6 +9,7 @@ from typing import Any
 from django.db import router
 from django.utils import timezone
 
+from pgflow_django.database import retried
 from pgflow_django.drafts.types import name_user
 from pgflow_django.models import WorkflowPresence
 
@@ -21,12 +22,16 @@ def touch_presence(slug: str, user: Any, session_key: str, *, using: str | None 
     alias = using or router.db_for_write(WorkflowPresence)
     presences = WorkflowPresence.objects.using(alias)
     now = timezone.now()
-    presences.filter(seen_at__lt=now - timedelta(seconds=2 * EXPIRES_AFTER)).delete()
-    presences.update_or_create(
-        workflow_slug=slug,
-        session_hash=_hash(session_key),
-        defaults={"user": name_user(user), "seen_at": now},
-    )
+
+    def touch() -> None:
+        presences.filter(seen_at__lt=now - timedelta(seconds=2 * EXPIRES_AFTER)).delete()
+        presences.update_or_create(
+            workflow_slug=slug,
+            session_hash=_hash(session_key),
+            defaults={"user": name_user(user), "seen_at": now},
+        )
+
+    retried(touch, alias)
 
 
 def others_present(slug: str, session_key: str, *, using: str | None = None) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from django.db import router, transaction
+from django.db import router
 
 from pgflow_django.choices import Origin, RunStatus
+from pgflow_django.database import transact
 from pgflow_django.drafts.editing import conflict, lock_for_edit
 from pgflow_django.drafts.problems import problems
 from pgflow_django.drafts.stored import Stored
 from pgflow_django.drafts.types import Published, name_user
-from pgflow_django.exceptions import EditRefused, WorkflowExists
+from pgflow_django.exceptions import DraftConflict, EditRefused, WorkflowExists
 from pgflow_django.flow_builder import create_flow_from_spec
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision, WorkflowRun
 
@@ -26,28 +28,27 @@ def publish(slug: str, version: int, *, user: Any, using: str | None = None) -> 
     since the draft began: publishing again overrules that), ``EditRefused`` while there are errors.
     """
     alias = using or router.db_for_write(WorkflowDraft)
+    publish_it = partial(_publish, slug, version, name_user(user), alias)
     try:
-        return _publish(slug, version, name_user(user), alias)
+        done = transact(publish_it, alias)
     except WorkflowExists:
         # Somebody has just made a flow of this name elsewhere: now it is seen, and told of.
-        return _publish(slug, version, name_user(user), alias)
+        done = transact(publish_it, alias)
+    if isinstance(done, DraftConflict):
+        raise done
+    return Published(done, _count_active_runs(done, alias))
 
 
-def _publish(slug: str, version: int, user: str, alias: str) -> Published:
-    refusal = None
-    with transaction.atomic(using=alias):
-        stored = lock_for_edit(slug, version, user, alias)
-        if stored.workflow is not None and stored.row.base_version != stored.workflow.version:
-            refusal = _tell_of_change(stored)
-        else:
-            _refuse_errors(stored)
-            workflow = _store(stored, user)
-    if refusal is not None:
-        raise refusal
-    return Published(workflow, _count_active_runs(workflow, alias))
+def _publish(slug: str, version: int, user: str, alias: str) -> Workflow | DraftConflict:
+    """The published flow; or the conflict to raise, once what tells of it is committed."""
+    stored = lock_for_edit(slug, version, user, alias)
+    if stored.workflow is not None and stored.row.base_version != stored.workflow.version:
+        return _tell_of_change(stored)
+    _refuse_errors(stored)
+    return _store(stored, user)
 
 
-def _tell_of_change(stored: Stored) -> Exception:
+def _tell_of_change(stored: Stored) -> DraftConflict:
     """Say once that the flow was changed elsewhere: the next publishing knows of it."""
     assert stored.workflow is not None  # noqa: S101
     draft = stored.row

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.functional import cached_property  # Python 3.11's own locks out other threads
 
 from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
@@ -79,6 +80,18 @@ class Stored:
         """The version that the next edit must name."""
         return self.draft.version if self.draft else 0
 
+    def is_current(self) -> bool:
+        """Whether neither row has changed since they were read."""
+        draft, workflow = self.draft, self.workflow
+        seen = [(draft.version, draft.edited_at)] if draft else []
+        seen += [(workflow.version, workflow.created_at)] if workflow else []
+        drafts = WorkflowDraft.objects.using(self.alias).filter(pk=self.slug)
+        flows = Workflow.objects.using(self.alias).filter(pk=self.slug)
+        now = drafts.values_list("version", "edited_at").union(
+            flows.values_list("version", "created_at"), all=True
+        )
+        return list(now) == seen
+
     @property
     def is_read_only(self) -> bool:
         """Whether the flow is defined in code."""
@@ -92,6 +105,20 @@ def find(slug: str, alias: str) -> Stored | None:
     return Stored(slug, alias, draft, workflow) if draft or workflow else None
 
 
+def view(slug: str, alias: str) -> Draft | None:
+    """The draft, all of it as it was at one moment; ``None`` where there is no such flow.
+
+    Each statement sees what is committed by then, also in transactions of most callers. So where
+    somebody has changed it before the last one, all is read once more.
+    """
+    while (stored := find(slug, alias)) is not None:
+        with suppress(WorkflowRevision.DoesNotExist):
+            draft = present(stored)
+            if stored.is_current():
+                return draft
+    return None
+
+
 def lock(slug: str, alias: str) -> Stored | None:
     """As ``find``, with both rows locked until the transaction ends.
 
@@ -99,6 +126,8 @@ def lock(slug: str, alias: str) -> Stored | None:
     """
     workflow = store.lock_workflow(slug, alias)
     draft = WorkflowDraft.objects.using(alias).select_for_update().filter(pk=slug).first()
+    if draft is not None and workflow is None:  # it may have been published while we waited
+        workflow = store.lock_workflow(slug, alias)
     return Stored(slug, alias, draft, workflow) if draft or workflow else None
 
 

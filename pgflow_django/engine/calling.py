@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import DatabaseError, connections
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import signals
 from pgflow_django.conf import joined_bytes
-from pgflow_django.database import database_errors
-from pgflow_django.sqlstates import Remedy, remedy_of
+from pgflow_django.database import database_errors, retried
 
-_MAX_TRIES = 5
 #: Characters of an answer that is not kept in memory until the next one.
 _LARGE = 64 * 1024
 
@@ -47,16 +46,8 @@ def call(sql: str, params: list[Any], using: str) -> Any:
 
 
 def _call(sql: str, params: list[Any], using: str) -> tuple[Any, ...]:
-    connection = connections[using]
-    for tries in range(1, _MAX_TRIES + 1):
-        try:
-            with database_errors(using):
-                return _fetch_row(connection, sql, params)
-        except DatabaseError as error:
-            may_pass = remedy_of(error) is Remedy.TRY_AGAIN and not connection.in_atomic_block
-            if not may_pass or tries == _MAX_TRIES:
-                raise
-    raise AssertionError("unreachable")
+    with database_errors(using):
+        return retried(partial(_fetch_row, connections[using], sql, params), using)
 
 
 def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> tuple[Any, ...]:

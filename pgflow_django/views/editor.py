@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, URLPattern, path
 from django.utils.translation import gettext as _
@@ -12,7 +12,6 @@ from django.views.decorators.http import require_GET
 
 from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, require
-from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.views.editor_output import find_last_output
 from pgflow_django.views.editor_panel import describe_panel
 from pgflow_django.views.flow_pages import find_address
@@ -58,10 +57,7 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
 def load_scene(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Scene:
     """The draft that may be seen, and whether it may be changed; otherwise ``Http404``."""
     workflow = require(admin, request, "view", slug)
-    try:
-        draft = drafts.load(slug)
-    except WorkflowNotFound as error:
-        raise Http404(str(error)) from error
+    draft = drafts.load(slug)
     return make_scene(request, admin, draft, workflow)
 
 

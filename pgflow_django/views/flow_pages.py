@@ -25,7 +25,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, is_published, require
-from pgflow_django.exceptions import PgflowError, WorkflowNotFound
+from pgflow_django.exceptions import PgflowError
 from pgflow_django.registry import registry
 from pgflow_django.ui import render_svg
 from pgflow_django.ui.canvas import find_layout
@@ -135,10 +135,7 @@ def delete(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpRespo
 def load_draft(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Draft:
     """The draft, or what is published, of a flow that the user may see; else ``Http404``."""
     require(admin, request, "view", slug)
-    try:
-        return drafts.load(slug)
-    except WorkflowNotFound as error:
-        raise Http404(str(error)) from error
+    return drafts.load(slug)
 
 
 @require_GET

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
@@ -69,7 +69,7 @@ def diff(request: HttpRequest, admin: ModelAdmin[Any], slug: str, seq: int) -> H
     except EditRefused as error:
         raise Http404(str(error)) from error
     stored = WorkflowRevision.objects.filter(draft_id=slug)
-    chosen = stored.get(seq=seq)
+    chosen = get_object_or_404(stored, seq=seq)
     parent = stored.filter(seq=chosen.parent).first() if chosen.parent is not None else None
     before = parent.document if parent else None
     is_first = parent is None

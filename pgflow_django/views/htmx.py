@@ -7,10 +7,12 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+
+from pgflow_django.exceptions import WorkflowNotFound
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -34,7 +36,10 @@ def admin_page(admin: ModelAdmin[Any], view: View) -> View:
     @wraps(view)
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request.current_app = site.name
-        response = view(request, admin, *args, **kwargs)
+        try:
+            response = view(request, admin, *args, **kwargs)
+        except WorkflowNotFound as error:  # it may be deleted at any moment
+            raise Http404(str(error)) from error
         patch_vary_headers(response, ["HX-Request"])
         response.setdefault("Cache-Control", "no-store")
         return response

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from pgflow_django import engine
 from pgflow_django.worker.bell import Bell
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.invoke import Resolve
@@ -151,10 +150,11 @@ class HostedPool(Pool):
         """See ``Pool``."""
         if not self._may_go_on():
             return False
-        self._tell_what_is_due(lane)
+        self._tell_what_is_due()
         lane.is_idle = True
         self._bell.park(lane.noted)
-        lane.is_idle = False
+        with self._changed:  # or the supervisor dozes off, and sees no timeout
+            lane.is_idle = False
         if self._may_go_on():
             return True
         self._bell.ring()  # it may have been woken for a message: that is another's now
@@ -191,13 +191,13 @@ class HostedPool(Pool):
             return False
         return not self.is_stopping
 
-    def _tell_what_is_due(self, lane: Lane) -> None:
+    def _tell_what_is_due(self) -> None:
         """Before it parks: the host wakes somebody when the next delayed message is due."""
         now = time.monotonic()
-        if now - self._asked_at < _DUE_INTERVAL and not lane.has_failed:
+        if now - self._asked_at < _DUE_INTERVAL and not self.has_failed:
             return
         self._asked_at = now
-        lane.has_failed = False
-        due = self.patiently(lambda: engine.next_visible(self.worker, using=self.using))
+        self.has_failed = False
+        due = self.next_due()
         if due is not None:
             self._host.due_in(due)

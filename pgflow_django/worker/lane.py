@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pgflow_django.worker")
 
+#: Outcomes and claimed tasks that a supervisor takes over from a lane.
+Taken = tuple[list[Outcome], list[dict[str, Any]]]
+
 #: Seconds of work that one batch should hold.
 _BATCH_SECONDS = 0.02
 #: Tasks that a lane claims at first, not knowing yet how long they take.
@@ -86,6 +89,9 @@ class Lane:
         self.pending: deque[ClaimedTask] = deque()
         self.done: list[Outcome] = []
         self._done_size = 0
+        #: Whether the supervisor has something of it in hand, to settle it.
+        self._is_in_hand = False
+        self._freed = threading.Condition(self.lock)
         # Chosen here, not by the database: it is known even if the answer to a claim is lost.
         self.claim = secrets.randbits(62)
         self._is_unsure = False
@@ -99,8 +105,6 @@ class Lane:
         self._saw_empty_queue_at = 0.0
         #: How often the pool's bell had rung before the last look into the queues.
         self.noted = 0
-        #: Whether it has sent failures since its pool has asked when they are due again.
-        self.has_failed = False
         #: Whether what it ran last may have given it more to run, without a look into the queues.
         self._is_followed = False
         self.inflow = Inflow()
@@ -170,7 +174,12 @@ class Lane:
         return done
 
     def _exchange(self) -> Settled:
-        """Settle what is done and claim the next batch, in one round trip."""
+        """Settle what is done and claim the next batch, in one round trip.
+
+        Not while the supervisor settles something: that must be seen here, and not be handed back.
+        """
+        with self._freed:
+            self._freed.wait_for(lambda: not self._is_in_hand)
         done = self._take_done()
         parts: list[str | None] = [*results_of(done)] or [None]
         results = parts.pop()
@@ -179,11 +188,11 @@ class Lane:
         self.noted = self.pool.note()
         began = time.monotonic()
         try:
-            if self._is_unsure:
-                self._clear_up(done)
             if failures:
                 engine.fail_tasks(failures, using=self.pool.using)
-                self.has_failed = True
+                self.pool.has_failed = True
+            if self._is_unsure:
+                self._clear_up(done)
             for part in parts:
                 self._settle_and_claim(part, 0)
             if not results and not wanted:
@@ -220,6 +229,7 @@ class Lane:
     def _clear_up(self, done: list[Outcome]) -> None:
         """After a lost connection: settle again, which does no harm, and hand back the rest.
 
+        Failures are sent before this: they would be handed back, and their attempts not be spent.
         A claim may have been made whose answer never came; nobody else would ever run its tasks,
         since the lease covers them as long as this process lives.
         """
@@ -299,6 +309,12 @@ class Lane:
 
     # From here on: called by the supervisor, from its own thread.
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it sleeps, or is stuck in a function that was given up (and reported)."""
+        is_stuck = self.is_interrupted and self.current is not None
+        return self.is_idle or (is_stuck and not self._is_in_hand)
+
     def is_held_up(self, now: float) -> bool:
         """Whether step functions, not the database, are what this lane spends its time on."""
         return self.current is not None and (
@@ -326,7 +342,7 @@ class Lane:
 
     def interrupt_overdue(self, now: float) -> Outcome | None:
         """Stop a function that runs for longer than its step's timeout, as far as a thread can
-        be stopped; its failure for the engine.
+        be stopped; its failure, as taken by ``take_waiting``.
         """
         with self.lock:
             task = self.current
@@ -335,27 +351,36 @@ class Lane:
             if now - self.current_since < task.group.timeout:
                 return None
             self._interrupt()
+            self._is_in_hand = True
         timeout = task.group.timeout
         error = StepTimeout(
             f'step "{task.group.step_slug}" ran longer than its timeout of {timeout} s'
         )
         return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
 
-    def take_waiting(self, now: float) -> tuple[list[Outcome], list[dict[str, Any]]]:
-        """Outcomes and tasks that wait behind a step that takes long."""
+    def take_waiting(self, now: float) -> Taken:
+        """Outcomes and tasks that wait behind a step that takes long; then ``let_go``."""
         with self.lock:
             if self.current is None or now - self.current_since < 1.5 * _BATCH_SECONDS:
                 return [], []
             return self._give_up_waiting()
 
-    def take_all(self) -> tuple[list[Outcome], list[dict[str, Any]]]:
-        """Everything but the task that runs."""
+    def take_all(self) -> Taken:
+        """Everything but the task that runs; then ``let_go``."""
         with self.lock:
             return self._give_up_waiting()
 
-    def _give_up_waiting(self) -> tuple[list[Outcome], list[dict[str, Any]]]:
+    def _give_up_waiting(self) -> Taken:
         done, self.done = self.done, []
         self._done_size = 0
         released = [task.ref for task in self.pending]
         self.pending.clear()
+        self._is_in_hand = bool(done or released)
         return done, released
+
+    def let_go(self, done: list[Outcome]) -> None:
+        """Hear that the supervisor has done; what it was kept from settling comes back."""
+        with self._freed:
+            self.done = done + self.done
+            self._is_in_hand = False
+            self._freed.notify_all()

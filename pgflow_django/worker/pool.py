@@ -21,11 +21,11 @@ from pgflow_django import engine
 from pgflow_django.conf import settings
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.invoke import Resolve
-from pgflow_django.worker.lane import Lane
+from pgflow_django.worker.lane import Lane, Taken
 from pgflow_django.worker.lending import Loan
 from pgflow_django.worker.outcome import Outcome, describe_failure
 from pgflow_django.worker.patience import patiently
-from pgflow_django.worker.settling import settle_surely
+from pgflow_django.worker.settling import failures_of, settle_surely
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -59,17 +59,20 @@ class Pool:
         self._lanes: list[Lane] = []
         self._started = 0
         self._announced = 0
+        self._rests = 0
         self._broken: BaseException | None = None
         self._loan: Loan | None = None
         self._is_done = False
-        self._is_finished: Callable[[float | None], bool] = lambda _: False
+        self._is_finished: Callable[[], bool] = lambda: False
+        #: Whether failures were sent since somebody has asked when they are due again.
+        self.has_failed = False
         self._renewed_at = self._looked_at = time.monotonic()
 
     # What the calling thread does.
 
     def work_until(
         self,
-        is_finished: Callable[[float | None], bool],
+        is_finished: Callable[[], bool],
         *,
         look: Callable[[], bool] | None = None,
         deadline: float | None = None,
@@ -78,9 +81,9 @@ class Pool:
     ) -> bool:
         """Work until ``is_finished``; False when the deadline (``time.monotonic()``) came first.
 
-        ``is_finished`` is asked when all lanes are idle, by the last of them, with the seconds
-        until the next message is due (``None``: there is none). ``look`` is asked every
-        ``poll_interval`` seconds, whatever goes on. The first lane borrows the calling thread's
+        ``is_finished`` is asked when all lanes are idle, by the last of them, and counts where all
+        of them still are when it has answered. ``look`` is asked every ``poll_interval`` seconds,
+        whatever goes on. The first lane borrows the calling thread's
         connection. Raises what stopped a lane, and ``KeyboardInterrupt``; whatever happens, call
         ``close``.
         """
@@ -122,9 +125,9 @@ class Pool:
                 task = lane.interrupt()
                 if task is not None and blame is not None:
                     failure = describe_failure(task, blame, code="worker_lost")
-                    self._settle([Outcome(task, failure=failure)], [])
+                    self._settle(lane, ([Outcome(task, failure=failure)], []))
         for lane in list(self._lanes):
-            self._settle(*lane.take_all())
+            self._settle(lane, lane.take_all())
         give_up_at = time.monotonic() + _GRACE
         while any(
             time.monotonic() < give_up_at or not (interrupt or lane.is_interrupted)
@@ -140,9 +143,7 @@ class Pool:
 
     def is_idle(self) -> bool:
         """Whether no lane has anything to do (stuck ones, given up, don't count)."""
-        return bool(self._lanes) and all(
-            lane.is_idle or lane.is_interrupted for lane in self._lanes
-        )
+        return bool(self._lanes) and all(lane.is_at_rest for lane in self._lanes)
 
     def _has_news(self) -> bool:
         return self._is_done or self._broken is not None
@@ -157,7 +158,7 @@ class Pool:
         lanes = list(self._lanes)
         self._stop_overdue(now)
         for lane in lanes:
-            self._settle(*lane.take_waiting(now))
+            self._settle(lane, lane.take_waiting(now))
             lane.send_lines()
         self._renew_lease(now)
         if self._wants_another_lane(lanes, now):
@@ -169,7 +170,7 @@ class Pool:
         for lane in list(self._lanes):
             outcome = lane.interrupt_overdue(now)
             if outcome is not None:
-                self._settle([outcome], [])
+                self._settle(lane, ([outcome], []))
 
     def _wants_another_lane(self, lanes: list[Lane], now: float) -> bool:
         """Whether all lanes are held up while there is more to do, or nobody looks for it.
@@ -186,14 +187,21 @@ class Pool:
             self._announced > 0 or now - self._looked_at >= settings.POLL_INTERVAL
         )
 
-    def _settle(self, done: list[Outcome], released: list[dict[str, object]]) -> None:
-        """Settle and hand back what lanes could not."""
-        if done:
-            settle_surely(done, self.patiently, using=self.using)
-        if released:
-            self.patiently(partial(engine.release_tasks, released, using=self.using))
-        if done or released:
-            self.announce_work()
+    def _settle(self, lane: Lane, taken: Taken) -> None:
+        """Settle and hand back what the lane could not, which waits for that."""
+        done, released = taken
+        if not (done or released):
+            return
+        try:
+            if done:
+                settle_surely(done, self.patiently, using=self.using)
+                self.has_failed |= bool(failures_of(done))
+                done = []
+            if released:
+                self.patiently(partial(engine.release_tasks, released, using=self.using))
+        finally:
+            lane.let_go(done)
+        self.announce_work()
 
     def _renew_lease(self, now: float) -> None:
         """Extend the lease a few times in its length, and take back what others have lost."""
@@ -231,21 +239,21 @@ class Pool:
         """Sleep until there may be work; False when the lane shall end."""
         with self._changed:
             seen = self._announced
-        due = None
-        if not self.is_stopping:
-            due = self.patiently(
-                lambda: engine.next_visible(self.worker, using=self.using, run=self.run)
-            )
+        due = None if self.is_stopping else self.next_due()
         with self._changed:
             if self.is_stopping:
                 return False
             if self._announced != seen:
                 return True
             lane.is_idle = due != 0.0
+            self._rests += 1
+            rests = self._rests
             is_idle = self.is_idle()
-        if is_idle:
-            self._is_done = self._is_done or self.patiently(lambda: self._is_finished(due))
+        is_finished = is_idle and self.patiently(self._is_finished)
         with self._changed:
+            # Not where somebody has worked since the question: he may have left something.
+            if is_finished and self.is_idle() and (rests, seen) == (self._rests, self._announced):
+                self._is_done = True
             self._changed.notify_all()
             # What is due now could not be claimed: others hold it, or it waits to be alone.
             wait = (
@@ -254,6 +262,12 @@ class Pool:
             self._changed.wait_for(lambda: self.is_stopping or self._announced != seen, wait)
             lane.is_idle = False
             return not self.is_stopping
+
+    def next_due(self) -> float | None:
+        """Seconds until the next message that it could take is due; ``None``: there is none."""
+        return self.patiently(
+            lambda: engine.next_visible(self.worker, using=self.using, run=self.run)
+        )
 
     def announce_work(self) -> None:
         """Tell sleeping lanes, and the supervisor, that there may be more to claim."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from pgflow_django import engine, executor
 from pgflow_django.models import WorkflowWorker
+from pgflow_django.workers import list_workers
 from tests.commands.calling import Answer, call
 from tests.engine.building import build
 from tests.engine.database import query
@@ -122,3 +125,17 @@ def test_the_processes_of_a_node_stand_together() -> None:
         engine.register_worker("celery", "box", pid, ["default"], [], using="default", node=node)
     assert [line.split()[0] for line in lines()] == ["a@box", "a@box", "b@box", "b@box"]
     assert [line.split()[2] for line in lines()] == ["2", "4", "1", "3"]
+
+
+def test_however_much_workers_hold_two_queries_find_it() -> None:
+    build("flow", {"each*": []})
+    runs = executor.start_flows("flow", [list(range(300))] * 8)
+    workers = [HandWorker() for _ in range(8)]
+    for worker in workers:
+        worker.claim(200)
+        worker.claim_in_another_thread(100)
+    with CaptureQueriesContext(connection) as queries:
+        listed = list_workers(using="default")
+    assert len(queries) == 2
+    assert [sum(work.tasks for work in worker.doing) for worker in listed] == [300] * 8
+    assert {work.run_id for worker in listed for work in worker.doing} == {run.id for run in runs}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from django.db.models.signals import pre_delete
 from pgflow_django import executor, flow_builder
 from pgflow_django.exceptions import PgflowError, WorkflowConflict, WorkflowNotFound
 from pgflow_django.flows import definition_of, sync_code_flow
-from pgflow_django.models import Workflow, WorkflowStepDependency
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStepDependency
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,6 +129,35 @@ def test_a_run_that_starts_just_before_the_deletion_is_seen() -> None:
     finally:
         pre_delete.disconnect(start_elsewhere, sender=Workflow)
     flow_builder.delete_flow("flow", force=True)
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_deletion_by_force_cancels_what_others_start_meanwhile(in_transaction: bool) -> None:
+    flow_builder.create_flow_from_spec({"workflow_slug": "flow", "steps": [{"slug": "a"}]})
+    executor.start_flow("flow")
+
+    def start_elsewhere(**_: Any) -> None:
+        [run] = at_once(lambda: executor.start_flow("flow"))
+        assert run.workflow_slug == "flow"
+
+    pre_delete.connect(start_elsewhere, sender=Workflow)
+    try:
+        with transaction.atomic() if in_transaction else nullcontext():
+            flow_builder.delete_flow("flow", force=True)
+    finally:
+        pre_delete.disconnect(start_elsewhere, sender=Workflow)
+    assert not Workflow.objects.exists()
+    assert list(WorkflowRun.objects.values_list("status", flat=True)) == ["cancelled"] * 2
+
+
+def test_a_deletion_by_force_leaves_the_fence_for_others_up() -> None:
+    for slug in ("flow", "other"):
+        flow_builder.create_flow_from_spec({"workflow_slug": slug, "steps": [{"slug": "a"}]})
+        executor.start_flow(slug)
+    with transaction.atomic():
+        flow_builder.delete_flow("flow", force=True)
+        with pytest.raises(IntegrityError, match="active runs"), transaction.atomic():
+            Workflow.objects.get(pk="other").delete()
 
 
 def test_a_commit_with_a_cycle_fails_and_leaves_nothing() -> None:

@@ -10,14 +10,16 @@ import psycopg
 import pytest
 from django.db import connection
 
-from pgflow_django import executor
+from pgflow_django import PermanentFailure, executor
 from pgflow_django.models import WorkflowTaskAttempt
 from tests.engine.audit import audited
 from tests.engine.building import build
 from tests.engine.conftest import Register
 from tests.engine.database import query
+from tests.engine.doors import DOORS
 from tests.engine.effort import EFFORT
 from tests.engine.invariants import check_all_ended
+from tests.engine.test_drain_races import FAILURES, drain_while_supervisor_waits
 from tests.engine.threads import Background
 from tests.waiting import wait_for
 
@@ -164,4 +166,46 @@ def test_a_long_step_keeps_its_task_while_the_connections_around_it_break(
     go_on.set()
     assert drain.result() is True
     assert executor.wait(run.id) == {"long": "done"}
+    check_all_ended()
+
+
+@pytest.mark.parametrize("is_permanent", [True, False])
+@pytest.mark.parametrize("door", ["execute", "drain"])
+def test_a_failure_whose_connection_is_cut_is_sent_again(
+    axe: psycopg.Connection[Any], door: str, is_permanent: bool
+) -> None:
+    build("flow", {"a": []}, max_attempts=3 if is_permanent else 1)
+    calls: list[int] = []
+
+    def a(input: dict[str, Any], context: Any) -> None:
+        if not calls:
+            axe.execute("select pg_terminate_backend(%s)", [pid()])
+        calls.append(context.attempt)
+        raise PermanentFailure("no") if is_permanent else ValueError("no")
+
+    run = DOORS[door]().run("flow", {}, {"a": a})
+    assert (run.status, calls) == ("failed", [1])
+    assert WorkflowTaskAttempt.objects.get().error_message == "no"
+
+
+def test_a_failure_in_the_supervisor_s_hand_is_not_handed_back_by_its_lane(
+    axe: psycopg.Connection[Any], register: Register
+) -> None:
+    build("flow", {"bad": [], "slow": []})
+    calls: list[int] = []
+    go_on = threading.Event()
+
+    def bad(input: dict[str, Any]) -> None:
+        calls.append(1)
+        raise PermanentFailure("no")
+
+    def slow(input: dict[str, Any]) -> None:
+        wait_for(go_on)
+        axe.execute("select pg_terminate_backend(%s)", [pid()])
+
+    register({"bad": bad, "slow": slow})
+    run = executor.start_flow("flow", {})
+    assert drain_while_supervisor_waits(run.id, FAILURES, go_on) is True
+    assert calls == [1]
+    assert executor.get_run_status(run.id).status == "failed"
     check_all_ended()

@@ -1,0 +1,52 @@
+"""Pages of a flow that somebody else deletes while they are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from pgflow_django import drafts, flow_builder
+from tests.admin_site.conftest import LogIn, address
+
+pytestmark = pytest.mark.django_db
+
+PAGES = ("edit", "canvas", "panel", "history", "export_json", "export_py", "diagram", "import")
+
+
+class Deletion:
+    """Deletes the flow just before the ``number``-th statement of a request."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, execute: Any, *arguments: Any) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            flow_builder.delete_flow("flow")
+        return execute(*arguments)
+
+
+def get_statuses(client: Client, page: str) -> set[int]:
+    """The statuses of a page, with the flow deleted before each of its statements."""
+    found: set[int] = set()
+    for number in range(1, 100):
+        flow_builder.create_flow_from_spec({"workflow_slug": "flow", "steps": [{"slug": "a"}]})
+        drafts.edit("flow", 0, "add_step", {"slug": "b"}, user="ann")
+        deletion = Deletion(number)
+        with connection.execute_wrapper(deletion):
+            found.add(client.get(page).status_code)
+        if deletion.left > 0:
+            return found
+    raise AssertionError("it never ends")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_whole_or_not_found(log_in: LogIn, page: str) -> None:
+    assert get_statuses(log_in("boss"), address(f"workflow_{page}", "flow")) <= {200, 404}
+
+
+def test_what_a_revision_changed_is_told_or_not_found(log_in: LogIn) -> None:
+    assert get_statuses(log_in("boss"), address("workflow_diff", "flow", 1)) <= {200, 404}
