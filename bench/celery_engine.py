@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any
 from uuid import UUID
@@ -18,14 +17,13 @@ import psutil
 import psycopg
 
 from bench.checks import WrongResult
-from bench.engines import PATIENCE
+from bench.engines import PATIENCE, Engine
 from bench.figures import Sample
 from bench.flows import CHAIN, FAN, MAP
 from pgflow_django import executor
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import WorkflowRun, WorkflowWorker
 
-ROOT = Path(__file__).parent.parent
 #: Seconds between two looks at whether runs have ended: a driver that waits is part of the load.
 _LOOK = 0.01
 #: What workers have done before they are measured: sizes that give each child some of it.
@@ -57,7 +55,7 @@ class CeleryPrefork:
                 for shape, size in _WARM_UP:
                     runs = executor.start_flows(shape.flow, shape.inputs(size), using=using)
                     self.finish([run.id for run in runs], using)
-                _wait(_is_asleep, processes, "the workers did not come to rest")
+                come_to_rest(processes)
             except WrongResult as error:
                 log.seek(0)
                 raise WrongResult(f"{error}: {log.read()[-2000:].decode()}") from None
@@ -85,6 +83,33 @@ class CeleryPrefork:
         return {"queries_per_s": queries / seconds, "cpu_percent": 100 * cpu / seconds}
 
 
+class Standing:
+    """An engine whose workers stay up, from the first measurement until ``stack`` is closed."""
+
+    def __init__(self, engine: Engine, stack: ExitStack) -> None:
+        self.name = engine.name
+        self.procs = engine.procs
+        self.finish = engine.finish
+        self._engine = engine
+        self._stack = stack
+        self._is_up = False
+
+    @contextmanager
+    def running(self, using: str) -> Iterator[None]:
+        """Have them up and asleep."""
+        if self._is_up:
+            come_to_rest()
+        else:
+            self._stack.enter_context(self._engine.running(using))
+            self._is_up = True
+        yield
+
+
+def come_to_rest(processes: Sequence[subprocess.Popen[bytes]] = ()) -> None:
+    """Come back when all workers are asleep. Raises ``WrongResult``."""
+    _wait(_is_asleep, processes, "the workers did not come to rest")
+
+
 @contextmanager
 def _worker(children: int, number: int, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     command = [
@@ -94,7 +119,6 @@ def _worker(children: int, number: int, log: IO[bytes]) -> Iterator[subprocess.P
     ]
     with subprocess.Popen(
         command,
-        cwd=ROOT,
         env={**os.environ, "CELERY_BROKER_URL": "memory://"},
         stdin=subprocess.DEVNULL,
         stdout=log,

@@ -55,21 +55,37 @@ def levels(options: Options) -> tuple[int, ...]:
 def items(options: Options, limits: RawLimits) -> list[Item]:
     """Everything to measure."""
     found = limits.items() if options.wants("raw") else []
-    if options.includes("inprocess"):
-        for engine in ENGINES:
-            found += _throughput(options, engine, THROUGHPUT)
-            found += _others(options, engine)
+    found += _in_process(options)
     if options.includes("celery"):
         found += _with_celery(options)
     return found
 
 
-def _with_celery(options: Options) -> Iterator[Item]:
-    """What is asked of Celery workers; a few rounds of it, since each starts workers anew."""
-    found = list(_throughput(options, CELERY, WITH_CELERY))
+def compared(options: Options, celery: Engine) -> list[Item]:
+    """What ``--compare`` measures, without C; last what this engine runs."""
+    found = list(_in_process(options))
+    if options.includes("celery"):
+        found += _on_workers(options, celery)
+    return found
+
+
+def _in_process(options: Options) -> Iterator[Item]:
+    if options.includes("inprocess"):
+        for engine in ENGINES:
+            yield from _throughput(options, engine, THROUGHPUT)
+            yield from _others(options, engine)
+
+
+def _on_workers(options: Options, celery: Engine) -> Iterator[Item]:
+    yield from _throughput(options, celery, WITH_CELERY)
     if options.wants("W3", W3_SIZE):
         size = options.scaled(W3_SIZE)
-        found.append(Item(_subject(CELERY, "W3", size), Latency(CELERY, size).measure))
+        yield Item(_subject(celery, "W3", size), Latency(celery, size).measure)
+
+
+def _with_celery(options: Options) -> Iterator[Item]:
+    """What is asked of Celery workers; a few rounds of it, since each starts workers anew."""
+    found = list(_on_workers(options, CELERY))
     if options.wants("idle"):
         found.append(Item(Subject(CELERY.name, "idle", procs=CELERY.procs), CELERY.measure_idle, 1))
     if options.is_full:

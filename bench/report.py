@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Figure
+from bench.figures import Figure, Subject
 from bench.targets import target_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -106,23 +106,23 @@ def rows(figures: Sequence[Figure]) -> Iterator[tuple[str, ...]]:
             related = figure.in_commits(name)
             target = target_of(figure.subject, name)
             yield (
-                _label(figure, quantity),
-                f"{_short(value)} {quantity.unit}".strip(),
-                f"{_short(median(related))} {quantity.relation}" if quantity.relation else "",
-                f"{_short(min(related))} to {_short(max(related))}",
+                label(figure.subject, quantity),
+                f"{short(value)} {quantity.unit}".strip(),
+                f"{short(median(related))} {quantity.relation}" if quantity.relation else "",
+                f"{short(min(related))} to {short(max(related))}",
                 str(target or ""),
                 target.verdict(value, median(related)) if target else "",
             )
 
 
-def _label(figure: Figure, quantity: Quantity) -> str:
-    subject = figure.subject
+def label(subject: Subject, quantity: Quantity) -> str:
+    """What a row is about."""
     name = NAMES.get(subject.workload, subject.workload)
     size = "" if subject.size is None else f": {subject.size:,}"
     return f"{name}{size}{', ' if quantity.what else ''}{quantity.what}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits that mean something."""
     if value >= 100:
         return f"{value:,.0f}"
@@ -140,16 +140,27 @@ def doubts(figures: Sequence[Figure]) -> str:
 
 def print_table(figures: Sequence[Figure], conditions: Conditions) -> None:
     """Print the figures of each engine on standard error."""
-    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140)
+    console = make_console()
     for engine in dict.fromkeys(figure.subject.engine for figure in figures):
-        table = Table(title=f"{engine}: {conditions}", box=box.SIMPLE_HEAD, title_justify="left")
-        for heading in HEADINGS:
-            is_number = heading in HEADINGS[1:4]
-            table.add_column(heading, justify="right" if is_number else "left")
-        for row in rows([figure for figure in figures if figure.subject.engine == engine]):
-            table.add_row(*row)
-        console.print(table)
+        of_engine = [figure for figure in figures if figure.subject.engine == engine]
+        console.print(make_table(f"{engine}: {conditions}", HEADINGS, rows(of_engine)))
     console.print(doubts(figures))
+
+
+def make_table(title: str, headings: Sequence[str], cells: Iterable[Sequence[str]]) -> Table:
+    """A table of text, but for the numbers in the columns after the first."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in headings:
+        is_number = heading in headings[1:4]
+        table.add_column(heading, justify="right" if is_number else "left")
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def make_console() -> Console:
+    """Standard error, wide enough for our tables also where it is no terminal."""
+    return Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140)
 
 
 def write_docs(
