@@ -46,7 +46,7 @@ def run(options: Options) -> None:
     if not options.is_quiet:
         print_table(figures, conditions)
     if options.writes_docs:
-        write_docs(figures, conditions, is_full=options.is_full, rounds=options.rounds)
+        write_docs(figures, conditions, is_full=options.is_full)
 
 
 @contextmanager

@@ -21,9 +21,11 @@ ROUNDS = 5
 ROUNDS_COMPARED = 7
 
 DESCRIPTION = """\
-Measures how fast flows run, in multiples of C: the rate at which one client of the same server
-commits single rows durably, measured before and after everything else. docs/performance.md says
-what is measured. JSON lines go to standard output; progress and a table to standard error.
+Measures how fast flows run, in multiples of C: the rate at which one client in Python (psycopg) of
+the same server commits single rows durably, measured before and after everything else. load:S is
+the start of a run of S steps in process, and latency under S starts a second with Celery workers.
+docs/performance.md says what is measured. JSON lines go to standard output; progress and a table to
+standard error.
 
 Works on the demo site's server (DATABASE_URL, or the embedded one), in databases of its own called
 <name>_bench and <name>_bench_<level>, made at the start and dropped at the end."""

@@ -16,7 +16,7 @@ from bench.memory import measure_memory
 from bench.options import Options
 from bench.raw import RawLimits
 from bench.settings import LEVELS
-from bench.workloads import Latency, Throughput
+from bench.workloads import Latency, Load, Throughput
 
 #: Workload, shape, whether one call starts all runs, sizes, and those of ``--full``.
 THROUGHPUT: tuple[tuple[str, Shape, bool, tuple[int, ...], tuple[int, ...]], ...] = (
@@ -40,6 +40,9 @@ W3_SIZE = 20
 W5_RUNS = 500
 MEMORY_ITEMS = 10_000
 LOADED_STEPS = (3, 50)
+#: Runs a second under which latency is measured, and for how long.
+RATES = (50, 100, 200, 400)
+LOAD_SECONDS = 4.0
 
 
 def levels(options: Options) -> tuple[int, ...]:
@@ -81,6 +84,10 @@ def _on_workers(options: Options, celery: Engine) -> Iterator[Item]:
     if options.wants("W3", W3_SIZE):
         size = options.scaled(W3_SIZE)
         yield Item(_subject(celery, "W3", size), Latency(celery, size).measure)
+    for rate in RATES:
+        if options.wants("load", rate):
+            load = Load(celery, rate, LOAD_SECONDS * options.scale)
+            yield Item(_subject(celery, "load", rate), load.measure)
 
 
 def _with_celery(options: Options) -> Iterator[Item]:

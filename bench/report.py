@@ -43,6 +43,8 @@ QUANTITIES = {
     "step_p50_ms": Quantity("step to step, p50", "ms", "commits"),
     "step_p95_ms": Quantity("step to step, p95", "ms", "commits"),
     "run_p50_ms": Quantity("whole run, p50", "ms", "commits"),
+    "run_p95_ms": Quantity("whole run, p95", "ms", "commits"),
+    "runs_per_s": Quantity("started in fact", "/s", ""),
     "stored_start_ms": Quantity("stored flow: all of a start", "ms", "commits"),
     "stored_changed_ms": Quantity("stored flow: more after a change", "ms", "commits"),
     "code_start_ms": Quantity("code flow: all of a start", "ms", "commits"),
@@ -54,7 +56,7 @@ QUANTITIES = {
     "ratio": Quantity("", "", ""),
 }
 NAMES = {
-    "commit 1 client": "commit 1 client = C",
+    "commit 1 client": "commit 1 client = C (a Python client's)",
     "W1": "W1 chains",
     "W1code": "W1 chains, the flow in code",
     "W1bulk": "W1 chains, started by one call",
@@ -69,7 +71,8 @@ NAMES = {
     "W5 growth": "W1 against empty tables",
     "code to stored": "Flow in code against stored, W1",
 }
-HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Target", "")
+NAMES_WITH_CELERY = {"load": "W1 chains, so many started a second"}
+HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Rounds", "Target", "")
 """A rate is given in C, a duration in the time of one commit."""
 STEADY = 3.0
 """C may move by this factor before the figures are in doubt."""
@@ -110,6 +113,7 @@ def rows(figures: Sequence[Figure]) -> Iterator[tuple[str, ...]]:
                 f"{short(value)} {quantity.unit}".strip(),
                 f"{short(median(related))} {quantity.relation}" if quantity.relation else "",
                 f"{short(min(related))} to {short(max(related))}",
+                str(len(related)),
                 str(target or ""),
                 target.verdict(value, median(related)) if target else "",
             )
@@ -117,7 +121,8 @@ def rows(figures: Sequence[Figure]) -> Iterator[tuple[str, ...]]:
 
 def label(subject: Subject, quantity: Quantity) -> str:
     """What a row is about."""
-    name = NAMES.get(subject.workload, subject.workload)
+    names = NAMES if subject.engine == "inprocess" else NAMES | NAMES_WITH_CELERY
+    name = names.get(subject.workload, subject.workload)
     size = "" if subject.size is None else f": {subject.size:,}"
     return f"{name}{size}{', ' if quantity.what else ''}{quantity.what}"
 
@@ -151,7 +156,7 @@ def make_table(title: str, headings: Sequence[str], cells: Iterable[Sequence[str
     """A table of text, but for the numbers in the columns after the first."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for heading in headings:
-        is_number = heading in headings[1:4]
+        is_number = heading in headings[1:5]
         table.add_column(heading, justify="right" if is_number else "left")
     for row in cells:
         table.add_row(*row)
@@ -163,16 +168,14 @@ def make_console() -> Console:
     return Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140)
 
 
-def write_docs(
-    figures: Sequence[Figure], conditions: Conditions, *, is_full: bool, rounds: int
-) -> None:
+def write_docs(figures: Sequence[Figure], conditions: Conditions, *, is_full: bool) -> None:
     """Put the figures between the marks in ``docs/performance.md``."""
     text = DOCS.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     command = "make bench-full" if is_full else "make bench"
     day = datetime.now(tz=UTC).date()
-    intro = f"`{command}` on {day}: {conditions};\nmedians of {rounds} rounds. {doubts(figures)}"
+    intro = f"`{command}` on {day}: {conditions};\nmedians of so many rounds. {doubts(figures)}"
     lines = [intro.strip(), "", *_markdown(figures)]
     body = "\n".join([BEGIN, "", *lines, "", END])
     DOCS.write_text(f"{before}{body}{after}", encoding="utf-8")
@@ -180,6 +183,6 @@ def write_docs(
 
 def _markdown(figures: Sequence[Figure]) -> Iterator[str]:
     yield f"| {' | '.join(HEADINGS)} |"
-    yield "|---|---:|---:|---:|---|---|"
+    yield "|---|---:|---:|---:|---:|---|---|"
     for row in rows(figures):
         yield f"| {' | '.join(row)} |"

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from bench.__main__ import finish, prepare_django
-from bench.figures import Figure, Item
+from bench.figures import Item, Sample, median_sample
 from bench.options import Options, parse_options
 
 #: Seconds that a figure takes at least.
@@ -47,11 +47,11 @@ def measure(options: Options) -> int:
 
 def _line(item: Item, seconds: float) -> dict[str, Any]:
     """Measure it, several times where it is over sooner than that: the medians."""
-    figure = Figure(item.subject)
+    samples: list[Sample] = []
     enough_at = monotonic() + seconds
-    while not figure.samples or monotonic() < enough_at:
-        figure.add(item.measure(), 1.0)
-    return item.subject.line(figure.medians())
+    while not samples or monotonic() < enough_at:
+        samples.append(item.measure())
+    return item.subject.line(median_sample(samples))
 
 
 if __name__ == "__main__":
