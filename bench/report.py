@@ -175,7 +175,7 @@ def write_docs(figures: Sequence[Figure], conditions: Conditions, *, is_full: bo
     _, _, after = rest.partition(END)
     command = "make bench-full" if is_full else "make bench"
     day = datetime.now(tz=UTC).date()
-    intro = f"`{command}` on {day}: {conditions};\nmedians of so many rounds. {doubts(figures)}"
+    intro = f"`{command}` on {day}: {conditions};\nmedians of the rounds. {doubts(figures)}"
     lines = [intro.strip(), "", *_markdown(figures)]
     body = "\n".join([BEGIN, "", *lines, "", END])
     DOCS.write_text(f"{before}{body}{after}", encoding="utf-8")
