@@ -41,7 +41,7 @@ format: $(STAMP) ## Format the code
 	@$(PY) -m ruff check --fix-only .
 	@$(PY) -m ruff format .
 
-bench: $(STAMP) ## Measure the workloads and the machine's limits (under 8 minutes)
+bench: $(STAMP) ## Measure the workloads and the machine's limits (under 10 minutes)
 	@$(PY) -m bench $(ARGS)
 
 bench-full: $(STAMP) ## The same with growth and the large sizes

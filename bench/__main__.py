@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Callable
 
 import django
 
@@ -11,21 +13,36 @@ from bench.options import Options, parse_options
 
 
 def main() -> int:
-    """Run the command line: 0 done, 1 a workload gave a wrong result, 2 refused."""
+    """Run the command line: 0 done, 1 a wrong result or slower than before, 2 refused."""
     options = parse_options()
     prepare_django(options)
+    return finish(lambda: _measure(options))
+
+
+def finish(measure: Callable[[], int]) -> int:
+    """Measure, and clean up whatever ends it; the exit status."""
     from bench.checks import WrongResult
     from bench.database import Refused
-    from bench.harness import run
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run(options)
+        return measure()
     except WrongResult as error:
         return _fail(1, f"wrong result: {error}")
     except Refused as error:
         return _fail(2, str(error))
     except KeyboardInterrupt:
         return _fail(130, "interrupted")
+
+
+def _measure(options: Options) -> int:
+    if options.compare:
+        from bench.compare import compare
+
+        return compare(options)
+    from bench.harness import run
+
+    run(options)
     return 0
 
 

@@ -36,13 +36,22 @@ def connect(alias: str = "default", **parameters: Any) -> psycopg.Connection[Any
 
 
 @contextmanager
+def empty_databases(names: Sequence[str]) -> Iterator[None]:
+    """Databases of these names, for a while. Raises ``Refused``."""
+    with ExitStack() as stack:
+        server = stack.enter_context(connect(dbname=settings.SITE_NAME))
+        _refuse_unsafe(server)
+        for name in names:
+            stack.enter_context(_made(server, name))
+        yield
+
+
+@contextmanager
 def bench_database() -> Iterator[None]:
     """The migrated database ``default``, for a while. Raises ``Refused``."""
-    with connect(dbname=settings.SITE_NAME) as server:
-        _refuse_unsafe(server)
-        with _made(server, settings.NAME):
-            call_command("migrate", verbosity=0)
-            yield
+    with empty_databases([settings.NAME]):
+        call_command("migrate", verbosity=0)
+        yield
 
 
 @contextmanager
@@ -66,10 +75,9 @@ def _made(
         server.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refused(f"{error}: the role must be allowed to create databases") from error
-    server.execute(
-        sql.SQL("comment on database {} is {}").format(sql.Identifier(name), sql.Literal(COMMENT))
-    )
+    comment = sql.SQL("comment on database {} is {}")
     try:
+        server.execute(comment.format(sql.Identifier(name), sql.Literal(COMMENT)))
         yield
     finally:
         connections.close_all()

@@ -57,13 +57,17 @@ class Figure:
 
     def medians(self) -> Sample:
         """Each figure's median over the rounds."""
-        names = self.samples[0]
-        return {name: median(sample[name] for sample in self.samples) for name in names}
+        return median_sample(self.samples)
 
     def in_commits(self, name: str) -> list[float]:
         """A figure of each round in multiples of C, or of the time of one commit; else as it is."""
         pairs = zip(self.samples, self.commits, strict=True)
         return [relate(name, sample[name], commits) for sample, commits in pairs]
+
+
+def median_sample(samples: Sequence[Sample]) -> Sample:
+    """The median of each figure."""
+    return {name: median(sample[name] for sample in samples) for name in samples[0]}
 
 
 def relate(name: str, value: float, commits: float) -> float:

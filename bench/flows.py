@@ -180,4 +180,4 @@ DOCUMENTS: list[FLOW_DOCUMENT] = [
 def install() -> None:
     """Store the flows."""
     for document in DOCUMENTS:
-        flow_builder.create_flow_from_spec(document)
+        flow_builder.create_flow_from_spec(document, replace=True)

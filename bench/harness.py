@@ -37,7 +37,7 @@ def run(options: Options) -> None:
     progress = Progress(options.is_quiet)
     progress.say("making a database")
     with _databases(options, progress), RawLimits() as limits:
-        _warm_up()
+        warm_up()
         conditions = Conditions.found()
         figures = _measure(plan.items(options, limits), options.rounds, limits, progress)
     figures += plan.ratios(figures)
@@ -46,7 +46,7 @@ def run(options: Options) -> None:
     if not options.is_quiet:
         print_table(figures, conditions)
     if options.writes_docs:
-        write_docs(figures, conditions, is_full=options.is_full, rounds=options.rounds)
+        write_docs(figures, conditions, is_full=options.is_full)
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def _databases(options: Options, progress: Progress) -> Iterator[None]:
             yield
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Run each flow once: whatever is made at the first time is made now."""
     for engine in ENGINES:
         Latency(engine, 1).measure()

@@ -11,13 +11,21 @@ N = TypeVar("N", int, float)
 
 #: What ``--only`` may name; ``W2:1000`` picks one size.
 PARTS = ("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5", "load", "memory", "idle")
+#: What ``--compare`` judges, and measures unless ``--only`` says otherwise; what it may be told to
+#: measure beside them.
+JUDGED = ("W1", "W1bulk", "W2", "W3", "W4")
+COMPARED = (*JUDGED, "W1code", "load")
 #: What ``--engine`` may name.
 ENGINES = ("inprocess", "celery")
+ROUNDS = 5
+ROUNDS_COMPARED = 7
 
 DESCRIPTION = """\
-Measures how fast flows run, in multiples of C: the rate at which one client of the same server
-commits single rows durably, measured before and after everything else. docs/performance.md says
-what is measured. JSON lines go to standard output; progress and a table to standard error.
+Measures how fast flows run, in multiples of C: the rate at which one client in Python (psycopg) of
+the same server commits single rows durably, measured before and after everything else. load:S is
+the start of a run of S steps in process, and latency under S starts a second with Celery workers.
+docs/performance.md says what is measured. JSON lines go to standard output; progress and a table to
+standard error.
 
 Works on the demo site's server (DATABASE_URL, or the embedded one), in databases of its own called
 <name>_bench and <name>_bench_<level>, made at the start and dropped at the end."""
@@ -28,8 +36,16 @@ examples:
   python -m bench --only W1,W2:1000 --rounds 3  some workloads, roughly
   python -m bench --engine celery --only W3     latency with Celery workers
   python -m bench --full --write-docs           all sizes, figures into docs/performance.md
+  python -m bench --compare HEAD~1              whether the working tree is slower than a commit
 
-exit status: 0 done, 1 a workload gave a wrong result, 2 bad usage or an unfit database"""
+With --compare REF the pgflow_django of that commit and the working tree's run the same workloads
+in turn, each in a database of its own (<name>_bench_before, <name>_bench_after) with its own
+migrations. A row tells what each gave and the median of the ratios of measurements made one right
+after the other; above 1 the working tree is faster. Judged are W1, W1bulk, W2, W3 and W4: at least
+0.97. --only measures less, or others (W1code, load) beside them, which are not judged.
+
+exit status: 0 done, 1 a workload gave a wrong result or has become slower than REF, 2 bad usage, no
+such REF or an unfit database"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,7 @@ class Options:
     is_full: bool
     is_quiet: bool
     writes_docs: bool
+    compare: str
 
     def wants(self, workload: str, size: int | None = None) -> bool:
         """Whether ``--only`` names this workload, or the workload with this size."""
@@ -67,16 +84,27 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         parser.error(
             "--write-docs wants all figures at their full size: no --only, no --engine, no --scale"
         )
+    if found.compare:
+        _check_compared(parser, found)
     return Options(
-        only=found.only,
+        only=found.only or _lowered(JUDGED if found.compare else ()),
         engine=found.engine,
-        rounds=found.rounds,
+        rounds=found.rounds or (ROUNDS_COMPARED if found.compare else ROUNDS),
         scale=found.scale,
         database=found.database,
         is_full=found.full,
         is_quiet=found.json_only,
         writes_docs=found.write_docs,
+        compare=found.compare,
     )
+
+
+def _check_compared(parser: argparse.ArgumentParser, found: argparse.Namespace) -> None:
+    if found.write_docs:
+        parser.error("--write-docs writes what make bench measures: no --compare")
+    for part in found.only:
+        if part.partition(":")[0] not in _lowered(COMPARED):
+            parser.error(f"--compare knows no {part!r}, but: {', '.join(COMPARED)}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,7 +118,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--full", action="store_true", help="add the large sizes and a million finished tasks")
     add("--only", type=_read_parts, default=(), metavar="W1,W2:1000", help=", ".join(PARTS))
     add("--engine", choices=ENGINES, default="", help="one of the engines instead of both")
-    add("--rounds", type=_positive(int), default=5, metavar="N", help="rounds (default: 5)")
+    add(
+        "--rounds",
+        type=_positive(int),
+        metavar="N",
+        help=f"rounds (default: {ROUNDS}; with --compare {ROUNDS_COMPARED})",
+    )
     add(
         "--scale",
         type=_positive(float),
@@ -98,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="X",
         help="multiply all sizes, to try things out",
     )
+    add("--compare", default="", metavar="REF", help="measure the working tree against a commit")
     add("--database", default="", metavar="NAME", help="instead of <name>_bench")
     add("--json-only", action="store_true", help="no progress, no table")
     add("--write-docs", action="store_true", help="put the table into docs/performance.md")
@@ -106,11 +140,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _read_parts(text: str) -> tuple[str, ...]:
     parts = tuple(part.strip().lower() for part in text.split(",") if part.strip())
-    known = {part.lower() for part in PARTS}
+    known = _lowered(PARTS)
     for part in parts:
         if part.partition(":")[0] not in known:
             raise argparse.ArgumentTypeError(f"there is no {part!r}, but: {', '.join(PARTS)}")
     return parts
+
+
+def _lowered(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part.lower() for part in parts)
 
 
 def _positive(number: type[N]) -> Callable[[str], N]:

@@ -16,7 +16,7 @@ from bench.memory import measure_memory
 from bench.options import Options
 from bench.raw import RawLimits
 from bench.settings import LEVELS
-from bench.workloads import Latency, Throughput
+from bench.workloads import Latency, Load, Throughput
 
 #: Workload, shape, whether one call starts all runs, sizes, and those of ``--full``.
 THROUGHPUT: tuple[tuple[str, Shape, bool, tuple[int, ...], tuple[int, ...]], ...] = (
@@ -40,6 +40,9 @@ W3_SIZE = 20
 W5_RUNS = 500
 MEMORY_ITEMS = 10_000
 LOADED_STEPS = (3, 50)
+#: Runs a second under which latency is measured, and for how long.
+RATES = (50, 100, 200, 400)
+LOAD_SECONDS = 4.0
 
 
 def levels(options: Options) -> tuple[int, ...]:
@@ -55,21 +58,41 @@ def levels(options: Options) -> tuple[int, ...]:
 def items(options: Options, limits: RawLimits) -> list[Item]:
     """Everything to measure."""
     found = limits.items() if options.wants("raw") else []
-    if options.includes("inprocess"):
-        for engine in ENGINES:
-            found += _throughput(options, engine, THROUGHPUT)
-            found += _others(options, engine)
+    found += _in_process(options)
     if options.includes("celery"):
         found += _with_celery(options)
     return found
 
 
-def _with_celery(options: Options) -> Iterator[Item]:
-    """What is asked of Celery workers; a few rounds of it, since each starts workers anew."""
-    found = list(_throughput(options, CELERY, WITH_CELERY))
+def compared(options: Options, celery: Engine) -> list[Item]:
+    """What ``--compare`` measures, without C; last what this engine runs."""
+    found = list(_in_process(options))
+    if options.includes("celery"):
+        found += _on_workers(options, celery)
+    return found
+
+
+def _in_process(options: Options) -> Iterator[Item]:
+    if options.includes("inprocess"):
+        for engine in ENGINES:
+            yield from _throughput(options, engine, THROUGHPUT)
+            yield from _others(options, engine)
+
+
+def _on_workers(options: Options, celery: Engine) -> Iterator[Item]:
+    yield from _throughput(options, celery, WITH_CELERY)
     if options.wants("W3", W3_SIZE):
         size = options.scaled(W3_SIZE)
-        found.append(Item(_subject(CELERY, "W3", size), Latency(CELERY, size).measure))
+        yield Item(_subject(celery, "W3", size), Latency(celery, size).measure)
+    for rate in RATES:
+        if options.wants("load", rate):
+            load = Load(celery, rate, LOAD_SECONDS * options.scale)
+            yield Item(_subject(celery, "load", rate), load.measure)
+
+
+def _with_celery(options: Options) -> Iterator[Item]:
+    """What is asked of Celery workers; a few rounds of it, since each starts workers anew."""
+    found = list(_on_workers(options, CELERY))
     if options.wants("idle"):
         found.append(Item(Subject(CELERY.name, "idle", procs=CELERY.procs), CELERY.measure_idle, 1))
     if options.is_full:

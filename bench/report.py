@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Figure
+from bench.figures import Figure, Subject
 from bench.targets import target_of
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
@@ -43,6 +43,8 @@ QUANTITIES = {
     "step_p50_ms": Quantity("step to step, p50", "ms", "commits"),
     "step_p95_ms": Quantity("step to step, p95", "ms", "commits"),
     "run_p50_ms": Quantity("whole run, p50", "ms", "commits"),
+    "run_p95_ms": Quantity("whole run, p95", "ms", "commits"),
+    "runs_per_s": Quantity("started in fact", "/s", ""),
     "stored_start_ms": Quantity("stored flow: all of a start", "ms", "commits"),
     "stored_changed_ms": Quantity("stored flow: more after a change", "ms", "commits"),
     "code_start_ms": Quantity("code flow: all of a start", "ms", "commits"),
@@ -54,7 +56,7 @@ QUANTITIES = {
     "ratio": Quantity("", "", ""),
 }
 NAMES = {
-    "commit 1 client": "commit 1 client = C",
+    "commit 1 client": "commit 1 client = C (a Python client's)",
     "W1": "W1 chains",
     "W1code": "W1 chains, the flow in code",
     "W1bulk": "W1 chains, started by one call",
@@ -69,7 +71,8 @@ NAMES = {
     "W5 growth": "W1 against empty tables",
     "code to stored": "Flow in code against stored, W1",
 }
-HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Target", "")
+NAMES_WITH_CELERY = {"load": "W1 chains, so many started a second"}
+HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Rounds", "Target", "")
 """A rate is given in C, a duration in the time of one commit."""
 STEADY = 3.0
 """C may move by this factor before the figures are in doubt."""
@@ -106,23 +109,25 @@ def rows(figures: Sequence[Figure]) -> Iterator[tuple[str, ...]]:
             related = figure.in_commits(name)
             target = target_of(figure.subject, name)
             yield (
-                _label(figure, quantity),
-                f"{_short(value)} {quantity.unit}".strip(),
-                f"{_short(median(related))} {quantity.relation}" if quantity.relation else "",
-                f"{_short(min(related))} to {_short(max(related))}",
+                label(figure.subject, quantity),
+                f"{short(value)} {quantity.unit}".strip(),
+                f"{short(median(related))} {quantity.relation}" if quantity.relation else "",
+                f"{short(min(related))} to {short(max(related))}",
+                str(len(related)),
                 str(target or ""),
                 target.verdict(value, median(related)) if target else "",
             )
 
 
-def _label(figure: Figure, quantity: Quantity) -> str:
-    subject = figure.subject
-    name = NAMES.get(subject.workload, subject.workload)
+def label(subject: Subject, quantity: Quantity) -> str:
+    """What a row is about."""
+    names = NAMES if subject.engine == "inprocess" else NAMES | NAMES_WITH_CELERY
+    name = names.get(subject.workload, subject.workload)
     size = "" if subject.size is None else f": {subject.size:,}"
     return f"{name}{size}{', ' if quantity.what else ''}{quantity.what}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits that mean something."""
     if value >= 100:
         return f"{value:,.0f}"
@@ -140,28 +145,37 @@ def doubts(figures: Sequence[Figure]) -> str:
 
 def print_table(figures: Sequence[Figure], conditions: Conditions) -> None:
     """Print the figures of each engine on standard error."""
-    console = Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140)
+    console = make_console()
     for engine in dict.fromkeys(figure.subject.engine for figure in figures):
-        table = Table(title=f"{engine}: {conditions}", box=box.SIMPLE_HEAD, title_justify="left")
-        for heading in HEADINGS:
-            is_number = heading in HEADINGS[1:4]
-            table.add_column(heading, justify="right" if is_number else "left")
-        for row in rows([figure for figure in figures if figure.subject.engine == engine]):
-            table.add_row(*row)
-        console.print(table)
+        of_engine = [figure for figure in figures if figure.subject.engine == engine]
+        console.print(make_table(f"{engine}: {conditions}", HEADINGS, rows(of_engine)))
     console.print(doubts(figures))
 
 
-def write_docs(
-    figures: Sequence[Figure], conditions: Conditions, *, is_full: bool, rounds: int
-) -> None:
+def make_table(title: str, headings: Sequence[str], cells: Iterable[Sequence[str]]) -> Table:
+    """A table of text, but for the numbers in the columns after the first."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for heading in headings:
+        is_number = heading in headings[1:5]
+        table.add_column(heading, justify="right" if is_number else "left")
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def make_console() -> Console:
+    """Standard error, wide enough for our tables also where it is no terminal."""
+    return Console(file=sys.stderr, width=None if sys.stderr.isatty() else 140)
+
+
+def write_docs(figures: Sequence[Figure], conditions: Conditions, *, is_full: bool) -> None:
     """Put the figures between the marks in ``docs/performance.md``."""
     text = DOCS.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)
     command = "make bench-full" if is_full else "make bench"
     day = datetime.now(tz=UTC).date()
-    intro = f"`{command}` on {day}: {conditions};\nmedians of {rounds} rounds. {doubts(figures)}"
+    intro = f"`{command}` on {day}: {conditions};\nmedians of the rounds. {doubts(figures)}"
     lines = [intro.strip(), "", *_markdown(figures)]
     body = "\n".join([BEGIN, "", *lines, "", END])
     DOCS.write_text(f"{before}{body}{after}", encoding="utf-8")
@@ -169,6 +183,6 @@ def write_docs(
 
 def _markdown(figures: Sequence[Figure]) -> Iterator[str]:
     yield f"| {' | '.join(HEADINGS)} |"
-    yield "|---|---:|---:|---:|---|---|"
+    yield "|---|---:|---:|---:|---:|---|---|"
     for row in rows(figures):
         yield f"| {' | '.join(row)} |"

@@ -1,18 +1,19 @@
-"""W1 to W4: many runs or one large one for speed, single chains for latency."""
+"""W1 to W4: many runs or one large one for speed, single chains for latency; steady load."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, sleep
 from uuid import UUID
 
 from bench.checks import WrongResult, check_nothing_is_left
 from bench.checks import check as check_runs
 from bench.engines import Engine
 from bench.figures import Sample, percentile
-from bench.flows import LINE, LINE_STEPS, PADDING, Shape
+from bench.flows import CHAIN, JSON, LINE, LINE_STEPS, PADDING, Shape
 from pgflow_django import executor
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 
@@ -75,6 +76,45 @@ class Latency:
             "step_p95_ms": percentile(steps, 95) * 1000,
             "run_p50_ms": median(runs) * 1000,
         }
+
+
+@dataclass(frozen=True)
+class Load:
+    """Milliseconds from start to end of chains that start at a steady rate: ``size`` a second.
+
+    The first of them don't count: workers wake up, and come to see how much there is to do.
+    """
+
+    engine: Engine
+    size: int
+    seconds: float
+
+    def measure(self) -> Sample:
+        """Start the runs when each is due, have them end, check them."""
+        inputs = CHAIN.inputs(max(1, round(self.size * self.seconds)))
+        with self.engine.running("default"):
+            began = monotonic()
+            ids = [self._start(began + n / self.size, value) for n, value in enumerate(inputs)]
+            seconds = monotonic() - began
+            self.engine.finish(ids, "default")
+        outputs = dict(zip(ids, map(CHAIN.output, inputs), strict=True))
+        check_runs(outputs, sum(map(CHAIN.tasks, inputs)), "default")
+        waits = _milliseconds(ids[len(ids) // 8 :])
+        return {
+            "run_p50_ms": median(waits),
+            "run_p95_ms": percentile(waits, 95),
+            "runs_per_s": len(ids) / seconds,
+        }
+
+    def _start(self, due_at: float, value: JSON) -> UUID:
+        sleep(max(0.0, due_at - monotonic()))
+        return executor.start_flow(CHAIN.flow, value).id
+
+
+def _milliseconds(runs: Sequence[UUID]) -> list[float]:
+    """From start to end, on the server's clock."""
+    times = WorkflowRun.objects.filter(id__in=runs).values_list("started_at", "ended_at")
+    return [(ended - started).total_seconds() * 1000 for started, ended in times if ended]
 
 
 def _stamps(run_id: UUID) -> list[float]:

@@ -23,10 +23,6 @@ T = TypeVar("T")
 
 #: Seconds between two rounds of the supervisor while lanes work.
 _TICK = 0.02
-#: Seconds in which single tasks that come thick and fast may gather: a moment for each task a
-#: second, and at most so many.
-_REST_PER_RATE = 1 / 30_000
-_REST = 0.02
 #: Seconds to try to settle and hand back where the database is out of reach.
 _GOODBYE = 5.0
 #: Seconds between two questions of one pool for when the next delayed message is due.
@@ -125,15 +121,11 @@ class HostedPool(Pool):
         self._host.has_looked(noted)
 
     def rest(self, lane: Lane) -> None:
-        """See ``Pool``: where runs start one by one, but hundreds a second.
-
-        A claim of five costs little more than a claim of one. Without the pause, workers that keep
-        up take single tasks, and the CPU that this costs is what those who start runs lack.
-        """
-        is_trickle = lane.inflow.is_trickle()
-        self._host.gathers(is_trickle)
-        if is_trickle:
-            time.sleep(min(_REST, lane.inflow.rate * _REST_PER_RATE))
+        """See ``Pool``: where runs start one by one, but hundreds a second."""
+        seconds = lane.inflow.rest()
+        self._host.gathers(seconds > 0)
+        if seconds:
+            time.sleep(seconds)
 
     def task_begins(self, task: ClaimedTask, now: float) -> None:
         """See ``Pool``."""

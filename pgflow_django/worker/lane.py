@@ -22,6 +22,7 @@ from pgflow_django.engine import Settled
 from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from pgflow_django.worker.connection_state import drop
+from pgflow_django.worker.inflow import Inflow
 from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Attempt
 from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
@@ -48,35 +49,6 @@ Taken = tuple[list[Outcome], list[dict[str, Any]]]
 _BATCH_SECONDS = 0.02
 #: Tasks that a lane claims at first, not knowing yet how long they take.
 _FIRST_BATCH = 10
-#: Seconds over which a lane counts what it takes, and tasks a second that are many.
-_INFLOW_SECONDS = 0.1
-_INFLOW_RATE = 150.0
-
-
-class Inflow:
-    """How many tasks a lane takes out of the queues, of late."""
-
-    def __init__(self) -> None:
-        self.last = 0
-        self.rate = 0.0  # tasks a second
-        self._count = 0
-        self._since = 0.0
-
-    def count(self, settled: Settled, *, is_fed: bool) -> None:
-        """Note a claim; what came without a look into the queues does not count."""
-        if is_fed:
-            return
-        self.last = sum(len(group.tasks) for group in settled.groups)
-        self._count += self.last
-        now = time.monotonic()
-        if now - self._since >= _INFLOW_SECONDS:
-            self.rate = self._count / (now - self._since)
-            self._count = 0
-            self._since = now
-
-    def is_trickle(self) -> bool:
-        """Whether many tasks come, but few at a time."""
-        return self.rate >= _INFLOW_RATE and self.last < _FIRST_BATCH
 
 
 class Lane:
@@ -136,7 +108,7 @@ class Lane:
             if settled is None:
                 may_rest = False
                 continue
-            self.inflow.count(settled, is_fed=self._is_followed)
+            self._note_inflow(settled)
             self._is_followed = any(group.next for group in settled.groups)
             # Not where it has just been woken: there is something to do.
             may_rest = bool(settled.groups) and not self._is_followed
@@ -166,6 +138,12 @@ class Lane:
     def _refuse_messages(self) -> int:
         pool = self.pool
         return refuse_messages(pool.worker, pool.patiently, using=pool.using, run=pool.run)
+
+    def _note_inflow(self, settled: Settled) -> None:
+        self.inflow.note_call(self._exchange_seconds, time.monotonic())
+        if settled.groups and not self._is_followed:
+            tasks = sum(len(group.tasks) for group in settled.groups)
+            self.inflow.note_look(tasks, self._wanted)
 
     def _take_done(self) -> list[Outcome]:
         with self.lock:

@@ -14,7 +14,8 @@ import pytest
 from django.db import connections
 
 ROOT = Path(__file__).resolve().parents[2]
-THROUGHPUT = ["engine", "workload", "size", "tasks", "wall_s", "tasks_per_s", "procs"]
+HEAD = ["engine", "workload", "size"]
+THROUGHPUT = [*HEAD, "tasks", "wall_s", "tasks_per_s", "procs"]
 LATENCY = ["first_p50_ms", "first_p95_ms", "step_p50_ms", "step_p95_ms", "run_p50_ms"]
 
 
@@ -57,9 +58,9 @@ def test_each_line_is_json_with_the_keys_of_its_workload() -> None:
         assert list(line) == THROUGHPUT
         assert (line["engine"], line["tasks"], line["procs"]) == ("inprocess", count, 1)
         assert line["tasks_per_s"] == pytest.approx(count / line["wall_s"], rel=0.01)
-    assert list(by_label.pop("W3:1")) == ["engine", "workload", "size", *LATENCY, "procs"]
+    assert list(by_label.pop("W3:1")) == [*HEAD, *LATENCY, "procs"]
     assert list(by_label) == ["W5 growth:100000"]
-    for shown in ("W1 chains: 5", "W2 map: 100", "commit 1 client = C"):
+    for shown in ("W1 chains: 5", "W2 map: 100", "commit 1 client = C", "a Python client's"):
         assert shown in result.stderr
 
 
@@ -82,6 +83,32 @@ def test_bad_usage_ends_with_status_2(arguments: list[str]) -> None:
     result = bench(*arguments)
     assert result.returncode == 2
     assert f"argument {arguments[0]}" in result.stderr
+
+
+def test_each_row_tells_how_many_rounds_it_has_had() -> None:
+    result = bench("--only", "load:3,memory", "--scale", "0.01", "--rounds", "3")
+    assert result.returncode == 0, result.stderr
+    table = result.stderr[result.stderr.index("inprocess: ") :].splitlines()
+    place = next(line for line in table if "Rounds" in line).index("Rounds")
+    rows = {"stored flow: all of a start": "3", "peak of the process": "2"}
+    for what, rounds in rows.items():
+        row = next(line for line in table if what in line)
+        assert row[place : place + len("Rounds")].strip() == rounds
+
+
+@pytest.mark.slow
+def test_latency_is_measured_under_load_and_an_idle_worker_watched() -> None:
+    result = bench(
+        *("--engine", "celery", "--only", "load:200,idle"),
+        *("--scale", "0.05", "--rounds", "1"),
+    )
+    assert result.returncode == 0, result.stderr
+    load, idle = [json.loads(line) for line in result.stdout.splitlines()][1:]
+    assert list(load) == [*HEAD, "run_p50_ms", "run_p95_ms", "runs_per_s", "procs"]
+    assert (load["workload"], load["size"]) == ("load", 200)
+    assert 0 < load["run_p50_ms"] <= load["run_p95_ms"]
+    # It looks into its queues every 2.5 seconds, and renews its lease.
+    assert 0.2 < idle["queries_per_s"] < 2
 
 
 @pytest.mark.slow
