@@ -48,6 +48,12 @@ begin
         where
             t.run_id = v_run_id and t.step_slug = v_slug and t.task_index = 0
             and t.claim_id = (_follow_link.result->>'c')::bigint and t.status = 'started'
+            and 2 = (  -- nobody has ended one of them by hand
+                select count(*) from workflow_step_states s
+                where
+                    s.run_id = v_run_id and s.step_slug in (v_slug, v_next.step_slug)
+                    and s.status = case when s.step_slug = v_slug then 'started' else 'created' end
+            )
         returning t.run_id
     ),
     moved as (
@@ -81,7 +87,7 @@ begin
         returning c.id
     )
     select count(*) into v_accepted from held;
-    if v_accepted = 0 then  -- the claim no longer covers the task
+    if v_accepted = 0 then  -- the claim no longer covers the task, or a step has been ended by hand
         update workflow_runs r set remaining_steps = r.remaining_steps + 1 where r.id = v_run_id;
         return null;
     end if;

@@ -95,7 +95,7 @@ begin
                 select n.run_id, n.step_slug, count(*)::integer as tasks
                 from settled n group by n.run_id, n.step_slug order by n.run_id, n.step_slug
             ) as d
-            where s.run_id = d.run_id and s.step_slug = d.step_slug
+            where s.run_id = d.run_id and s.step_slug = d.step_slug and s.status = 'started'
             returning s.run_id, s.step_slug, s.remaining_tasks
         )
         select

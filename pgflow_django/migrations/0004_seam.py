@@ -1,0 +1,39 @@
+"""Paused runs end; no status that was set by hand makes an SQL function raise."""
+
+from __future__ import annotations
+
+import pgtrigger.compiler
+import pgtrigger.migrations
+from django.db import migrations
+
+from pgflow_django import operations
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("pgflow_django", "0003_drafts"),
+    ]
+
+    operations = [
+        pgtrigger.migrations.RemoveTrigger(
+            model_name="workflowrun",
+            name="run_status_moves_as_allowed",
+        ),
+        pgtrigger.migrations.AddTrigger(
+            model_name="workflowrun",
+            trigger=pgtrigger.compiler.Trigger(
+                name="run_status_moves_as_allowed",
+                sql=pgtrigger.compiler.UpsertTriggerSql(
+                    condition='WHEN (OLD."status" IS DISTINCT FROM NEW."status" AND (OLD."status" || \':\' || NEW."status") <> ALL (\'{started:completed,started:failed,started:cancelled,started:paused,paused:started,paused:completed,paused:failed,paused:cancelled,failed:started,cancelled:started}\'))',
+                    declare="DECLARE _is_valid_transition BOOLEAN;",
+                    func='SELECT CONCAT(OLD."status", \':\', NEW."status") = ANY(\'{started:completed,started:failed,started:cancelled,started:paused,paused:started,paused:completed,paused:failed,paused:cancelled,failed:started,cancelled:started}\'::text[]) INTO _is_valid_transition; IF (_is_valid_transition IS FALSE AND OLD."status" IS DISTINCT FROM NEW."status") THEN RAISE EXCEPTION \'pgtrigger: Invalid transition of field "status" from "%" to "%" on table %\', OLD."status", NEW."status", TG_TABLE_NAME; ELSE RETURN NEW; END IF;',
+                    hash="2463d45b048641187bc4f857c3d005d5e9b94bdc",
+                    operation="UPDATE",
+                    pgid="pgtrigger_run_status_moves_as_allowed_07545",
+                    table="workflow_runs",
+                    when="BEFORE",
+                ),
+            ),
+        ),
+        operations.InstallFunctions("0004"),
+    ]
