@@ -7,6 +7,9 @@
 -- wanted    how many tasks the worker can take now; 0 to settle only
 -- run       null, or the one run whose tasks are wanted: then from the queue `in_process`
 -- poll      whether to look into the queues even where completed steps gave tasks already
+-- feed      whether tasks of steps that become ready may go to this worker past what waits in its
+--           queues; where it polls, too, one place stays for what waits longest: a long run, or one
+--           that is wide, keeps no worker for itself
 --
 -- Returns null where nothing was claimed and nothing settled; else a JSON object (see _describe)
 -- with `accepted`, the number of results that counted.
@@ -23,7 +26,8 @@ create or replace function pgflow.settle_and_claim(
     claim bigint,
     wanted integer,
     run uuid default null,
-    poll boolean default true
+    poll boolean default true,
+    feed boolean default true
 )
 returns text
 language plpgsql volatile
@@ -40,11 +44,12 @@ declare
     v_accepted integer := 0;
     v_ranges pgflow.task_range[];
     v_wanted integer := settle_and_claim.wanted;
+    v_feed integer;
     v_now timestamptz := clock_timestamp();
     v_answer text;
 begin
     if
-        settle_and_claim.wanted > 0 and not settle_and_claim.poll
+        settle_and_claim.wanted > 0 and not settle_and_claim.poll and settle_and_claim.feed
         and jsonb_array_length(settle_and_claim.results) = 1 and settle_and_claim.results->0 ? 'n'
     then
         v_answer := pgflow._follow_link(settle_and_claim.results->0, settle_and_claim.worker, settle_and_claim.claim);
@@ -62,9 +67,15 @@ begin
         end if;
     end if;
 
+    v_feed := case
+        when not settle_and_claim.feed then 0
+        when settle_and_claim.poll and settle_and_claim.run is null then v_wanted - 1
+        else v_wanted
+    end;
+
     if jsonb_array_length(settle_and_claim.results) = 1 then
         select * into v_accepted, v_ranges from pgflow._settle_one(
-            settle_and_claim.results->0, v_wanted, settle_and_claim.claim, v_caller
+            settle_and_claim.results->0, v_feed, settle_and_claim.claim, v_caller
         );
     elsif settle_and_claim.results is not null then
         perform from workflow_runs r
@@ -106,7 +117,7 @@ begin
     end if;
 
     if v_completed is not null then
-        v_ranges := pgflow._advance(v_completed, v_wanted, settle_and_claim.claim, v_caller);
+        v_ranges := pgflow._advance(v_completed, v_feed, settle_and_claim.claim, v_caller);
     end if;
     if v_wanted > 0 and (
         v_ranges is null or (settle_and_claim.poll and cardinality(v_ranges) < v_wanted)
