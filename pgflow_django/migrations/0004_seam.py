@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pgtrigger.compiler
 import pgtrigger.migrations
-from django.db import migrations
+from django.db import migrations, models
 
 from pgflow_django import operations
 
@@ -15,6 +15,19 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="workflowworker",
+            name="lease_seconds",
+            field=models.FloatField(db_default=30.0, default=30.0),
+        ),
+        migrations.AddField(
+            model_name="workflowworker",
+            name="makes_room_since",
+            field=models.DateTimeField(
+                help_text="when its threads last began to wait for one another for such a task",
+                null=True,
+            ),
+        ),
         pgtrigger.migrations.RemoveTrigger(
             model_name="workflowrun",
             name="run_status_moves_as_allowed",

@@ -32,7 +32,8 @@ begin
         and n.step_type = 'single' and n.start_delay = 0
         and (r.owner_id is not null or n.queue = any(w.queues))
         and (w.functions is null or n.function = any(w.functions))
-        and w.alone_claim is null;
+        and w.alone_claim is null
+        and (w.makes_room_since is null or not pgflow._makes_room(w.makes_room_since, w.lease_seconds));
     if not found then
         return null;
     end if;

@@ -58,6 +58,12 @@ begin
         end if;
     end if;
     if settle_and_claim.wanted > 0 then
+        -- Who holds nothing is not seen by another thread that wants to be alone (_become_alone).
+        if settle_and_claim.results is null and not pg_try_advisory_xact_lock_shared(
+            hashtext('pgflow.alone'), (settle_and_claim.worker % 2147483647)::integer
+        ) then
+            return null;
+        end if;
         select * into v_caller from workflow_workers w where w.id = settle_and_claim.worker;
         if not found then  -- its lease has ended, and others have its work
             raise exception using errcode = 'PF006', message = 'lease_lost';
@@ -68,7 +74,7 @@ begin
     end if;
 
     v_feed := case
-        when not settle_and_claim.feed then 0
+        when not settle_and_claim.feed or pgflow._makes_room(v_caller.makes_room_since, v_caller.lease_seconds) then 0
         when settle_and_claim.poll and settle_and_claim.run is null then v_wanted - 1
         else v_wanted
     end;

@@ -7,7 +7,7 @@
 --
 -- Does what pgmq.read and pgmq.delete would do, but looks before it takes: messages whose function
 -- the caller lacks stay untouched. One marked `alone` (its task was lost together with others) is
--- taken only when the process holds nothing else; nothing behind it is, meanwhile.
+-- taken only when the process holds nothing else; nothing behind it is, until _passes_over says so.
 create or replace function pgflow._claim_messages(
     caller workflow_workers, claim_id bigint, wanted integer, run uuid, is_empty boolean
 )
@@ -24,6 +24,8 @@ declare
     v_emptied bigint[];
     v_ranges pgflow.task_range[];
     v_now timestamptz := clock_timestamp();
+    v_passes_over boolean :=
+        _claim_messages.caller.makes_room_since is not null and pgflow._passes_over(_claim_messages.caller);
 begin
     foreach v_queue in array
         case when _claim_messages.run is null then _claim_messages.caller.queues else '{in_process}' end
@@ -40,6 +42,7 @@ begin
                         _claim_messages.caller.functions is null
                         or q.message->>'function' = any(_claim_messages.caller.functions)
                     )
+                    and not (v_passes_over and q.message @> '{"alone": true}')
                 order by q.enqueued_at, q.msg_id limit v_left for update skip locked;
         else
             open v_messages for execute format(
@@ -47,18 +50,20 @@ begin
                 ' where q.enqueued_at <= $4 and greatest(q.vt, q.enqueued_at) <= $4'
                 ' and ($2::text is null or q.message->>''run_id'' = $2)'
                 ' and ($3::text[] is null or q.message->>''function'' = any($3))'
+                ' and not ($5 and q.message @> ''{"alone": true}'')'
                 ' order by q.enqueued_at, q.msg_id limit $1 for update skip locked',
                 'q_pgflow_' || v_queue
-            ) using v_left, _claim_messages.run::text, _claim_messages.caller.functions, v_now;
+            ) using v_left, _claim_messages.run::text, _claim_messages.caller.functions, v_now,
+                v_passes_over;
         end if;
         while v_left > 0 loop  -- each fetch locks one message: others find the rest
             fetch v_messages into v_message;
             exit when not found;
             if v_message.message @> '{"alone": true}' then
                 v_left := 0;
-                exit when
-                    not _claim_messages.is_empty or v_ranges is not null
-                    or not pgflow._become_alone(_claim_messages.caller, _claim_messages.claim_id);
+                exit when not pgflow._become_alone(
+                    _claim_messages.caller, _claim_messages.claim_id, _claim_messages.is_empty and v_ranges is null
+                );
                 v_left := 1;
             end if;
             v_index := v_message.message->>'task_index';
