@@ -22,6 +22,12 @@ begin
     if not found or v_run.status not in ('failed', 'cancelled') then
         return v_run.status;
     end if;
+    if
+        (select count(*) from workflow_step_states s where s.run_id = v_run.id)
+        < (select v.steps_count from workflow_versions v where v.id = v_run.version_id)
+    then
+        return null;  -- it is being deleted, in slices
+    end if;
 
     update workflow_runs r
     set status = 'started', error = null, ended_at = null, owner_id = retry_run.new_owner
