@@ -8,8 +8,7 @@
 -- run       null, or the one run whose tasks are wanted: then from the queue `in_process`
 -- poll      whether to look into the queues even where completed steps gave tasks already
 -- feed      whether tasks of steps that become ready may go to this worker past what waits in its
---           queues; where it polls, too, one place stays for what waits longest: a long run, or one
---           that is wide, keeps no worker for itself
+--           queues; never where it polls and wants one: else a chain would keep it for itself
 --
 -- Returns null where nothing was claimed and nothing settled; else a JSON object (see _describe)
 -- with `accepted`, the number of results that counted.
@@ -75,7 +74,7 @@ begin
 
     v_feed := case
         when not settle_and_claim.feed or pgflow._makes_room(v_caller.makes_room_since, v_caller.lease_seconds) then 0
-        when settle_and_claim.poll and settle_and_claim.run is null then v_wanted - 1
+        when settle_and_claim.poll and settle_and_claim.run is null and v_wanted = 1 then 0
         else v_wanted
     end;
 
