@@ -69,6 +69,8 @@ RUN_TRANSITIONS: Transitions = [
     ("started", "cancelled"),
     ("started", "paused"),
     ("paused", "started"),
+    ("paused", "completed"),
+    ("paused", "failed"),
     ("paused", "cancelled"),
     ("failed", "started"),
     ("cancelled", "started"),

@@ -24,6 +24,7 @@ from pgflow_django.models import Workflow, WorkflowStep, WorkflowWorker
 from pgflow_django.sql import FUNCTIONS, body, read_sql
 from pgflow_django.sql.pgmq import PREFIX, Pgmq, find_trouble, inspect
 from pgflow_django.sql.pgmq_install import InstallationError, install
+from pgflow_django.sql.ranking import look_at_ranks, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -170,6 +171,11 @@ def missing_queues(pgmq: Pgmq, using: str) -> list[str]:
     return sorted(name for name in wanted if _table(name) not in pgmq.relations)
 
 
+def unranked_queues(using: str) -> list[str]:
+    """Name the queues that lack the index by which messages are claimed."""
+    return [queue.name for queue in look_at_ranks(connections[using]) if not queue.is_ranked]
+
+
 def _table(queue: str) -> str:
     return f"q_{PREFIX}{queue}".lower()
 
@@ -182,6 +188,14 @@ def _look_at_queues(pgmq: Pgmq, depths: list[Depth], using: str) -> Finding:
             f"`{_repair_command(using)}` creates them.",
         )
         return Finding("Queues", f"{len(missing)} missing", trouble, "pgflow.E013")
+    unranked = unranked_queues(using)
+    if unranked:
+        trouble = Trouble(
+            f"Queues in the {place(using)} lack their index, so each claim sorts all that waits: "
+            f"{', '.join(unranked)}.",
+            f"`{_repair_command(using)}` builds it, while work goes on.",
+        )
+        return Finding("Queues", f"{len(unranked)} without index", trouble, "pgflow.W004")
     return Finding("Queues", ", ".join(f"{name} {total}" for name, total, _ in depths))
 
 
@@ -237,4 +251,9 @@ def repair(using: str) -> list[str]:
         for name in missing_queues(inspect(connection), using):
             cursor.execute("select pgflow.ensure_queue(%s)", [name])
             done.append(f"queue {name}: created, empty")
+    for name in unranked_queues(using):
+        with connection.cursor() as cursor:
+            for statement in ranking(name, concurrently=not connection.in_atomic_block):
+                cursor.execute(statement)
+        done.append(f"queue {name}: indexed")
     return done

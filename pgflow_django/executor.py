@@ -278,6 +278,8 @@ def _execute(
 
 def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
     before = engine.retry_run(run.id, owner, using=alias)
+    if before is None:
+        raise RunNotFound(f"there is no run {run.id} any more: it is being deleted")
     if before not in ("failed", "cancelled"):
         raise RunNotRetryable(
             f'run {run.id} of flow "{run.workflow_slug}" can\'t be retried: it is {before}; only '

@@ -9,13 +9,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from django.db import router
-from django.db.migrations.operations.base import Operation, OperationCategory
-
-from pgflow_django.database import place
+from pgflow_django.database import doctor_command, place
 from pgflow_django.sql import FROZEN, frozen_before, frozen_functions, frozen_sql, signature
+from pgflow_django.sql.operation import PostgresOperation
 from pgflow_django.sql.pgmq import PREFIX, inspect
 from pgflow_django.sql.pgmq_install import InstallationError, install, uninstall
+from pgflow_django.sql.ranking import look_at_ranks, ranking, unranking
 from pgflow_django.sql.triggers import orphaned_functions, unused_shared_functions
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-    from django.db.migrations.state import ProjectState
 
 __all__ = [
     "CreateQueues",
@@ -32,6 +30,7 @@ __all__ = [
     "InstallFunctions",
     "InstallPgmq",
     "InstallationError",
+    "RankMessages",
     "frozen_sql",
     "report",
 ]
@@ -42,59 +41,7 @@ logger = logging.getLogger("pgflow_django")
 _reports: dict[str, str] = {}
 
 
-class _PostgresOperation(Operation):
-    """Runs where the router lets our app live, which must be PostgreSQL. Changes no state."""
-
-    category = OperationCategory.SQL
-
-    def state_forwards(self, app_label: str, state: ProjectState) -> None:
-        """Models know nothing of it."""
-
-    def database_forwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,  # noqa: ARG002
-        to_state: ProjectState,  # noqa: ARG002
-    ) -> None:
-        """Apply it."""
-        if _is_asked_for(app_label, schema_editor):
-            self.apply(schema_editor)
-
-    def database_backwards(
-        self,
-        app_label: str,
-        schema_editor: BaseDatabaseSchemaEditor,
-        from_state: ProjectState,  # noqa: ARG002
-        to_state: ProjectState,  # noqa: ARG002
-    ) -> None:
-        """Take it back."""
-        if _is_asked_for(app_label, schema_editor):
-            self.revert(schema_editor)
-
-    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        """Change the database."""
-        raise NotImplementedError
-
-    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
-        """Change it back."""
-        raise NotImplementedError
-
-
-def _is_asked_for(app_label: str, schema_editor: BaseDatabaseSchemaEditor) -> bool:
-    connection = schema_editor.connection
-    if not router.allow_migrate(connection.alias, app_label):
-        return False
-    if connection.vendor != "postgresql":
-        raise InstallationError(
-            f"pgflow_django needs PostgreSQL, but the {place(connection.alias)} is "
-            f"{connection.display_name}. Keep the app out of it with allow_migrate() of a database "
-            "router, or point the alias at a PostgreSQL server."
-        )
-    return True
-
-
-class InstallPgmq(_PostgresOperation):
+class InstallPgmq(PostgresOperation):
     """Makes pgmq available: what is there already, else the extension, else its SQL.
 
     Needs no superuser. Taken back, our queues go, and pgmq too where we installed it and nobody
@@ -122,7 +69,7 @@ class InstallPgmq(_PostgresOperation):
         return "install_pgmq"
 
 
-class CreateSchema(_PostgresOperation):
+class CreateSchema(PostgresOperation):
     """Creates the schema ``pgflow``. Taken back, it goes with all that is in it."""
 
     def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
@@ -163,7 +110,7 @@ def _refuse_foreign_schema(schema_editor: BaseDatabaseSchemaEditor) -> None:
         )
 
 
-class DropTriggerFunctions(_PostgresOperation):
+class DropTriggerFunctions(PostgresOperation):
     """Taken back, drops the functions that django-pgtrigger leaves behind when its triggers go.
 
     For the beginning of the first migration: taken back, that is when our tables are gone.
@@ -190,7 +137,7 @@ class DropTriggerFunctions(_PostgresOperation):
         return "drop_trigger_functions"
 
 
-class InstallFunctions(_PostgresOperation):
+class InstallFunctions(PostgresOperation):
     """Installs the functions that are frozen in ``migrations/sql/<number>/functions``.
 
     Taken back, each gets the text that the migrations before left, or goes with the first of them.
@@ -240,7 +187,7 @@ class InstallFunctions(_PostgresOperation):
         return "functions"
 
 
-class CreateQueues(_PostgresOperation):
+class CreateQueues(PostgresOperation):
     """Creates queues. Taken back, they go with what they hold."""
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -267,6 +214,46 @@ class CreateQueues(_PostgresOperation):
     def migration_name_fragment(self) -> str:
         """Name of a migration that does only this."""
         return "queues_" + "_".join(self.names)
+
+
+class RankMessages(PostgresOperation):
+    """Has messages claimed in the order in which they are due, in the queues that are there.
+
+    Claims and sends go on meanwhile, so it is for a migration that is not atomic. What was
+    interrupted is done again by the next ``migrate``.
+    """
+
+    def apply(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Let the ranks of delayed messages follow, and build the indexes that are missing."""
+        connection = schema_editor.connection
+        for queue in look_at_ranks(connection):
+            if queue.is_ranked:
+                continue
+            if not queue.may_change:
+                command = doctor_command(connection.alias) + " --repair"
+                logger.warning(
+                    "queue %s is another role's: that must run `%s`", queue.name, command
+                )
+                continue
+            for statement in ranking(queue.name, concurrently=not connection.in_atomic_block):
+                schema_editor.execute(statement, params=None)
+
+    def revert(self, schema_editor: BaseDatabaseSchemaEditor) -> None:
+        """Drop the indexes."""
+        connection = schema_editor.connection
+        for queue in look_at_ranks(connection):
+            if queue.may_change:
+                statement = unranking(queue.name, concurrently=not connection.in_atomic_block)
+                schema_editor.execute(statement, params=None)
+
+    def describe(self) -> str:
+        """Say what it does, for ``migrate --plan``."""
+        return "Index queues by when their messages are due"
+
+    @property
+    def migration_name_fragment(self) -> str:
+        """Name of a migration that does only this."""
+        return "rank_messages"
 
 
 def _note(schema_editor: BaseDatabaseSchemaEditor, sentence: str) -> None:

@@ -17,6 +17,7 @@ from pgflow_django.models import WorkflowRun
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from pgflow_django.cli.terminal import Terminal
 
@@ -41,15 +42,16 @@ def prune(
     using: str,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Delete runs that ended before then, each batch in a transaction of its own; how many.
+    """Delete runs that ended before then, ``batch`` rows in a transaction of their own; how many.
 
     Versions of flows that nothing needs any more go too. ``on_batch`` is told the sum so far.
     """
     total = 0
+    after: UUID | None = None
     while True:
-        deleted = engine.prune_runs(before, statuses, batch, using=using)
-        total += deleted
-        if deleted < batch:
+        runs, after = engine.prune_rows(before, statuses, batch, after, using=using)
+        total += runs
+        if after is None:
             return total
         on_batch(total)
 

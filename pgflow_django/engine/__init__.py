@@ -8,6 +8,7 @@ from __future__ import annotations
 from pgflow_django.engine.runs import (
     WorkflowOutdated,
     cancel_run,
+    prune_rows,
     prune_runs,
     retry_run,
     start_flow,
@@ -44,6 +45,7 @@ __all__ = [
     "list_queues",
     "lose_workers",
     "next_visible",
+    "prune_rows",
     "prune_runs",
     "refuse_messages",
     "register_worker",

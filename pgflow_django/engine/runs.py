@@ -64,8 +64,26 @@ def retry_run(run: UUID, owner: int | None, *, using: str) -> str | None:
     return call_telling("select pgflow.retry_run(%s, %s)", [run, owner], using)
 
 
+def prune_rows(
+    before: datetime, statuses: Sequence[str], rows: int, after: UUID | None, *, using: str
+) -> tuple[int, UUID | None]:
+    """Delete up to so many rows of runs that ended before then, from the one after ``after`` on.
+
+    Gives how many runs are gone, and after which one to go on: ``None``, if none is left.
+    """
+    runs, following = call(
+        "select array[p.runs::text, p.next::text] from pgflow.prune_rows(%s, %s, %s, %s) as p",
+        [before, list(statuses), rows, after],
+        using,
+    )
+    return int(runs), None if following is None else UUID(following)
+
+
 def prune_runs(before: datetime, statuses: Sequence[str], batch: int, *, using: str) -> int:
-    """Delete up to ``batch`` runs that ended before then; a smaller number says: none is left."""
+    """Delete up to ``batch`` runs that ended before then; a smaller number says: none is left.
+
+    In one transaction, however many rows they have.
+    """
     return call("select pgflow.prune_runs(%s, %s, %s)", [before, list(statuses), batch], using)
 
 

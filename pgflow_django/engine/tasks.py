@@ -63,17 +63,19 @@ def settle_and_claim(
     using: str,
     run: UUID | None = None,
     poll: bool = True,
+    feed: bool = True,
 ) -> Settled:
     """Settle completed tasks and claim up to ``wanted`` others, in one round trip and commit.
 
-    ``claim`` is the caller's claim, to be used again, once nothing of it is left to run.
+    ``claim`` is the caller's claim, to be used again, once nothing of it is left to run. Without
+    ``feed`` steps that become ready wait behind what the queues hold.
 
     Raises ``LeaseLost``, and ``InvalidOutput`` where a run's output would be too large to join.
     """
     try:
         answer = call_telling(
-            "select pgflow.settle_and_claim(%s, %s::jsonb, %s, %s, %s, %s)",
-            [worker, results_json, claim, wanted, run, poll],
+            "select pgflow.settle_and_claim(%s, %s::jsonb, %s, %s, %s, %s, %s)",
+            [worker, results_json, claim, wanted, run, poll, feed],
             using,
         )
     except DatabaseError as error:

@@ -329,11 +329,15 @@ class WorkflowWorker(models.Model):
     )
     started_at = models.DateTimeField(db_default=Now())
     lease_until = models.DateTimeField()
+    lease_seconds = models.FloatField(default=30.0, db_default=30.0)
     is_asleep = models.BooleanField(
         default=False, db_default=False, help_text="wants NOTIFY to tell it of new messages"
     )
     alone_claim = models.BigIntegerField(
         null=True, help_text="of a task that was lost together with others: nothing else beside it"
+    )
+    makes_room_since = models.DateTimeField(
+        null=True, help_text="when its threads last began to wait for one another for such a task"
     )
 
     class Meta:

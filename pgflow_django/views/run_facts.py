@@ -106,6 +106,8 @@ class RunFacts:
     attempts: list[WorkflowTaskAttempt] = field(default_factory=list)
     events: list[WorkflowRunEvent] = field(default_factory=list)
     waiting: Waiting | None = None
+    #: Not where it is being deleted, in slices.
+    is_whole: bool = True
 
     @property
     def has_ended(self) -> bool:
@@ -116,7 +118,7 @@ class RunFacts:
     def is_retryable(self) -> bool:
         """Whether it can be taken up again, by workers."""
         has_failed = self.run.status in {RunStatus.FAILED, RunStatus.CANCELLED}
-        return has_failed and not self.run.has_caller_functions
+        return has_failed and self.is_whole and not self.run.has_caller_functions
 
     @property
     def word(self) -> str:
@@ -248,7 +250,9 @@ def _add_states(facts: RunFacts, using: str) -> None:
         StepStatus.SKIPPED: "skipped",
         StepStatus.CANCELLED: "cancelled",
     }
-    for state in WorkflowStepState.objects.using(using).filter(run_id=facts.run.pk):
+    states = list(WorkflowStepState.objects.using(using).filter(run_id=facts.run.pk))
+    facts.is_whole = len(states) == len(facts.steps)
+    for state in states:
         step = facts.steps.get(state.step_slug)
         if step is None:
             continue

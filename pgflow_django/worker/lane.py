@@ -74,6 +74,8 @@ class Lane:
         self._is_work_bound = False
         self._exchange_seconds = 0.0
         self._wanted = _FIRST_BATCH
+        #: Whether the last batch did: then what it has made ready waits for its turn in the queues.
+        self._took_long = False
         self._saw_empty_queue_at = 0.0
         #: How often the pool's bell had rung before the last look into the queues.
         self.noted = 0
@@ -202,6 +204,7 @@ class Lane:
             using=self.pool.using,
             run=self.pool.run,
             poll=poll,
+            feed=self.pool.run is not None or not self._took_long,
         )
 
     def _clear_up(self, done: list[Outcome]) -> None:
@@ -280,7 +283,8 @@ class Lane:
     def _adapt(self, count: int, seconds: float) -> None:
         """Larger batches of short steps, single long ones."""
         self._is_work_bound = seconds > self._exchange_seconds
-        if seconds > _BATCH_SECONDS:
+        self._took_long = seconds > _BATCH_SECONDS
+        if self._took_long:
             self._wanted = max(1, int(count * _BATCH_SECONDS / seconds))
         elif count >= self._wanted and seconds < _BATCH_SECONDS / 2:
             self._wanted = min(self._wanted * 2, settings.MAX_BATCH)

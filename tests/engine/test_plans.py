@@ -195,3 +195,40 @@ def test_a_chain_costs_no_more_rows_among_thousands_of_runs_than_among_few(
     few, many = fetched(50), fetched(1000)
     for table in HOT:
         assert many[table] <= few[table] * 1.5 + 0.5, (table, few, many)
+
+
+def delay_many(queue: str, count: int = 20_000) -> None:
+    """A retry storm: so many messages that are due in an hour."""
+    query(
+        f"insert into pgmq.q_pgflow_{queue} (enqueued_at, vt, message) "
+        "select due, due, jsonb_build_object('run_id', i, 'step_slug', 'only', 'task_index', 0, "
+        "'count', 1, 'function', 'only') from generate_series(1, %s) as i, "
+        "lateral (select clock_timestamp() + interval '1 hour' as due) as later",
+        count,
+    )
+
+
+@pytest.mark.parametrize("functions", [None, ["only", "other"]])
+@pytest.mark.parametrize("queue", ["default", "gpu"])
+def test_what_is_delayed_costs_a_claim_and_an_idle_look_nothing(
+    queue: str, functions: list[str] | None
+) -> None:
+    build("flow", {"only": []}, queue=queue)
+    executor.start_flows("flow", [{}] * 20)
+    delay_many(queue)
+    worker = HandWorker(queues=[queue], functions=functions)
+
+    def work() -> None:
+        for _ in range(20):
+            (task,) = worker.claim(1)
+            worker.complete(task)
+        for _ in range(20):
+            assert worker.claim(1) == []
+            assert engine.next_visible(worker.id, using="default")
+
+    counted = measure(work)
+    table = f"q_pgflow_{queue}"
+    assert counted.seq_scans[table] == 0
+    assert counted.index_scans[f"{table}_rank_idx"] == 40
+    # A claim fetches the message, and some that others have taken before it; a look fetches one.
+    assert counted.fetched[table] < 400

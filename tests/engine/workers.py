@@ -44,6 +44,7 @@ class HandWorker:
         *,
         run: UUID | None = None,
         poll: bool = True,
+        feed: bool = True,
     ) -> Settled:
         """Settle tasks with their outputs and claim others, in one call."""
         results = [{**task.ref, "o": output} for task, output in outputs]
@@ -55,6 +56,7 @@ class HandWorker:
             using="default",
             run=run,
             poll=poll,
+            feed=feed,
         )
 
     def complete(self, *tasks: ClaimedTask, output: Any = None) -> int:

@@ -46,8 +46,8 @@ examples:
         parser.add_argument(
             "--batch-size",
             metavar="N",
-            default=200,
-            help="runs to delete in one transaction (default: 200)",
+            default=10_000,
+            help="rows to delete in one transaction (default: 10,000)",
         )
         super().add_arguments(parser)
 

@@ -1,9 +1,13 @@
--- Takes up to `wanted` tasks out of the caller's queues, oldest messages first, and starts them
--- under `claim_id`. A message of more tasks than wanted keeps the rest, in its place.
+-- Takes up to `wanted` tasks out of the caller's queues, what has been due for longest first, and
+-- starts them under `claim_id`. A message of more tasks than wanted keeps the rest, in its place.
+--
+-- A message's rank is `enqueued_at`, the moment at which it became due; see _send_messages. The time
+-- stands in a variable, so that an index leads past those that are due later, however many they are:
+-- `greatest` says that it shall be the index of the ranks, not that of `vt`.
 --
 -- Does what pgmq.read and pgmq.delete would do, but looks before it takes: messages whose function
 -- the caller lacks stay untouched. One marked `alone` (its task was lost together with others) is
--- taken only when the process holds nothing else; nothing behind it is, meanwhile.
+-- taken only when the process holds nothing else; nothing behind it is, until _passes_over says so.
 create or replace function pgflow._claim_messages(
     caller workflow_workers, claim_id bigint, wanted integer, run uuid, is_empty boolean
 )
@@ -19,6 +23,9 @@ declare
     v_left integer := _claim_messages.wanted;
     v_emptied bigint[];
     v_ranges pgflow.task_range[];
+    v_now timestamptz := clock_timestamp();
+    v_passes_over boolean :=
+        _claim_messages.caller.makes_room_since is not null and pgflow._passes_over(_claim_messages.caller);
 begin
     foreach v_queue in array
         case when _claim_messages.run is null then _claim_messages.caller.queues else '{in_process}' end
@@ -30,29 +37,33 @@ begin
             open v_messages for
                 select q.msg_id, q.message from pgmq.q_pgflow_default q
                 where
-                    q.vt <= clock_timestamp()
+                    q.enqueued_at <= v_now and greatest(q.vt, q.enqueued_at) <= v_now
                     and (
                         _claim_messages.caller.functions is null
                         or q.message->>'function' = any(_claim_messages.caller.functions)
                     )
-                order by q.msg_id limit v_left for update skip locked;
+                    and not (v_passes_over and q.message @> '{"alone": true}')
+                order by q.enqueued_at, q.msg_id limit v_left for update skip locked;
         else
             open v_messages for execute format(
-                'select q.msg_id, q.message from pgmq.%I q where q.vt <= clock_timestamp()'
+                'select q.msg_id, q.message from pgmq.%I q'
+                ' where q.enqueued_at <= $4 and greatest(q.vt, q.enqueued_at) <= $4'
                 ' and ($2::text is null or q.message->>''run_id'' = $2)'
                 ' and ($3::text[] is null or q.message->>''function'' = any($3))'
-                ' order by q.msg_id limit $1 for update skip locked',
+                ' and not ($5 and q.message @> ''{"alone": true}'')'
+                ' order by q.enqueued_at, q.msg_id limit $1 for update skip locked',
                 'q_pgflow_' || v_queue
-            ) using v_left, _claim_messages.run::text, _claim_messages.caller.functions;
+            ) using v_left, _claim_messages.run::text, _claim_messages.caller.functions, v_now,
+                v_passes_over;
         end if;
         while v_left > 0 loop  -- each fetch locks one message: others find the rest
             fetch v_messages into v_message;
             exit when not found;
             if v_message.message @> '{"alone": true}' then
                 v_left := 0;
-                exit when
-                    not _claim_messages.is_empty or v_ranges is not null
-                    or not pgflow._become_alone(_claim_messages.caller, _claim_messages.claim_id);
+                exit when not pgflow._become_alone(
+                    _claim_messages.caller, _claim_messages.claim_id, _claim_messages.is_empty and v_ranges is null
+                );
                 v_left := 1;
             end if;
             v_index := v_message.message->>'task_index';

@@ -1,4 +1,5 @@
--- Takes completed steps off their runs' counts; the last one completes its run.
+-- Takes completed steps off their runs' counts; the last one completes its run. A run named without
+-- a step completes where it has none left.
 create or replace function pgflow._count_down(completed pgflow.step_ref[])
 returns void
 language plpgsql volatile
@@ -14,7 +15,7 @@ begin
             output = case when r.remaining_steps = c.steps then pgflow._run_output(r.id, r.version_id) end,
             ended_at = case when r.remaining_steps = c.steps then clock_timestamp() end
         from (
-            select s.run_id, count(*)::integer as steps
+            select s.run_id, count(s.step_slug)::integer as steps
             from unnest(_count_down.completed) as s
             group by s.run_id order by s.run_id
         ) as c

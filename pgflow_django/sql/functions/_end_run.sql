@@ -36,9 +36,6 @@ begin
     set status = case when s.step_slug = _end_run.failed_step then 'failed' else 'cancelled' end, ended_at = v_now
     where s.run_id = v_run.id and s.status in ('created', 'started');
 
-    if v_run.status = 'paused' and _end_run.end_status = 'failed' then
-        update workflow_runs r set status = 'started' where r.id = v_run.id;
-    end if;
     update workflow_runs r
     set status = _end_run.end_status, error = _end_run.run_error, ended_at = v_now
     where r.id = v_run.id;

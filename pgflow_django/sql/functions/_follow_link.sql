@@ -33,7 +33,8 @@ begin
         and n.step_type = 'single' and n.start_delay = 0
         and (r.owner_id is not null or n.queue = any(w.queues))
         and (w.functions is null or n.function = any(w.functions))
-        and w.alone_claim is null;
+        and w.alone_claim is null
+        and (w.makes_room_since is null or not pgflow._makes_room(w.makes_room_since, w.lease_seconds));
     if not found then
         return null;
     end if;
@@ -49,6 +50,12 @@ begin
         where
             t.run_id = v_run_id and t.step_slug = v_slug and t.task_index = 0
             and t.claim_id = (_follow_link.result->>'c')::bigint and t.status = 'started'
+            and 2 = (  -- nobody has ended one of them by hand
+                select count(*) from workflow_step_states s
+                where
+                    s.run_id = v_run_id and s.step_slug in (v_slug, v_next.step_slug)
+                    and s.status = case when s.step_slug = v_slug then 'started' else 'created' end
+            )
         returning t.run_id
     ),
     moved as (
@@ -83,7 +90,7 @@ begin
         returning c.id
     )
     select count(*) into v_accepted from held;
-    if v_accepted = 0 then  -- the claim no longer covers the task
+    if v_accepted = 0 then  -- the claim no longer covers the task, or a step has been ended by hand
         update workflow_runs r set remaining_steps = r.remaining_steps + 1 where r.id = v_run_id;
         return null;
     end if;

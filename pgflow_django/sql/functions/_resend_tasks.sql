@@ -6,8 +6,8 @@ language plpgsql volatile
 as $$
 declare
     c_send constant text :=
-        'insert into pgmq.%I (vt, message)'
-        ' select clock_timestamp(), jsonb_build_object('
+        'insert into pgmq.%I (enqueued_at, vt, message)'
+        ' select $3, $3, jsonb_build_object('
         '     ''workflow_slug'', r.workflow_slug, ''run_id'', r.run_id, ''step_slug'', r.step_slug,'
         '     ''task_index'', min(t.task_index), ''count'', count(*), ''function'', r.function'
         ' )'
@@ -23,7 +23,7 @@ declare
     v_queue text;
 begin
     for v_queue in select distinct r.queue from unnest(_resend_tasks.steps) as r loop
-        execute format(c_send, 'q_pgflow_' || v_queue) using _resend_tasks.steps, v_queue;
+        execute format(c_send, 'q_pgflow_' || v_queue) using _resend_tasks.steps, v_queue, clock_timestamp();
         perform pgflow._wake_sleepers(v_queue);
     end loop;
 end

@@ -1,4 +1,5 @@
--- Writes messages into a queue, the rows that pgmq.send_batch would write, and tells sleepers.
+-- Writes messages into a queue, the rows that pgmq.send_batch would write, and tells sleepers. What is
+-- delayed is ranked by when it will be due (`enqueued_at`): claims take messages in that order.
 --
 -- A statement that names its table as text is planned anew each time, which costs more than running
 -- it. So the queue that most sites have no other than, and that of runs in process, are spelt out.
@@ -8,14 +9,18 @@ language plpgsql volatile
 as $$
 begin
     if _send_messages.queue = 'default' then
-        insert into pgmq.q_pgflow_default (vt, message)
-        select * from unnest(_send_messages.visible_at, _send_messages.messages);
+        insert into pgmq.q_pgflow_default (enqueued_at, vt, message)
+        select m.at, m.at, m.message
+        from unnest(_send_messages.visible_at, _send_messages.messages) as m (at, message);
     elsif _send_messages.queue = 'in_process' then
-        insert into pgmq.q_pgflow_in_process (vt, message)
-        select * from unnest(_send_messages.visible_at, _send_messages.messages);
+        insert into pgmq.q_pgflow_in_process (enqueued_at, vt, message)
+        select m.at, m.at, m.message
+        from unnest(_send_messages.visible_at, _send_messages.messages) as m (at, message);
     else
         execute format(
-            'insert into pgmq.%I (vt, message) select * from unnest($1, $2)', 'q_pgflow_' || _send_messages.queue
+            'insert into pgmq.%I (enqueued_at, vt, message)'
+            ' select m.at, m.at, m.message from unnest($1, $2) as m (at, message)',
+            'q_pgflow_' || _send_messages.queue
         ) using _send_messages.visible_at, _send_messages.messages;
     end if;
     perform pgflow._wake_sleepers(_send_messages.queue);

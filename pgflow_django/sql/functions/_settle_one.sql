@@ -15,13 +15,14 @@ declare
     v_run record;
     v_left integer;
     v_bytes bigint := greatest(pg_column_size(_settle_one.result->'o'), (_settle_one.result->>'z')::bigint, 0);
+    v_is_followed boolean := false;
     v_now timestamptz := clock_timestamp();
 begin
     accepted := 0;
     select
         r.version_id, r.workflow_slug, r.owner_id, vs.step_type = 'single' as is_single, vs.dependents,
         n.step_slug as next, n.function, n.queue, n.start_delay,
-        n.step_type = 'single' and cardinality(n.depends_on) = 1 as is_link
+        r.ended_at is null and n.step_type = 'single' and cardinality(n.depends_on) = 1 as is_link
     into v_run
     from workflow_runs r
     join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = v_slug
@@ -39,14 +40,35 @@ begin
     end if;
     accepted := 1;
 
-    if not (v_run.is_single and v_run.is_link and cardinality(v_run.dependents) = 1) then
+    if v_run.is_single and v_run.is_link and cardinality(v_run.dependents) = 1 then
+        -- The link of a chain: this step is completed, the next one starts, in one statement.
+        update workflow_step_states s
+        set
+            status = case when s.step_slug = v_slug then 'completed' else 'started' end,
+            remaining_deps = 0,
+            remaining_tasks = case when s.step_slug = v_slug then 0 else 1 end,
+            initial_tasks = 1,
+            output_bytes = case when s.step_slug = v_slug then v_bytes else 0 end,
+            started_at = case when s.step_slug = v_slug then s.started_at else v_now end,
+            ended_at = case when s.step_slug = v_slug then v_now end
+        where
+            s.run_id = v_run_id and s.step_slug in (v_slug, v_run.next)
+            and 2 = (  -- nobody has ended one of them by hand
+                select count(*) from workflow_step_states o
+                where
+                    o.run_id = v_run_id and o.step_slug in (v_slug, v_run.next)
+                    and o.status = case when o.step_slug = v_slug then 'started' else 'created' end
+            );
+        v_is_followed := found;
+    end if;
+    if not v_is_followed then
         update workflow_step_states s
         set
             remaining_tasks = s.remaining_tasks - 1,
             output_bytes = s.output_bytes + v_bytes,
             status = case when s.remaining_tasks = 1 then 'completed' else s.status end,
             ended_at = case when s.remaining_tasks = 1 then v_now end
-        where s.run_id = v_run_id and s.step_slug = v_slug
+        where s.run_id = v_run_id and s.step_slug = v_slug and s.status = 'started'
         returning s.remaining_tasks into v_left;
         if v_left = 0 then
             fed := pgflow._advance(
@@ -57,17 +79,6 @@ begin
         return;
     end if;
 
-    -- The link of a chain: this step is completed, the next one starts, in one statement.
-    update workflow_step_states s
-    set
-        status = case when s.step_slug = v_slug then 'completed' else 'started' end,
-        remaining_deps = 0,
-        remaining_tasks = case when s.step_slug = v_slug then 0 else 1 end,
-        initial_tasks = 1,
-        output_bytes = case when s.step_slug = v_slug then v_bytes else 0 end,
-        started_at = case when s.step_slug = v_slug then s.started_at else v_now end,
-        ended_at = case when s.step_slug = v_slug then v_now end
-    where s.run_id = v_run_id and s.step_slug in (v_slug, v_run.next);
     fed := pgflow._create_tasks(
         array[row(
             v_run_id, v_run.version_id, v_run.workflow_slug, v_run.next, 'single', 1, v_run.function,
@@ -80,6 +91,7 @@ begin
             'kind', 'step_completed', 'run_id', v_run_id, 'workflow_slug', v_run.workflow_slug, 'step_slug', v_slug
         )));
     end if;
-    update workflow_runs r set remaining_steps = r.remaining_steps - 1 where r.id = v_run_id;
+    update workflow_runs r set remaining_steps = r.remaining_steps - 1
+    where r.id = v_run_id and r.ended_at is null;
 end
 $$;

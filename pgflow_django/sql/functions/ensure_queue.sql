@@ -1,5 +1,5 @@
--- Makes the pgmq queue `pgflow_<name>` where it is missing, with an index that finds the messages
--- of a run: a run that ends takes its messages with it.
+-- Makes the pgmq queue `pgflow_<name>` where it is missing, with an index in whose order messages are
+-- claimed, and one that finds those of a run: a run that ends takes its messages with it.
 create or replace function pgflow.ensure_queue(name text)
 returns void
 language plpgsql volatile
@@ -14,6 +14,10 @@ begin
         execute format(
             'alter table pgmq.%I set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)',
             'q_' || v_queue
+        );
+        -- Not where the queue is there already: who claims or sends would wait for the caller to commit.
+        execute format(
+            'create index %I on pgmq.%I (enqueued_at, msg_id)', 'q_' || v_queue || '_rank_idx', 'q_' || v_queue
         );
         perform pg_notify('pgflow_queues', ensure_queue.name);  -- who serves all queues serves this one
     end if;

@@ -15,11 +15,11 @@ begin
     from unnest(register_worker.worker_queues) as q
     where to_regclass(format('pgmq.%I', 'q_pgflow_' || q)) is null;
 
-    insert into workflow_workers (kind, node, hostname, pid, queues, functions, started_at, lease_until)
+    insert into workflow_workers (kind, node, hostname, pid, queues, functions, started_at, lease_until, lease_seconds)
     values (
         register_worker.worker_kind, register_worker.worker_node, register_worker.host, register_worker.process,
         register_worker.worker_queues, register_worker.worker_functions, clock_timestamp(),
-        clock_timestamp() + make_interval(secs => register_worker.lease_seconds)
+        clock_timestamp() + make_interval(secs => register_worker.lease_seconds), register_worker.lease_seconds
     )
     returning id into v_id;
     return v_id;

@@ -1,5 +1,5 @@
 -- Takes a failed or cancelled run up again: what had completed keeps its output, the rest starts
--- afresh with all its attempts. `new_owner` is the process that will run it, null for any worker.
+-- afresh with all its attempts, and what it waits for is counted anew. `new_owner` is the process that will run it, null for any worker.
 -- Returns the run's status before: nothing was done unless that is failed or cancelled; null
 -- where there is no such run.
 create or replace function pgflow.retry_run(run uuid, new_owner bigint default null)
@@ -23,6 +23,12 @@ begin
     if not found or v_run.status not in ('failed', 'cancelled') then
         return v_run.status;
     end if;
+    if
+        (select count(*) from workflow_step_states s where s.run_id = v_run.id)
+        < (select v.steps_count from workflow_versions v where v.id = v_run.version_id)
+    then
+        return null;  -- it is being deleted, in slices
+    end if;
 
     update workflow_runs r
     set status = 'started', error = null, ended_at = null, owner_id = retry_run.new_owner
@@ -34,20 +40,31 @@ begin
     end if;
     update workflow_step_tasks t
     set status = 'queued', attempts_count = 0, error = null, queued_at = v_now, started_at = null, ended_at = null
-    where t.run_id = v_run.id and t.status in ('failed', 'cancelled');
+    from workflow_step_states s
+    where
+        s.run_id = v_run.id and s.status in ('failed', 'cancelled')  -- not one that was skipped since
+        and t.run_id = s.run_id and t.step_slug = s.step_slug and t.status in ('failed', 'cancelled');
     update workflow_step_states s
     set
         status = 'created', started_at = null, ended_at = null, remaining_tasks = null,
         remaining_deps = (
             select count(*)
             from workflow_version_steps vs
-            join workflow_step_states d
-                on d.run_id = s.run_id and d.step_slug = any(vs.depends_on) and d.status <> 'completed'
-            where vs.version_id = v_run.version_id and vs.step_slug = s.step_slug
+            join workflow_step_states d on d.run_id = s.run_id and d.step_slug = any(vs.depends_on)
+            where
+                vs.version_id = v_run.version_id and vs.step_slug = s.step_slug
+                and d.status not in ('completed', 'skipped')
         )
-    where s.run_id = v_run.id and s.status in ('failed', 'cancelled');
+    where s.run_id = v_run.id and s.status in ('failed', 'cancelled', 'created');
+    update workflow_runs r
+    set remaining_steps = (
+        select count(*) from workflow_step_states s
+        where s.run_id = r.id and s.status not in ('completed', 'skipped')
+    )
+    where r.id = v_run.id;
 
-    -- Steps that had tasks go on with those; steps that had none are sized as at a first start.
+    -- Steps that had tasks go on with those that are left; steps that had none are sized as at a first
+    -- start.
     with sized as materialized (
         select
             s.step_slug, vs.step_type, vs.function, s.initial_tasks is not null as had_tasks,
@@ -68,19 +85,19 @@ begin
     started as (
         update workflow_step_states s
         set
-            status = case when z.tasks = 0 then 'completed' when z.tasks is null then s.status else 'started' end,
-            initial_tasks = z.tasks, remaining_tasks = case when z.had_tasks then z.queued else z.tasks end,
+            status = case when z.left_over = 0 then 'completed' when z.tasks is null then s.status else 'started' end,
+            initial_tasks = z.tasks, remaining_tasks = z.left_over,
             started_at = case when z.tasks is not null then v_now end,
-            ended_at = case when z.tasks = 0 then v_now end
-        from sized z
+            ended_at = case when z.left_over = 0 then v_now end
+        from (select *, case when had_tasks then queued else tasks end as left_over from sized) as z
         where s.run_id = v_run.id and s.step_slug = z.step_slug
         returning z.*, row(v_run.id, v_run.version_id, v_run.workflow_slug, z.step_slug, z.step_type,
             z.tasks, z.function, z.queue, 0)::pgflow.ready_step as ready
     )
     select
-        array_agg(z.ready) filter (where z.had_tasks),
-        array_agg(z.ready) filter (where not z.had_tasks and z.tasks > 0),
-        array_agg(row(v_run.id, z.step_slug)::pgflow.step_ref) filter (where z.tasks = 0),
+        array_agg(z.ready) filter (where z.left_over > 0 and z.had_tasks),
+        array_agg(z.ready) filter (where z.left_over > 0 and not z.had_tasks),
+        array_agg(row(v_run.id, z.step_slug)::pgflow.step_ref) filter (where z.left_over = 0),
         min(z.step_slug) filter (where z.tasks is null)
     into v_again, v_fresh, v_empty, v_stuck
     from started z;
@@ -101,6 +118,7 @@ begin
     if v_empty is not null then
         perform pgflow._advance(v_empty, 0, null, null);
     end if;
+    perform pgflow._count_down(array[row(v_run.id, null)::pgflow.step_ref]);
     if v_stuck is not null then
         perform pgflow._fail_unmappable(v_run.id, v_stuck);
     end if;

@@ -8,6 +8,8 @@
 -- wanted    how many tasks the worker can take now; 0 to settle only
 -- run       null, or the one run whose tasks are wanted: then from the queue `in_process`
 -- poll      whether to look into the queues even where completed steps gave tasks already
+-- feed      whether tasks of steps that become ready may go to this worker past what waits in its
+--           queues; never where it polls and wants one: else a chain would keep it for itself
 --
 -- Returns null where nothing was claimed and nothing settled; else a JSON object (see _describe)
 -- with `accepted`, the number of results that counted.
@@ -24,7 +26,8 @@ create or replace function pgflow.settle_and_claim(
     claim bigint,
     wanted integer,
     run uuid default null,
-    poll boolean default true
+    poll boolean default true,
+    feed boolean default true
 )
 returns text
 language plpgsql volatile
@@ -41,11 +44,12 @@ declare
     v_accepted integer := 0;
     v_ranges pgflow.task_range[];
     v_wanted integer := settle_and_claim.wanted;
+    v_feed integer;
     v_now timestamptz := clock_timestamp();
     v_answer text;
 begin
     if
-        settle_and_claim.wanted > 0 and not settle_and_claim.poll
+        settle_and_claim.wanted > 0 and not settle_and_claim.poll and settle_and_claim.feed
         and jsonb_array_length(settle_and_claim.results) = 1 and settle_and_claim.results->0 ? 'n'
     then
         v_answer := pgflow._follow_link(settle_and_claim.results->0, settle_and_claim.worker, settle_and_claim.claim);
@@ -54,6 +58,12 @@ begin
         end if;
     end if;
     if settle_and_claim.wanted > 0 then
+        -- Who holds nothing is not seen by another thread that wants to be alone (_become_alone).
+        if settle_and_claim.results is null and not pg_try_advisory_xact_lock_shared(
+            hashtext('pgflow.alone'), (settle_and_claim.worker % 2147483647)::integer
+        ) then
+            return null;
+        end if;
         select * into v_caller from workflow_workers w where w.id = settle_and_claim.worker;
         if not found then  -- its lease has ended, and others have its work
             raise exception using errcode = 'PF006', message = 'lease_lost';
@@ -63,9 +73,15 @@ begin
         end if;
     end if;
 
+    v_feed := case
+        when not settle_and_claim.feed or pgflow._makes_room(v_caller.makes_room_since, v_caller.lease_seconds) then 0
+        when settle_and_claim.poll and settle_and_claim.run is null and v_wanted = 1 then 0
+        else v_wanted
+    end;
+
     if jsonb_array_length(settle_and_claim.results) = 1 then
         select * into v_accepted, v_ranges from pgflow._settle_one(
-            settle_and_claim.results->0, v_wanted, settle_and_claim.claim, v_caller
+            settle_and_claim.results->0, v_feed, settle_and_claim.claim, v_caller
         );
     elsif settle_and_claim.results is not null then
         perform from workflow_runs r
@@ -97,7 +113,7 @@ begin
                 select n.run_id, n.step_slug, count(*)::integer as tasks, sum(n.bytes) as bytes
                 from settled n group by n.run_id, n.step_slug order by n.run_id, n.step_slug
             ) as d
-            where s.run_id = d.run_id and s.step_slug = d.step_slug
+            where s.run_id = d.run_id and s.step_slug = d.step_slug and s.status = 'started'
             returning s.run_id, s.step_slug, s.remaining_tasks
         )
         select
@@ -108,7 +124,7 @@ begin
     end if;
 
     if v_completed is not null then
-        v_ranges := pgflow._advance(v_completed, v_wanted, settle_and_claim.claim, v_caller);
+        v_ranges := pgflow._advance(v_completed, v_feed, settle_and_claim.claim, v_caller);
     end if;
     if v_wanted > 0 and (
         v_ranges is null or (settle_and_claim.poll and cardinality(v_ranges) < v_wanted)

@@ -1,6 +1,7 @@
 -- Follows completed steps through their runs: dependents lose a dependency, those that wait for
 -- nothing more start, maps over [] complete at once and are followed in turn, runs without a step
--- left complete. Returns the tasks handed to `caller` (see _create_tasks).
+-- left complete. Returns the tasks handed to `caller` (see _create_tasks). Nothing follows in a run
+-- that somebody has ended by hand, and no step starts that is not `created`.
 --
 -- Called with the runs' rows locked. Lock order: states of dependents, then runs, each sorted.
 create or replace function pgflow._advance(
@@ -30,8 +31,8 @@ begin
     while v_completed is not null loop
         with edge as (
             select
-                r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, child.slug, count(*)::integer as deps,
-                bool_or(vs.step_type = 'map') as is_after_map
+                r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, r.ended_at is null as is_live,
+                child.slug, count(*)::integer as deps, bool_or(vs.step_type = 'map') as is_after_map
             from unnest(v_completed) as c
             join workflow_runs r on r.id = c.run_id
             join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = c.step_slug
@@ -65,7 +66,7 @@ begin
                 started_at = case when s.remaining_deps = c.deps and c.tasks is not null then v_now end,
                 ended_at = case when s.remaining_deps = c.deps and c.tasks = 0 then v_now end
             from child c
-            where s.run_id = c.run_id and s.step_slug = c.slug and s.status = 'created'
+            where s.run_id = c.run_id and s.step_slug = c.slug and s.status = 'created' and c.is_live
             returning
                 s.status, s.remaining_deps, c.run_id, c.version_id, c.workflow_slug, c.slug,
                 c.step_type, c.tasks, c.function, c.start_delay, c.is_join,
