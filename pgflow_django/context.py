@@ -42,7 +42,7 @@ class StepContext:
     attempt: int
     max_attempts: int
     deadline: float
-    lines: StepLog = field(repr=False)
+    _lines: StepLog = field(repr=False)
     _held_back: tuple[float, float] | None = field(default=None, init=False, repr=False)
     _told_at: float = field(default=float("-inf"), init=False, repr=False)
 
@@ -61,7 +61,7 @@ class StepContext:
             raise ValueError(f"level must be one of {', '.join(_LEVELS)}, not {level!r}")
         text = jsonvalue.storable_text(jsonvalue.text_of(message))
         self._log(text, level)
-        self.lines.add("log", text, level, {"attempt": self.attempt, **fields})
+        self._lines.add("log", text, level, {"attempt": self.attempt, **fields})
 
     def _log(self, message: str, level: str) -> None:
         """Tell the process's log. What a handler of the site raises there is not the step's."""
@@ -92,8 +92,7 @@ class StepContext:
         """
         self._held_back = (done, total)
         if time.monotonic() - self._told_at >= _PROGRESS_INTERVAL:
-            self._tell_progress()
-            self.lines.send_from_step()
+            self.flush()
 
     def _tell_progress(self) -> None:
         if self._held_back is None:
@@ -101,16 +100,16 @@ class StepContext:
         (done, total), self._held_back = self._held_back, None
         self._told_at = time.monotonic()
         message = f"{jsonvalue.text_of(done)} of {jsonvalue.text_of(total)}"
-        self.lines.add("progress", message, "info", {"done": done, "total": total})
+        self._lines.add("progress", message, "info", {"done": done, "total": total})
 
-    def close(self) -> None:
-        """Write what is held back; for the end of the attempt."""
+    def flush(self) -> None:
+        """Write what ``progress`` holds back, if anything. Done at the end of the attempt."""
         self._tell_progress()
-        self.lines.close()
+        self._lines.send_from_step()
 
     def cancelled(self) -> bool:
         """Whether the run has ended meanwhile, so that going on is for nothing."""
-        runs = WorkflowRun.objects.using(self.lines.using).filter(
+        runs = WorkflowRun.objects.using(self._lines.using).filter(
             id=self.run_id, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
         )
         return not in_thread_of_step(runs.exists)

@@ -138,12 +138,13 @@ class Attempt:
             attempt=self.task.attempt,
             max_attempts=group.max_attempts,
             deadline=time.monotonic() + group.timeout,
-            lines=self.lines,
+            _lines=self.lines,
         )
 
     def _close_context(self) -> None:
         if self._context is not None:
-            self._context.close()
+            self._context.flush()
+            self.lines.close()
 
 
 def _settle_or_refuse(outcome: Outcome, using: str) -> None:
