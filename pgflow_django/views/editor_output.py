@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F, Func, IntegerField
 from django.http import HttpRequest
 
-from pgflow_django.admin.permissions import can, find_admin
+from pgflow_django.admin.permissions import can, find_admin, list_runs
 from pgflow_django.choices import TaskStatus
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.flow_pages import find_address
@@ -43,8 +43,8 @@ def find_last_output(
     runs = find_admin(admin, WorkflowRun)
     if runs is None or slug not in scene.rows or not scene.draft.published_version:
         return None
-    known = runs.get_queryset(request).filter(workflow_slug=scene.draft.slug)
-    run = known.defer("input", "output").order_by("-id").first()
+    known = list_runs(admin, request).filter(workflow_slug=scene.draft.slug)
+    run = known.order_by("-id").first()
     if run is None or not all(can(admin, request, what, run) for what in _RIGHTS):
         return None
     outputs = _load_outputs(run, slug, known.db)

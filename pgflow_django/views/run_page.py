@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, find_flow, is_published, require_run
+from pgflow_django.admin.permissions import can, find_flow, is_published, list_runs, require_run
 from pgflow_django.choices import TaskStatus
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
@@ -106,9 +106,10 @@ def _describe(
     if flow is not None and not is_published(flow):  # deleted, and being drawn anew
         flow = None
     chosen = facts.steps.get(step)
-    context = {
+    context: dict[str, Any] = {
         "run": run,
         "original": run,
+        "parent": _find_parent(request, admin, run),
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
@@ -134,6 +135,16 @@ def _describe(
         context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == chosen.slug]
         context["chosen_tasks"] = _list_tasks(request, admin, run, chosen) if may_see else []
     return context
+
+
+def _find_parent(
+    request: HttpRequest, admin: ModelAdmin[Any], run: WorkflowRun
+) -> WorkflowRun | None:
+    """The run that started this one, if its reader may see that."""
+    if run.parent_run_id is None:
+        return None
+    parent = list_runs(admin, request).filter(pk=run.parent_run_id).first()
+    return parent if parent is not None and can(admin, request, "view_run", parent) else None
 
 
 def _find_look(request: HttpRequest) -> Look:

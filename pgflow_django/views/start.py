@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, find_admin, is_published, require
+from pgflow_django.admin.permissions import can, find_admin, is_published, list_runs, require
 from pgflow_django.database import worker_command
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import Workflow, WorkflowRun
@@ -132,11 +132,14 @@ def _start(
     is_new = not WorkflowRun.objects.filter(workflow_slug=flow.workflow_slug, key=key).exists()
     with contextlib.suppress(RunFailed):  # where runs are executed at once: its page says why
         executor.start_flow(flow.workflow_slug, value, key=key)
-    run = WorkflowRun.objects.get(workflow_slug=flow.workflow_slug, key=key)
+    run = WorkflowRun.objects.defer("input", "output").get(
+        workflow_slug=flow.workflow_slug, key=key
+    )
     admin_of_runs = find_admin(admin, WorkflowRun)
     if is_new and admin_of_runs is not None:
         admin_of_runs.log_addition(request, run, _("Started."))
-    if can(admin, request, "view_run", run):
+    is_known = list_runs(admin, request).filter(pk=run.pk).exists()
+    if is_known and can(admin, request, "view_run", run):
         return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
     return HttpResponseRedirect(find_address(admin, "workflow_changelist"))
 
@@ -147,7 +150,7 @@ def _find_value(request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow) ->
     runs = find_admin(admin, WorkflowRun)
     if wish == "sample" or runs is None or not can(admin, request, "view_payload"):
         return None
-    past = runs.get_queryset(request).filter(workflow_slug=flow.workflow_slug).order_by("-id")
+    past = list_runs(admin, request).filter(workflow_slug=flow.workflow_slug).order_by("-id")
     try:
         run = past.filter(pk=UUID(wish)).first() if wish else past.first()
     except ValueError:
