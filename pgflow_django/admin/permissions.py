@@ -123,7 +123,7 @@ def require(admin: ModelAdmin[Any], request: HttpRequest, action: str, slug: str
 
 
 def list_runs(admin: ModelAdmin[Any], request: HttpRequest) -> QuerySet[WorkflowRun]:
-    """The runs that the user may know of, in no order, without their inputs and outputs.
+    """The runs that the user may know of, in no order, without what can be large of them.
 
     Every page that tells of runs begins here: what a site's ``get_queryset`` hides is nowhere.
     """
@@ -131,7 +131,7 @@ def list_runs(admin: ModelAdmin[Any], request: HttpRequest) -> QuerySet[Workflow
     if runs is None:
         return WorkflowRun.objects.none()
     found: QuerySet[WorkflowRun] = runs.get_queryset(request).order_by()
-    return found.defer("input", "output")
+    return found.defer("input", "output", "error")
 
 
 def require_run(

@@ -20,11 +20,12 @@ from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.flow_pages import describe_page, find_address, give_file
 from pgflow_django.views.htmx import admin_page
-from pgflow_django.views.payloads import Payload, show
+from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.run_facts import RunFacts, load_run
 from pgflow_django.views.scene import Look, read_look
 from pgflow_django.views.start import KEY_PREFIX
+from pgflow_django.views.stored import load, show_stored
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -72,7 +73,7 @@ def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpR
         drawing=facts.render(_find_look(request)),
     )
     if context["may_see_payload"]:
-        context["input"] = _show(request, admin, run, run.input)
+        context["input"] = _show(request, admin, run, "input")
     return render(request, "pgflow_django/runs/run.html", context)
 
 
@@ -130,7 +131,7 @@ def _describe(
         },
     }
     if may_see and facts.has_ended and run.status == "completed":
-        context["output"] = _show(request, admin, run, run.output)
+        context["output"] = _show(request, admin, run, "output")
     if chosen is not None:
         context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == chosen.slug]
         context["chosen_tasks"] = _list_tasks(request, admin, run, chosen) if may_see else []
@@ -154,20 +155,22 @@ def _find_look(request: HttpRequest) -> Look:
     return Look(read_look(request).direction, _STAGE)
 
 
-def _show(request: HttpRequest, admin: Any, run: WorkflowRun, value: Any) -> Payload:
-    return show(admin.redact_payload(request, run, value))
+def _show(request: HttpRequest, admin: Any, run: WorkflowRun, column: str) -> Payload:
+    row = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
+    return show_stored(request, admin, run, load(row, "pk", column)[run.pk])
 
 
 def _list_tasks(
     request: HttpRequest, admin: ModelAdmin[Any], run: WorkflowRun, step: StepFacts
 ) -> list[dict[str, Any]]:
     """The first tasks of a step that have an output."""
-    tasks = WorkflowStepTask.objects.filter(
+    tasks = WorkflowStepTask.objects.using(run._state.db).filter(  # noqa: SLF001
         run_id=run.pk, step_slug=step.slug, status=TaskStatus.COMPLETED
-    ).order_by("task_index")[:_SHOWN_TASKS]
+    )
+    found = load(tasks.order_by("task_index")[:_SHOWN_TASKS], "task_index", "output")
     return [
-        {"index": task.task_index, "output": _show(request, admin, run, task.output)}
-        for task in tasks
+        {"index": index, "output": show_stored(request, admin, run, stored)}
+        for index, stored in found.items()
     ]
 
 

@@ -31,6 +31,7 @@ from pgflow_django.views.run_form import (
     read_fields,
     read_json,
 )
+from pgflow_django.views.stored import load
 from pgflow_django.views.workers import find_unserved
 
 if TYPE_CHECKING:
@@ -157,7 +158,10 @@ def _find_value(request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow) ->
         return None
     if run is None or not can(admin, request, "view_payload", run):
         return None
-    value = drop_hidden(runs.redact_payload(request, run, run.input))  # type: ignore[attr-defined]
+    stored = load(past.filter(pk=run.pk), "pk", "input")[run.pk]
+    if not stored.is_whole:
+        return None
+    value = drop_hidden(runs.redact_payload(request, run, stored.read()))  # type: ignore[attr-defined]
     return value if len(json.dumps(value)) <= SHOWN else None
 
 
