@@ -42,13 +42,13 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
     ]
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def import_flow(
     request: HttpRequest, admin: ModelAdmin[Any], slug: str | None = None
 ) -> HttpResponse:
     """Take a document, show what it would change, and apply it when that is confirmed."""
     _require(request, admin, slug)
-    if request.method == "GET":
+    if request.method != "POST":
         return _render(request, admin, slug)
     if "confirm" in request.POST:
         return _apply(request, admin, slug)

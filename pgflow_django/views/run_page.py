@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from pgflow_django import executor
 from pgflow_django.admin.permissions import can, find_flow, is_published, list_runs, require_run
@@ -60,7 +60,7 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
     ]
 
 
-@require_GET
+@require_safe
 def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
     """Show the whole page of a run."""
     run = require_run(admin, request, "view_run", run_id)
@@ -77,7 +77,7 @@ def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpR
     return render(request, "pgflow_django/runs/run.html", context)
 
 
-@require_GET
+@require_safe
 def live(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
     """Return the parts of the page that change; 204 where they are as in ``since``."""
     run = require_run(admin, request, "view_run", run_id)
@@ -89,7 +89,7 @@ def live(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResp
     return render(request, "pgflow_django/runs/_live.html", context)
 
 
-@require_GET
+@require_safe
 def step_panel(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
     """Return what the side panel shows of a step, or of the run."""
     run = require_run(admin, request, "view_run", run_id)
@@ -174,7 +174,7 @@ def _list_tasks(
     ]
 
 
-@require_GET
+@require_safe
 def payload(request: HttpRequest, admin: Any, run_id: UUID, which: str) -> HttpResponse:
     """Give all of a run's input or output as a file."""
     run = require_run(admin, request, "view_payload", run_id)

@@ -64,14 +64,14 @@ class Form:
         return bool(self.fields)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def start(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Ask for the input of a run, start it once, and lead to its page."""
     flow = require(admin, request, "run", slug)
     if not is_published(flow):
         raise Http404(_("There is no flow %(slug)s to run: publish it first.") % {"slug": slug})
     schema = flow.input_schema
-    if request.method == "GET":
+    if request.method != "POST":
         value = _find_value(request, admin, flow)
         fields = make_fields(schema, value)
         is_json = not fields or request.GET.get("mode") == "json"

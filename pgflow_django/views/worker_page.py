@@ -12,7 +12,7 @@ from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from pgflow_django.admin.permissions import can, list_runs
 from pgflow_django.database import worker_command
@@ -73,7 +73,7 @@ class Row:
         return max(0, len(self.worker.functions or ()) - _FUNCTIONS)
 
 
-@require_GET
+@require_safe
 def workers(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
     """Show every worker that is registered; to htmx only the part that changes."""
     if not can(admin, request, "view_workers"):
