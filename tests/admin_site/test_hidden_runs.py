@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from django.test import Client
 
 from pgflow_django import drafts, engine, executor
-from pgflow_django.admin import WorkflowRunAdmin
+from pgflow_django.admin import WorkflowAdmin, WorkflowRunAdmin
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
-from tests.admin_site.conftest import LogIn, address, run_flow
+from tests.admin_site.conftest import LogIn, address, make_flow, run_flow
 from tests.engine.workers import HandWorker
 
 pytestmark = pytest.mark.django_db
@@ -171,3 +171,24 @@ def test_a_site_joins_other_tables_to_find_runs(
     assert "/workflow/numbers/edit/" in see(client, "workflow_changelist", query="?last=started")
     for each in (run, active):
         assert see(client, "workflowrun_change", each.pk)
+
+
+def test_lists_leave_out_what_a_hook_refuses(
+    client: Client, flow: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_flow("other")
+    shown, hidden = run_flow(), run_flow("other")
+
+    def may_see(self: object, request: HttpRequest, obj: object = None) -> bool:
+        return getattr(obj, "workflow_slug", "") != "other"
+
+    monkeypatch.setattr(WorkflowRunAdmin, "has_view_permission", may_see)
+    page = see(client, "workflowrun_changelist")
+    assert f"/{shown.pk}/change/" in page
+    assert f"/{hidden.pk}/change/" not in page
+    assert "/workflow/other/edit/" in see(client, "workflow_changelist")
+    monkeypatch.setattr(WorkflowAdmin, "has_view_permission", may_see)
+    page = see(client, "workflow_changelist")
+    assert "/workflow/numbers/edit/" in page
+    assert "/workflow/other/" not in page
+    assert client.get(address("workflow_edit", "other")).status_code == 404
