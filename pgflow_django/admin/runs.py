@@ -98,7 +98,7 @@ class LimitedPaginator(Paginator):  # type: ignore[type-arg]  # Django's has no 
     @cached_property
     def count(self) -> int:
         """Count the runs, but not beyond a limit."""
-        return int(self.object_list[:_COUNTED].count())  # type: ignore[attr-defined]
+        return int(self.object_list.values("pk")[:_COUNTED].count())  # type: ignore[attr-defined]
 
 
 @admin.register(WorkflowRun)

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.http import HttpRequest
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from pgflow_django.admin import WorkflowRunAdmin
 from pgflow_django.models import WorkflowRun
@@ -89,6 +90,15 @@ def test_a_page_reads_the_beginnings_of_errors(client: Client, flow: str) -> Non
     for name, step in (("live", ""), ("step", "fetch")):
         assert "xxxx" in read(client, f"{address(f'workflowrun_{name}', run.pk)}?step={step}")
     assert "fetch: RuntimeError: xxx" in read(client, address("workflowrun_changelist"))
+
+
+def test_the_list_counts_runs_by_their_ids_alone(client: Client, flow: str) -> None:
+    run_flow()
+    with CaptureQueriesContext(connection) as queries:
+        client.get(address("workflowrun_changelist"))
+    counts = [each["sql"] for each in queries if "COUNT(*)" in each["sql"]]
+    assert len(counts) == 1
+    assert "error" not in counts[0]
 
 
 def test_a_queryset_of_a_site_reads_no_more(
