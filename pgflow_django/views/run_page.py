@@ -157,7 +157,10 @@ def _find_look(request: HttpRequest) -> Look:
 
 def _show(request: HttpRequest, admin: Any, run: WorkflowRun, column: str) -> Payload:
     row = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
-    return show_stored(request, admin, run, load(row, "pk", column)[run.pk])
+    stored = load(row, "pk", column).get(run.pk)
+    if stored is None:  # pruned just now
+        raise Http404(_("There is no run %(id)s for you.") % {"id": run.pk})
+    return show_stored(request, admin, run, stored)
 
 
 def _list_tasks(

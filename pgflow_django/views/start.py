@@ -158,8 +158,8 @@ def _find_value(request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow) ->
         return None
     if run is None or not can(admin, request, "view_payload", run):
         return None
-    stored = load(past.filter(pk=run.pk), "pk", "input")[run.pk]
-    if not stored.is_whole:
+    stored = load(past.filter(pk=run.pk), "pk", "input").get(run.pk)
+    if stored is None or not stored.is_whole:
         return None
     value = drop_hidden(runs.redact_payload(request, run, stored.read()))  # type: ignore[attr-defined]
     return value if len(json.dumps(value)) <= SHOWN else None
