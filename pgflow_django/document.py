@@ -6,9 +6,10 @@ Pure but for a look at the names of registered functions.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.graph import did_you_mean, find_cycle, is_valid_slug, nearest_names
+from pgflow_django.graph import did_you_mean, find_cycle, is_valid_slug
 from pgflow_django.options import (
     FLOW_OPTIONS,
     FUNCTION_NAME,
@@ -53,6 +54,8 @@ _SYNONYMS = {
 #: Keys of a step's input that win over the output of a dependency of the same name.
 _INPUT_KEYS = ("item", "index", "params")
 _MAX_CYCLES = 10
+#: Steps of a cycle that its problem names.
+_MAX_PATH = 20
 
 
 def validate_flow(document: Any) -> list[Problem]:
@@ -68,21 +71,25 @@ def validate_flow(document: Any) -> list[Problem]:
     owner = name_flow(slug)
     return [
         *workflow_slug_problems(slug),
-        *_key_problems(document, _FLOW_KEYS, owner, ""),
+        *_key_problems(document, _FLOW_KEYS, owner, "", NearestNames(_FLOW_KEYS)),
         *option_problems(_FLOW_TABLE, document, owner),
         *_steps_problems(document.get("steps", []), slug, owner),
     ]
 
 
 def _key_problems(
-    row: dict[Any, Any], allowed: Sequence[str], owner: str, pointer: str
+    row: dict[Any, Any],
+    allowed: Sequence[str],
+    owner: str,
+    pointer: str,
+    nearest: NearestNames,
 ) -> Iterator[Problem]:
     for key in row:
         if key in allowed:
             continue
         path = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
         word = _SYNONYMS.get(key) if isinstance(key, str) else None
-        names = [word] if word and word in allowed else nearest_names(key, allowed, limit=1)
+        names = [word] if word and word in allowed else nearest(key)[:1]
         fix = {"op": "remove", "path": path}
         if names and names[0] not in row:
             fix = {"op": "move", "from": path, "path": f"{pointer}/{names[0]}"}
@@ -115,6 +122,8 @@ class _Steps:
         for index, row in enumerate(rows):
             if isinstance(row, dict) and isinstance(row.get("slug"), str):
                 self.position.setdefault(row["slug"], index)
+        self.free: dict[str, str] = {}
+        self.nearest_key = NearestNames(_STEP_KEYS)
         self.nearest_step = NearestNames(filter(is_valid_slug, self.position))
         self.nearest_function = NearestNames(registry.names())
 
@@ -138,30 +147,43 @@ class _Steps:
             yield replace(problem, fix=self._rename(index, slug, problem.suggestions))
         if isinstance(slug, str) and self.position[slug] != index:
             yield self._duplicate(index, slug)
-        yield from _key_problems(row, _STEP_KEYS, owner, pointer)
+        yield from _key_problems(row, _STEP_KEYS, owner, pointer, self.nearest_key)
         yield from option_problems(_STEP_TABLE, row, owner, pointer)
         yield from self._warnings(row, owner, pointer)
 
+    @cached_property
+    def waiting(self) -> dict[str, list[str]]:
+        """Where each slug stands among what steps wait for."""
+        places: dict[str, list[str]] = {}
+        for index, row in enumerate(self.rows):
+            for at, slug in enumerate(_dependencies(row)):
+                if isinstance(slug, str):
+                    places.setdefault(slug, []).append(f"/steps/{index}/depends_on/{at}")
+        return places
+
     def _rename(self, index: int, slug: object, names: Sequence[str]) -> Patch | None:
         """Give a step its mended name, there and in all steps that wait for it."""
-        if not names or names[0] in self.position:
+        if not names or names[0] in self.position or not isinstance(slug, str):
             return None
-        places = [f"/steps/{index}/slug"] + [
-            f"/steps/{at}/depends_on/{position}"
-            for at, row in enumerate(self.rows)
-            for position, dependency in enumerate(_dependencies(row))
-            if dependency == slug
-        ]
+        if self.position[slug] != index:  # those that wait, wait for the first of this name
+            return None
+        places = [f"/steps/{index}/slug", *self.waiting.get(slug, ())]
         return [{"op": "replace", "path": place, "value": names[0]} for place in places]
 
     def _duplicate(self, index: int, slug: str) -> Problem:
         pointer = f"/steps/{index}/slug"
-        numbered = (f"{slug[:120]}_{number}" for number in range(2, MAX_STEPS + 3))
-        free = next(name for name in numbered if name not in self.position)
+        free = self._find_free(slug)
         text = f"steps[{self.position[slug]}] has this slug already; each step needs its own"
         fix = [{"op": "replace", "path": pointer, "value": free}]
         message = say(name_step(slug, self.flow), text)
         return Problem("duplicate_step_slug", pointer, message, [free], fix)
+
+    def _find_free(self, slug: str) -> str:
+        """A name like ``slug`` that no step has."""
+        if slug not in self.free:
+            numbered = (f"{slug[:120]}_{number}" for number in range(2, MAX_STEPS + 3))
+            self.free[slug] = next(name for name in numbered if name not in self.position)
+        return self.free[slug]
 
     def _warnings(self, row: dict[str, Any], owner: str, pointer: str) -> Iterator[Problem]:
         if row.get("slug") in _INPUT_KEYS:
@@ -213,9 +235,8 @@ class _Steps:
             step, dependency = cycle[0], cycle[-2]
             index = self.position[step]
             at = _dependencies(self.rows[index]).index(dependency)
-            text = (
-                f"its steps wait for one another in a cycle: {' → '.join(cycle)}. Cut it somewhere"
-            )
+            path = " → ".join(cycle if len(cycle) <= _MAX_PATH else [*cycle[:_MAX_PATH], "…"])
+            text = f"its steps wait for one another in a cycle: {path}. Cut it somewhere"
             message = say(name_flow(self.flow), text)
             yield Problem("cycle_detected", f"/steps/{index}/depends_on/{at}", message)
             graph[step] = [other for other in graph[step] if other != dependency]

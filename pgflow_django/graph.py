@@ -8,6 +8,7 @@ cost milliseconds and no recursion limit is met.
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
@@ -17,6 +18,8 @@ RESERVED_SLUGS = frozenset({"run"})
 SLUG_PATTERN = "[a-zA-Z_][a-zA-Z0-9_]*"
 
 _SLUG = re.compile(SLUG_PATTERN, re.ASCII)
+#: Names that difflib compares for one question: it is dear, the more so for long names.
+_COMPARED = 8
 
 Graph = Mapping[str, Collection[str]]
 
@@ -97,14 +100,23 @@ def known_dependencies(depends_on: Graph, step: str) -> list[str]:
 
 
 def nearest_names(name: object, names: Iterable[str], limit: int = 3) -> list[str]:
-    """Up to ``limit`` of ``names`` that look like ``name``, the nearest first, case ignored."""
+    """Up to ``limit`` of ``names`` that look like ``name``, the nearest first, case ignored.
+
+    Of many names only those are compared that are about as long and have nearly the same letters.
+    """
     if not isinstance(name, str):
         return []
     by_folded: dict[str, list[str]] = {}
     for candidate in names:
-        by_folded.setdefault(candidate.casefold(), []).append(candidate)
+        by_folded.setdefault(candidate[:MAX_SLUG_LENGTH].casefold(), []).append(candidate)
     wanted = name[:MAX_SLUG_LENGTH].casefold()
-    matches = difflib.get_close_matches(wanted, by_folded, n=limit)
+    letters = set(wanted)
+
+    def differ(other: str) -> int:
+        return abs(len(other) - len(wanted)) + len(letters.symmetric_difference(other))
+
+    nearest = heapq.nsmallest(_COMPARED, by_folded, key=differ)
+    matches = difflib.get_close_matches(wanted, nearest, n=limit)
     return [original for match in matches for original in by_folded[match]][:limit]
 
 

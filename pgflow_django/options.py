@@ -10,6 +10,7 @@ import json
 import re
 import reprlib
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pgflow_django import jsonvalue
@@ -36,8 +37,19 @@ RESERVED_QUEUE = "in_process"
 FUNCTION_PATTERN = "[a-zA-Z_][a-zA-Z0-9_.]{0,254}"
 
 _SHOWN = 60
-_repr = reprlib.Repr()
+
+
+class _Repr(reprlib.Repr):
+    """The beginning of a value, in time that does not grow with it."""
+
+    def repr_dict(self, value: dict[Any, Any], level: int) -> str:
+        """Show the first keys, as they come: Python's own sorts all of them."""
+        return super().repr_dict(dict(islice(value.items(), self.maxdict + 1)), level)
+
+
+_repr = _Repr()
 _repr.maxstring = _repr.maxother = _SHOWN
+_repr.maxlevel = 2
 
 
 def show(value: object) -> str:
@@ -47,9 +59,10 @@ def show(value: object) -> str:
             value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…", ensure_ascii=False
         )
     try:
-        return _repr.repr(value)
+        text = _repr.repr(value)
     except ValueError:  # an integer of more digits than Python writes out
         return f"a huge {type(value).__name__}"
+    return text if len(text) <= 2 * _SHOWN else f"{text[: 2 * _SHOWN]}…"
 
 
 class Rule(Protocol):

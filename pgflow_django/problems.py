@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from pgflow_django import exceptions
@@ -31,7 +32,7 @@ Patch = list[dict[str, Any]]
 #: Where the problems of a step that is about to be added point: behind the steps there are.
 NEW_STEP = "/steps/-"
 
-#: Problems that are told in one exception's message; ``error.problems`` has all of them.
+#: Problems, and steps, that are told in one message; ``error.problems`` has all problems.
 _MAX_TOLD = 10
 #: Nearest names are dear; a document full of unknown names gets suggestions for the first ones.
 _MAX_SUGGESTED = 20
@@ -87,8 +88,10 @@ class NearestNames:
         self._names = list(names)
         self._known: dict[str, list[str]] = {}
 
-    def __call__(self, name: str) -> list[str]:
+    def __call__(self, name: Any) -> list[str]:
         """Names that look like ``name``; none once many names have been asked about."""
+        if not isinstance(name, str):
+            return []
         if name not in self._known and len(self._known) < _MAX_SUGGESTED:
             self._known[name] = nearest_names(name, self._names)
         return self._known.get(name, [])
@@ -209,14 +212,18 @@ def dependency_problems(
         names: list[str] = []
         fix = [{"op": "remove", "path": path}]
         if code == "missing_dependencies":
-            names = [name for name in nearest(dependency) if name not in {slug, *accepted}]
+            nearer = nearest(dependency)
+            names = [name for name in nearer if name != slug and name not in accepted]
             fix = [{"op": "replace", "path": path, "value": name} for name in names]
         message = say(owner, text) + did_you_mean(names)
         yield Problem(code, path, message, names, fix if len(fix) == 1 else None)
     if is_map and len(accepted) > 1:
+        named = ", ".join(
+            [*islice(accepted, _MAX_TOLD), *(["…"] if len(accepted) > _MAX_TOLD else [])]
+        )
         text = (
             "a map step has at most one dependency, whose list it maps over, but this one has "
-            f"{len(accepted)} ({', '.join(accepted)}). Join them in a single step before it"
+            f"{len(accepted)} ({named}). Join them in a single step before it"
         )
         yield Problem("map_step_constraint_violation", pointer, say(owner, text))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import Exists, OuterRef, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from pgflow_django.admin.own import OwnList
-from pgflow_django.admin.permissions import can
+from pgflow_django.admin.permissions import can, list_runs
 from pgflow_django.choices import Origin
 from pgflow_django.views.flow_facts import FlowFacts, load_facts
 from pgflow_django.views.pieces import (
@@ -35,7 +36,7 @@ class FlowList(OwnList):
         """Load the facts of the flows that are shown: always the same number of queries."""
         super().get_results(request)
         flows = list(self.result_list)
-        facts = load_facts(flows, self.queryset.db)
+        facts = load_facts(flows, list_runs(self.model_admin, request), self.queryset.db)
         site = self.model_admin.admin_site.name
         for flow in flows:
             flow.pgf_facts = facts[flow.workflow_slug]
@@ -210,6 +211,11 @@ class LastRunFilter(admin.SimpleListFilter):
     title = gettext_lazy("last run")
     parameter_name = "last"
 
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        """Note which runs there are for this user."""
+        self._runs = list_runs(model_admin, request)
+        super().__init__(request, params, model, model_admin)
+
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer the statuses of runs, and flows without any."""
         statuses = ("started", "completed", "failed", "cancelled")
@@ -217,15 +223,10 @@ class LastRunFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Keep the flows whose newest run has the chosen status."""
-        from django.db.models import OuterRef, Subquery
-
-        from pgflow_django.models import WorkflowRun
-
         if self.value() is None:
             return queryset
-        newest = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug"))
-        status = Subquery(newest.order_by("-id").values("status")[:1])
-        flows = queryset.annotate(last_status=status)
+        runs = self._runs.filter(workflow_slug=OuterRef("workflow_slug"))
         if self.value() == "none":
-            return flows.filter(last_status__isnull=True)
-        return flows.filter(last_status=self.value())
+            return queryset.filter(~Exists(runs))
+        newest = Subquery(runs.order_by("-id").values("status")[:1])
+        return queryset.annotate(last_status=newest).filter(last_status=self.value())

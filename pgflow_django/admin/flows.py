@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
@@ -18,11 +18,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from pgflow_django import drafts, flow_builder
 from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilter, OnFilter
 from pgflow_django.admin.own import OwnAdmin
-from pgflow_django.admin.permissions import can, stand_in
-from pgflow_django.choices import RunStatus
+from pgflow_django.admin.permissions import can, list_runs, stand_in
 from pgflow_django.exceptions import PgflowError, WorkflowConflict
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
 from pgflow_django.registry import registry
+from pgflow_django.views.flow_facts import count_active
 from pgflow_django.views.frame import frame_options
 from pgflow_django.views.pieces import show_time
 
@@ -141,18 +141,10 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
         """Say what goes with the flows, and that flows with active runs can't go."""
         slugs = [flow.workflow_slug for flow in objs]
         steps = WorkflowStep.objects.filter(workflow_slug__in=slugs).count()
-        active = (
-            WorkflowRun.objects.filter(
-                workflow_slug__in=slugs, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
-            )
-            .order_by("workflow_slug")
-            .values_list("workflow_slug")
-            .annotate(count=Count("id"))
-        )
+        known = count_active(list_runs(self, request), slugs)
         protected = [
-            ngettext("%(count)s active run of %(flow)s", "%(count)s active runs of %(flow)s", count)
-            % {"count": count, "flow": slug}
-            for slug, count in active
+            _name_active(slug, known.get(slug, 0))
+            for slug in count_active(WorkflowRun.objects.all(), slugs)
         ]
         may_delete = all(self.has_delete_permission(request, flow) for flow in objs)
         needed = set() if may_delete else {_("flow")}
@@ -204,3 +196,11 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
         except PgflowError as error:
             self.message_user(request, str(error), messages.ERROR)
             return None
+
+
+def _name_active(slug: str, count: int) -> str:
+    """What keeps a flow from being deleted: its active runs, as far as they may be told of."""
+    if not count:
+        return _("active runs of %(flow)s that are not shown to you") % {"flow": slug}
+    text = ngettext("%(count)s active run of %(flow)s", "%(count)s active runs of %(flow)s", count)
+    return text % {"count": count, "flow": slug}

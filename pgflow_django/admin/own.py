@@ -19,13 +19,19 @@ _NUL = "\0"
 
 
 class OwnList(ChangeList):
-    """A list that finds nothing where it is asked for what no text can hold."""
+    """A list of what may be seen, which finds nothing where it is asked for what no text holds."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Give the rows that the filters and the search keep."""
         found = super().get_queryset(request, *args, **kwargs)
         asked = (text for texts in self.filter_params.values() for text in texts)
         return found.none() if any(_NUL in text for text in asked) else found
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the rows of the page, without those that a site's hook refuses one by one."""
+        super().get_results(request)
+        may_see = self.model_admin.has_view_permission
+        self.result_list = [row for row in self.result_list if may_see(request, row)]
 
 
 class OwnAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no argument

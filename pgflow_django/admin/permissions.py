@@ -19,6 +19,7 @@ from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowW
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
+    from django.db.models import QuerySet
 
 #: What is asked of the admin of flows, and of that of runs: action -> hook.
 _FLOW_HOOKS = {"view": "view", "add": "add", "change": "change", "delete": "delete"}
@@ -121,6 +122,18 @@ def require(admin: ModelAdmin[Any], request: HttpRequest, action: str, slug: str
     return flow
 
 
+def list_runs(admin: ModelAdmin[Any], request: HttpRequest) -> QuerySet[WorkflowRun]:
+    """The runs that the user may know of, in no order, without what can be large of them.
+
+    Every page that tells of runs begins here: what a site's ``get_queryset`` hides is nowhere.
+    """
+    runs = find_admin(admin, WorkflowRun)
+    if runs is None:
+        return WorkflowRun.objects.none()
+    found: QuerySet[WorkflowRun] = runs.get_queryset(request).order_by()
+    return found.defer("input", "output", "error")
+
+
 def require_run(
     admin: ModelAdmin[Any], request: HttpRequest, action: str, run_id: UUID
 ) -> WorkflowRun:
@@ -128,10 +141,7 @@ def require_run(
 
     Raises as ``require`` does.
     """
-    runs = find_admin(admin, WorkflowRun)
-    run: WorkflowRun | None = None
-    if runs is not None:
-        run = runs.get_queryset(request).filter(pk=run_id).first()
+    run = list_runs(admin, request).filter(pk=run_id).first()
     if run is None or not can(admin, request, "view_run", run):
         raise Http404(_("There is no run %(id)s for you.") % {"id": run_id})
     if not can(admin, request, action, run):

@@ -16,12 +16,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pgflow_django.admin.own import OwnAdmin
+from pgflow_django.admin.own import OwnAdmin, OwnList
 from pgflow_django.admin.permissions import LookedAt, can, find_admin
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.views.frame import frame_options
-from pgflow_django.views.payloads import redact
+from pgflow_django.views.payloads import by_keys, redact
 from pgflow_django.views.pieces import (
     NOTHING,
     format_duration,
@@ -30,11 +30,14 @@ from pgflow_django.views.pieces import (
     show_pill,
     show_time,
 )
+from pgflow_django.views.stored import cut_error
 
 #: Flows that the filter offers; a search finds the runs of others.
 _FLOWS = 30
 #: Runs that the list counts and pages through; filters find older ones.
 _COUNTED = 10_000
+#: Characters of an error that the list shows.
+_SHOWN = 120
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -79,13 +82,23 @@ class FlowFilter(admin.SimpleListFilter):
         return queryset if self.value() is None else queryset.filter(workflow_slug=self.value())
 
 
+class RunList(OwnList):
+    """The runs with the beginnings of their errors, whatever a site's queryset reads of them."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        """Give the runs that the filters and the search keep."""
+        found = super().get_queryset(request, *args, **kwargs)
+        short: QuerySet[Any] = found.annotate(cut_error=cut_error(_SHOWN))
+        return short.defer("input", "output", "error")
+
+
 class LimitedPaginator(Paginator):  # type: ignore[type-arg]  # Django's has no argument
     """Pages of a table that may have very many rows, which nobody wants to wait for counting."""
 
     @cached_property
     def count(self) -> int:
         """Count the runs, but not beyond a limit."""
-        return int(self.object_list[:_COUNTED].count())  # type: ignore[attr-defined]
+        return int(self.object_list.values("pk")[:_COUNTED].count())  # type: ignore[attr-defined]
 
 
 @admin.register(WorkflowRun)
@@ -123,6 +136,7 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
         """Whether the user may see this run's input and outputs."""
         return request.user.has_perm("pgflow_django.view_payload")
 
+    @by_keys
     def redact_payload(self, request: HttpRequest, run: WorkflowRun, value: Any) -> Any:
         """Return an input or output of ``run`` as the user may see it.
 
@@ -142,6 +156,10 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkflowRun]:
         """Give the runs that the user may know of, without what only their pages show."""
         return super().get_queryset(request).defer("input", "output")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunList]:
+        """Give the list that reads no more of a run than it shows."""
+        return RunList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[WorkflowRun], search_term: str
@@ -186,16 +204,16 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
         return str(run.workflow_slug)
 
     @admin.display(description=gettext_lazy("State"))
-    def state(self, run: WorkflowRun) -> SafeString:
+    def state(self, run: Any) -> SafeString:
         """Show how it stands, and why it failed."""
         pill = show_pill(run.status, name_run_status(run.status))
-        error = run.error if isinstance(run.error, dict) else {}
+        error = run.cut_error
         why = ""
         if run.status == RunStatus.FAILED:
-            text = f"{error.get('error_type', '')}: {error.get('error_message', '')}"
-            step = error.get("step_slug")
+            text = f"{error['error_type'] or ''}: {error['error_message'] or ''}"
+            step = error["step_slug"]
             why = f"{step}: {text}" if step else text
-        small = format_html("<small>{}</small>", why[:120]) if why else ""
+        small = format_html("<small>{}</small>", why[:_SHOWN]) if why else ""
         return format_html('<div class="pgf pgf-last-run">{}{}</div>', pill, small)
 
     @admin.display(description=gettext_lazy("Started"), ordering="id")

@@ -21,9 +21,12 @@ from pgflow_django.edits.source import Source, find_fault, find_place
 from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import WorkflowDraft
+from pgflow_django.problems import Problem
 
 #: Bytes of text that are read.
 MAX_BYTES = 1024 * 1024
+#: Problems of a text that are told; there may be one for every few characters.
+MAX_TOLD = 50
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,9 @@ class Located:
 class ImportPreview:
     """What an import would do.
 
-    ``document`` is ``None`` while ``problems`` has errors. ``changes`` are against what is there;
-    ``version`` is that of the draft they are against, ``is_new`` says that there is no such flow.
+    ``document`` is ``None`` while ``problems`` has errors; there are ``more`` of these than are
+    told. ``changes`` are against what is there; ``version`` is that of the draft they are against,
+    ``is_new`` says that there is no such flow.
     """
 
     slug: str
@@ -50,6 +54,7 @@ class ImportPreview:
     before: Document | None = None
     version: int = 0
     is_read_only: bool = False
+    more: int = 0
 
     @cached_property
     def is_new(self) -> bool:
@@ -79,24 +84,28 @@ def preview_import(
         return ImportPreview(slug or "", None, [fault])
     if isinstance(value, dict) and slug is not None:
         value = {**value, "workflow_slug": slug}
-    source = Source(text, value)
-    located = [
-        Located(describe(value if isinstance(value, dict) else {}, problem), line, 1)
-        for problem in validate_flow(value)
-        for line in [source.find_line(problem.pointer)]
-    ]
-    if any(problem.found.level == "error" for problem in located if not _is_empty(problem)):
+    problems = validate_flow(value)
+    located = _locate(Source(text, value), problems)
+    more = len(problems) - len(located)
+    if any(problem.severity == "error" for problem in problems):
         name = value.get("workflow_slug") if isinstance(value, dict) else None
-        return ImportPreview(name if isinstance(name, str) else "", None, located)
+        return ImportPreview(name if isinstance(name, str) else "", None, located, more=more)
     document = write_document(read_document(value))
     name = document["workflow_slug"]
     try:
         draft = load(name, using=using)
     except WorkflowNotFound:
-        return ImportPreview(name, document, located, compare_documents(None, document))
-    changes = compare_documents(draft.document, document)
+        changes = compare_documents(None, document)
+        return ImportPreview(name, document, located, changes, more=more)
     return ImportPreview(
-        name, document, located, changes, draft.document, draft.version, draft.is_read_only
+        name,
+        document,
+        located,
+        compare_documents(draft.document, document),
+        draft.document,
+        draft.version,
+        draft.is_read_only,
+        more,
     )
 
 
@@ -119,8 +128,15 @@ def apply_import(
     return edit(slug, version, "replace", {"document": document}, user=user, using=alias)
 
 
-def _is_empty(problem: Located) -> bool:
-    return problem.found.code == "workflow_has_no_steps"
+def _locate(source: Source, problems: list[Problem]) -> list[Located]:
+    """The first problems with their places, errors before warnings where not all can be told."""
+    if len(problems) > MAX_TOLD:
+        problems = sorted(problems, key=lambda problem: problem.severity != "error")[:MAX_TOLD]
+    document = source.value if isinstance(source.value, dict) else {}
+    return [
+        Located(describe(document, problem), source.find_line(problem.pointer), 1)
+        for problem in problems
+    ]
 
 
 def _parse(text: str) -> tuple[Any, Located | None]:
@@ -140,8 +156,10 @@ def _parse(text: str) -> tuple[Any, Located | None]:
     if fault := find_fault(text):
         position, reason = fault
         return None, _fault(f"This can't be imported: {reason}.", *find_place(text, position))
-    if problem := jsonvalue.find_problem(value):
-        return None, _fault(f"This can't be stored as JSON: {problem}")
+    try:
+        jsonvalue.encode(value, subject="This", not_json=ValueError)
+    except ValueError as error:
+        return None, _fault(str(error))
     return value, None
 
 

@@ -9,8 +9,7 @@ from typing import Any
 from pgflow_django.definition import Document
 from pgflow_django.document import validate_flow
 from pgflow_django.exceptions import EditRefused
-from pgflow_django.graph import nearest_names
-from pgflow_django.problems import Problem
+from pgflow_django.problems import NearestNames, Problem
 from pgflow_django.registry import registry
 
 
@@ -103,11 +102,12 @@ def _choose(step: str, name: str) -> dict[str, Any]:
 def _unchosen_functions(document: Document, known: Collection[str]) -> list[Found]:
     """Steps that name no function, where none is called like them either."""
     found = []
+    nearest = NearestNames(known)
     for index, row in enumerate(document.get("steps", [])):
         slug = row.get("slug") if isinstance(row, dict) else None
         if not isinstance(slug, str) or row.get("uses") or slug in known:
             continue
-        names = tuple(nearest_names(slug, known, limit=2))
+        names = tuple(nearest(slug)[:2])
         message = (
             f'Step "{slug}": no function is chosen, and none is registered that is called like '
             "the step. Choose one, or register it in a steps.py."

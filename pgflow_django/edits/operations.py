@@ -16,7 +16,13 @@ from typing import Any
 from pgflow_django.definition import Document
 from pgflow_django.edits.patches import apply_patch
 from pgflow_django.exceptions import EditRefused
-from pgflow_django.graph import MAX_SLUG_LENGTH, did_you_mean, is_valid_slug, nearest_names
+from pgflow_django.graph import (
+    MAX_SLUG_LENGTH,
+    did_you_mean,
+    is_valid_slug,
+    nearest_names,
+    slug_fault,
+)
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, Option, show
 
 __all__ = ["OPERATIONS", "Edit", "EditRefused", "apply"]
@@ -91,6 +97,9 @@ class _Draft:
         """Append a step; without a slug it is called like its function, or ``step``."""
         if slug is None:
             slug = self.free_slug(_name_like(uses if isinstance(uses, str) else ""))
+        if not isinstance(slug, str):
+            text = f"The step slug {show(slug)} {slug_fault(slug)}."
+            raise EditRefused(text, code="invalid_step_slug", field="slug")
         row: Step = {"slug": slug}
         if depends_on:
             row["depends_on"] = depends_on

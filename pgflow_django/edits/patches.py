@@ -14,7 +14,7 @@ def apply_patch(document: dict[str, Any], patch: Any) -> dict[str, Any]:
     try:
         for change in patch:
             _apply(result, change)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
         text = "This fix does not fit the flow any more: it has changed meanwhile."
         raise EditRefused(text, code="fix_does_not_fit") from None
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
@@ -17,18 +18,25 @@ _decode = json.JSONDecoder().raw_decode
 _TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")([ \t\n\r]*:)?|[\[\]{}]|NaN|-?Infinity')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
     """The text of a JSON document and its value."""
 
     text: str
     value: Any
 
+    @cached_property
+    def _members(self) -> dict[int, dict[str, int]]:
+        """What has been looked at: where the members of the object or array at a place begin."""
+        return {}
+
     def find_line(self, pointer: str) -> int:
         """The line, from 1, of what a JSON Pointer names, or of as much of it as there is."""
         position = _skip(self.text, 0)
         for token in pointer.split("/")[1:]:
-            found = _find_child(self.text, position, token.replace("~1", "/").replace("~0", "~"))
+            if position not in self._members:
+                self._members[position] = _find_members(self.text, position)
+            found = self._members[position].get(token.replace("~1", "/").replace("~0", "~"))
             if found is None:
                 break
             position = found
@@ -79,20 +87,20 @@ def _skip(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _find_child(text: str, position: int, token: str) -> int | None:
-    """Where the member or element ``token`` of the object or array at ``position`` begins."""
+def _find_members(text: str, position: int) -> dict[str, int]:
+    """Where each member or element of the object or array at ``position`` begins, if it is one."""
     opening = text[position : position + 1]
     if opening not in {"{", "["}:
-        return None
-    found, index = None, 0
+        return {}
+    found: dict[str, int] = {}
+    index = 0
     position = _skip(text, position + 1)
     while text[position] not in "}]":
         key = str(index)
         if opening == "{":
             key, position = scanstring(text, position + 1)
             position = _skip(text, _skip(text, position) + 1)
-        if key == token:
-            found = position  # of members with one key, the last one counts
+        found[key] = position  # of members with one key, the last one counts
         _, position = _decode(text, position)
         position = _skip(text, position)
         if text[position] == ",":

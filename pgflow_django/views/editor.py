@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, URLPattern, path
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, require
@@ -104,7 +104,7 @@ def read_view(data: Any) -> str:
     return data["view"] if data.get("view") in VIEWS else "diagram"
 
 
-@require_GET
+@require_safe
 def edit(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Show the whole editor, or the flow without anything to change it with."""
     scene = load_scene(request, admin, slug)
@@ -140,13 +140,13 @@ def _name_directions() -> list[str]:
     return [_("What fits better"), _("Left to right"), _("Top to bottom")]
 
 
-@require_GET
+@require_safe
 def canvas(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Return the drawing alone."""
     return HttpResponse(load_scene(request, admin, slug).render())
 
 
-@require_GET
+@require_safe
 def panel(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Return what the side panel shows of a step, or of the flow."""
     scene = load_scene(request, admin, slug)

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import require
+from pgflow_django.admin.permissions import list_runs, require
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
 from pgflow_django.views.editor import (
     describe,
@@ -24,6 +24,7 @@ from pgflow_django.views.editor import (
     render_page,
 )
 from pgflow_django.views.editor_forms import FieldError, read_operation
+from pgflow_django.views.flow_facts import count_active
 from pgflow_django.views.flow_pages import find_address
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.scene import show_fix
@@ -220,7 +221,8 @@ def publish(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResp
         return _answer_refused(request, admin, slug, refusal)
     draft = drafts.load(slug)
     toast = _("Published version %(version)s.") % {"version": draft.published_version}
-    if runs := published.active_runs:
+    older = list_runs(admin, request).exclude(version=published.workflow.version)
+    if runs := count_active(older, [slug]).get(slug):
         toast += " " + ngettext(
             "%(runs)s run goes on with the version that it started with.",
             "%(runs)s runs go on with the version that they started with.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from pgflow_django.views.run_form import read_json
 
 Arguments = dict[str, Any]
 
+#: Digits of other scripts, and numbers that no column holds, are refused as they were typed.
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
 _STEP_FIELDS = {option.key: option for option in STEP_OPTIONS.values()}
 _FLOW_FIELDS = {option.key: option for option in FLOW_OPTIONS.values()}
 
@@ -47,7 +50,7 @@ def _read_value(key: str, text: str, option: Option) -> Any:
         number = text.strip()
         if not number:
             return option.default
-        return int(number) if number.lstrip("-").isdecimal() and len(number) < 19 else number
+        return int(number) if _WHOLE_NUMBER.fullmatch(number) else number
     if isinstance(option.rule, Json):
         return _read_json(key, text)
     text = text.replace("\r\n", "\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -74,21 +74,33 @@ class FlowFacts:
         return render_thumbnail(find_layout(tuple(shown), direction="LR"), label)
 
 
-def load_facts(flows: Iterable[Workflow], using: str) -> dict[str, FlowFacts]:
-    """The facts of each flow by slug: four queries, however many there are."""
+def load_facts(
+    flows: Iterable[Workflow], known: QuerySet[WorkflowRun], using: str
+) -> dict[str, FlowFacts]:
+    """The facts of each flow by slug: four queries, however many there are.
+
+    ``known`` are the runs that may be told of.
+    """
     slugs = [flow.workflow_slug for flow in flows]
     facts = {slug: FlowFacts() for slug in slugs}
     for slug, nodes in _load_nodes(slugs, using).items():
         facts[slug].nodes = nodes
-    for row in _with_runs(Workflow.objects.using(using).filter(pk__in=slugs)):
-        facts[row["workflow_slug"]].runs = [_read_run(run) for run in row["runs"]]
-    active = WorkflowRun.objects.using(using).filter(
-        workflow_slug__in=slugs, status__in=[RunStatus.STARTED, RunStatus.PAUSED]
-    )
-    counts = active.order_by().values_list("workflow_slug").annotate(count=Count("id"))
-    for slug, count in counts:
+    for row in _with_runs(Workflow.objects.using(using).filter(pk__in=slugs), known):
+        # There is no array, not even an empty one, where a site knows beforehand of no run.
+        facts[row["workflow_slug"]].runs = [_read_run(run) for run in row["runs"] or ()]
+    for slug, count in count_active(known.using(using), slugs).items():
         facts[slug].active_runs = count
     return facts
+
+
+def count_active(known: QuerySet[WorkflowRun], slugs: Collection[str]) -> dict[str, int]:
+    """How many of the ``known`` runs of each flow have not ended; flows without any are left out.
+
+    A site may have joined other tables to find them: each run counts once.
+    """
+    active = known.filter(workflow_slug__in=slugs, status__in=[RunStatus.STARTED, RunStatus.PAUSED])
+    counts = active.order_by("workflow_slug").values_list("workflow_slug")
+    return dict(counts.annotate(count=Count("id", distinct=True)))
 
 
 def _load_nodes(slugs: list[str], using: str) -> dict[str, list[Node]]:
@@ -106,9 +118,9 @@ def _load_nodes(slugs: list[str], using: str) -> dict[str, list[Node]]:
     return nodes
 
 
-def _with_runs(flows: QuerySet[Workflow]) -> Iterable[Any]:
+def _with_runs(flows: QuerySet[Workflow], known: QuerySet[WorkflowRun]) -> Iterable[Any]:
     """The flows with their last runs, the newest first."""
-    last = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug")).order_by("-id")
+    last = known.filter(workflow_slug=OuterRef("workflow_slug")).order_by("-id")
     facts = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")
     runs = ArraySubquery(last.values(run=facts)[:LAST_RUNS])
     return flows.order_by().annotate(runs=runs).values("workflow_slug", "runs")

@@ -21,7 +21,7 @@ from django.http import (
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, is_published, require
@@ -85,7 +85,7 @@ def find_address(admin: ModelAdmin[Any], name: str, *args: Any) -> str:
     return reverse(f"admin:pgflow_django_{name}", args=args, current_app=admin.admin_site.name)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
     """Ask for a name, and begin a draft of that name: empty, or the guide's example."""
     if not can(admin, request, "view"):
@@ -138,14 +138,14 @@ def load_draft(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Draft
     return drafts.load(slug)
 
 
-@require_GET
+@require_safe
 def export_json(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Give the flow as the document that the import and ``importflow`` take."""
     document = load_draft(request, admin, slug).document
     return give_file(_write(document), f"{slug}.json", "application/json")
 
 
-@require_GET
+@require_safe
 def export_py(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Give the flow as Python that makes it."""
     document = load_draft(request, admin, slug).document
@@ -157,7 +157,7 @@ def export_py(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpRe
     return give_file(text, f"{slug}.py", "text/x-python")
 
 
-@require_GET
+@require_safe
 def diagram(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Give the flow's drawing as an SVG file."""
     document = load_draft(request, admin, slug).document

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from pgflow_django import drafts
 from pgflow_django.admin.permissions import can, require
@@ -44,7 +44,7 @@ def _describe(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> dict[s
     }
 
 
-@require_GET
+@require_safe
 def history(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """List the revisions of the flow's draft, the newest first."""
     context = describe_page(
@@ -57,7 +57,7 @@ def history(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResp
     return render(request, "pgflow_django/history/history.html", context)
 
 
-@require_GET
+@require_safe
 def diff(request: HttpRequest, admin: ModelAdmin[Any], slug: str, seq: int) -> HttpResponse:
     """Show what one revision changed."""
     described = _describe(request, admin, slug)

@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path
+from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Bytes of a document that the page takes.
 MAX_BYTES = 1024 * 1024
+#: Characters of HTML that a document has on the page which says what is wrong with it.
+_MAX_SHOWN = 128 * 1024
 #: Seconds for which a preview can be confirmed.
 _CONFIRM_WITHIN = 3600
 _SALT = "pgflow_django.import"
@@ -39,13 +42,13 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
     ]
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def import_flow(
     request: HttpRequest, admin: ModelAdmin[Any], slug: str | None = None
 ) -> HttpResponse:
     """Take a document, show what it would change, and apply it when that is confirmed."""
     _require(request, admin, slug)
-    if request.method == "GET":
+    if request.method != "POST":
         return _render(request, admin, slug)
     if "confirm" in request.POST:
         return _apply(request, admin, slug)
@@ -164,5 +167,10 @@ def _render(
     **more: Any,
 ) -> HttpResponse:
     title = _("Import into %(flow)s") % {"flow": slug} if slug else _("Import a flow")
-    context = describe_page(request, admin, title, slug=slug, max_size=MAX_BYTES // 1024, **more)
+    # A page has room for it or not as it is written there, quotes as entities.
+    is_long = len(escape(more.get("text", ""))) > _MAX_SHOWN
+    if is_long:
+        more["text"] = ""
+    more |= {"slug": slug, "max_size": MAX_BYTES // 1024, "is_long": is_long}
+    context = describe_page(request, admin, title, **more)
     return render(request, "pgflow_django/import/import.html", context, status=status)

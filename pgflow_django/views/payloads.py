@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 
@@ -20,6 +21,9 @@ _SECRET = re.compile(
 )
 
 
+Hook = TypeVar("Hook", bound=Callable[..., Any])
+
+
 def redact(value: Any) -> Any:
     """``value`` with whatever stands under a key that names a secret hidden."""
     if isinstance(value, dict):
@@ -30,6 +34,17 @@ def redact(value: Any) -> Any:
     if isinstance(value, list):
         return [redact(item) for item in value]
     return value
+
+
+def by_keys(hook: Hook) -> Hook:
+    """Mark a ``redact_payload`` that hides by keys alone: it may be handed a part of a value."""
+    hook.is_by_keys = True  # type: ignore[attr-defined]
+    return hook
+
+
+def judges_by_keys(hook: Any) -> bool:
+    """Whether a ``redact_payload`` is so marked."""
+    return getattr(hook, "is_by_keys", False)
 
 
 def drop_hidden(value: Any) -> Any:
@@ -55,5 +70,9 @@ def show(value: Any) -> Payload:
     text = json.dumps(value, ensure_ascii=False, indent=2)
     if len(text) <= SHOWN:
         return Payload(text)
-    size = _("%(size)s KiB") % {"size": f"{len(text.encode()) // 1024:,}"}
-    return Payload(text[:SHOWN], is_cut=True, size=size)
+    return Payload(text[:SHOWN], is_cut=True, size=name_size(len(text.encode())))
+
+
+def name_size(size: int) -> str:
+    """Return a number of bytes as people say it."""
+    return _("%(size)s KiB") % {"size": f"{size // 1024:,}"}

@@ -25,10 +25,11 @@ from pgflow_django.models import (
 )
 from pgflow_django.ui.canvas import find_layout, render_canvas
 from pgflow_django.ui.graph import Node
-from pgflow_django.ui.states import Labels, Status, StepState
+from pgflow_django.ui.states import Status, StepState
 from pgflow_django.ui.svg import DrawOptions
 from pgflow_django.views.pieces import class_of, format_duration, name_run_status, name_statuses
-from pgflow_django.views.scene import Look, find_labels
+from pgflow_django.views.scene import Look, find_state_labels
+from pgflow_django.views.stored import load_cut, load_error
 from pgflow_django.waiting import Waiting, find_waiting
 
 #: Failed attempts and events that a run's page shows, the newest ones.
@@ -106,6 +107,8 @@ class RunFacts:
     attempts: list[WorkflowTaskAttempt] = field(default_factory=list)
     events: list[WorkflowRunEvent] = field(default_factory=list)
     waiting: Waiting | None = None
+    error: dict[str, Any] = field(default_factory=dict)
+    """Its error, empty where it has none, and the beginnings of its texts."""
     #: Not where it is being deleted, in slices.
     is_whole: bool = True
 
@@ -162,15 +165,10 @@ class RunFacts:
         end = self.run.ended_at or timezone.now()
         return format_duration(max(end - self.run.started_at, timedelta(0)))
 
-    @property
-    def error(self) -> dict[str, Any]:
-        """Its error, empty where it has none."""
-        return self.run.error if isinstance(self.run.error, dict) else {}
-
     @cached_property
     def mark(self) -> str:
         """A short text that is another one whenever the page would look different."""
-        parts: list[Any] = [self.run.status, self.run.error, self.run.ended_at]
+        parts: list[Any] = [self.run.status, self.error, self.run.ended_at]
         parts += [
             tuple(getattr(step, name) for name in step.__slots__) for step in self.steps.values()
         ]
@@ -194,31 +192,16 @@ class RunFacts:
             _("Steps of %(flow)s. Arrow keys move between steps, Enter opens one.")
             % {"flow": self.run.workflow_slug},
             states={slug: step.as_state() for slug, step in self.steps.items()},
-            options=DrawOptions(label_states()),
+            options=DrawOptions(find_state_labels()),
             attributes={"aria-roledescription": _("workflow diagram")},
         )
         return mark_safe(drawing)  # noqa: S308 - svg.py has escaped every text
 
 
-def label_states() -> Labels:
-    """Return the words of a run's drawing in the reader's language."""
-    words = find_labels()
-    return Labels(
-        statuses=name_statuses(),
-        step=words.step,
-        map_step=words.map_step,
-        counts=_("{done} of {total}"),
-        failures=_("{failed} failed"),
-        problem=words.problem,
-        after=words.after,
-        empty=words.empty,
-    )
-
-
 def load_run(run: WorkflowRun) -> RunFacts:
     """Read the steps, the newest failed attempts and events of a run, and what it waits for."""
     using = run._state.db or "default"  # noqa: SLF001 - Django's own name for it
-    facts = RunFacts(run)
+    facts = RunFacts(run, error=load_error(run) if run.status == RunStatus.FAILED else {})
     plans = WorkflowVersionStep.objects.using(using).filter(version_id=run.version_id)
     for plan in plans.order_by("step_index"):
         facts.steps[plan.step_slug] = StepFacts(
@@ -300,12 +283,13 @@ def _add_failures(facts: RunFacts, using: str) -> None:
         if step.retry_at and step.status in {"waiting", "running"}:
             step.status = "retrying"
             step.attempt = min(step.attempt + 1, step.max_attempts)
-    facts.attempts = list(failed.order_by("-id")[:SHOWN_ATTEMPTS])
+    newest_first = failed.order_by("-id")[:SHOWN_ATTEMPTS]
+    facts.attempts = load_cut(newest_first, "error_message", "traceback")
     newest: dict[str, str] = {}
     for attempt in facts.attempts:
         newest.setdefault(attempt.step_slug, f"{attempt.error_type}: {attempt.error_message}")
     for slug, message in newest.items():
         if slug in facts.steps and facts.steps[slug].status in {"failed", "retrying"}:
             facts.steps[slug].error = message
-    events = WorkflowRunEvent.objects.using(using).filter(run_id=facts.run.pk)
-    facts.events = list(events.order_by("-id")[:SHOWN_EVENTS])
+    events = WorkflowRunEvent.objects.using(using).filter(run_id=facts.run.pk).defer("data")
+    facts.events = load_cut(events.order_by("-id")[:SHOWN_EVENTS], "message")

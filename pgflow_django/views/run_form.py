@@ -164,7 +164,9 @@ def _read_scalar(kind: str, text: str, rules: dict[str, Any]) -> Any:
             raise ValueError(_("Write true or false, not “%(text)s”.") % {"text": text[:40]})
         return text == "true"
     try:
-        number: int | float = int(text) if kind == "integer" else float(text)
+        # Python reads digits of other scripts, and underscores between digits.
+        plain = text if text.isascii() and "_" not in text else ""
+        number: int | float = int(plain) if kind == "integer" else float(plain)
     except ValueError:
         word = _("a whole number") if kind == "integer" else _("a number")
         raise ValueError(

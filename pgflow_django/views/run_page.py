@@ -11,20 +11,21 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, find_flow, is_published, require_run
+from pgflow_django.admin.permissions import can, find_flow, is_published, list_runs, require_run
 from pgflow_django.choices import TaskStatus
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.flow_pages import describe_page, find_address, give_file
 from pgflow_django.views.htmx import admin_page
-from pgflow_django.views.payloads import Payload, show
+from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.run_facts import RunFacts, load_run
 from pgflow_django.views.scene import Look, read_look
 from pgflow_django.views.start import KEY_PREFIX
+from pgflow_django.views.stored import load, show_stored
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -59,7 +60,7 @@ def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
     ]
 
 
-@require_GET
+@require_safe
 def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
     """Show the whole page of a run."""
     run = require_run(admin, request, "view_run", run_id)
@@ -72,11 +73,11 @@ def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpR
         drawing=facts.render(_find_look(request)),
     )
     if context["may_see_payload"]:
-        context["input"] = _show(request, admin, run, run.input)
+        context["input"] = _show(request, admin, run, "input")
     return render(request, "pgflow_django/runs/run.html", context)
 
 
-@require_GET
+@require_safe
 def live(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
     """Return the parts of the page that change; 204 where they are as in ``since``."""
     run = require_run(admin, request, "view_run", run_id)
@@ -88,7 +89,7 @@ def live(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResp
     return render(request, "pgflow_django/runs/_live.html", context)
 
 
-@require_GET
+@require_safe
 def step_panel(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
     """Return what the side panel shows of a step, or of the run."""
     run = require_run(admin, request, "view_run", run_id)
@@ -106,9 +107,10 @@ def _describe(
     if flow is not None and not is_published(flow):  # deleted, and being drawn anew
         flow = None
     chosen = facts.steps.get(step)
-    context = {
+    context: dict[str, Any] = {
         "run": run,
         "original": run,
+        "parent": _find_parent(request, admin, run),
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
@@ -129,11 +131,21 @@ def _describe(
         },
     }
     if may_see and facts.has_ended and run.status == "completed":
-        context["output"] = _show(request, admin, run, run.output)
+        context["output"] = _show(request, admin, run, "output")
     if chosen is not None:
         context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == chosen.slug]
         context["chosen_tasks"] = _list_tasks(request, admin, run, chosen) if may_see else []
     return context
+
+
+def _find_parent(
+    request: HttpRequest, admin: ModelAdmin[Any], run: WorkflowRun
+) -> WorkflowRun | None:
+    """The run that started this one, if its reader may see that."""
+    if run.parent_run_id is None:
+        return None
+    parent = list_runs(admin, request).filter(pk=run.parent_run_id).first()
+    return parent if parent is not None and can(admin, request, "view_run", parent) else None
 
 
 def _find_look(request: HttpRequest) -> Look:
@@ -143,24 +155,29 @@ def _find_look(request: HttpRequest) -> Look:
     return Look(read_look(request).direction, _STAGE)
 
 
-def _show(request: HttpRequest, admin: Any, run: WorkflowRun, value: Any) -> Payload:
-    return show(admin.redact_payload(request, run, value))
+def _show(request: HttpRequest, admin: Any, run: WorkflowRun, column: str) -> Payload:
+    row = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
+    stored = load(row, "pk", column).get(run.pk)
+    if stored is None:  # pruned just now
+        raise Http404(_("There is no run %(id)s for you.") % {"id": run.pk})
+    return show_stored(request, admin, run, stored)
 
 
 def _list_tasks(
     request: HttpRequest, admin: ModelAdmin[Any], run: WorkflowRun, step: StepFacts
 ) -> list[dict[str, Any]]:
     """The first tasks of a step that have an output."""
-    tasks = WorkflowStepTask.objects.filter(
+    tasks = WorkflowStepTask.objects.using(run._state.db).filter(  # noqa: SLF001
         run_id=run.pk, step_slug=step.slug, status=TaskStatus.COMPLETED
-    ).order_by("task_index")[:_SHOWN_TASKS]
+    )
+    found = load(tasks.order_by("task_index")[:_SHOWN_TASKS], "task_index", "output")
     return [
-        {"index": task.task_index, "output": _show(request, admin, run, task.output)}
-        for task in tasks
+        {"index": index, "output": show_stored(request, admin, run, stored)}
+        for index, stored in found.items()
     ]
 
 
-@require_GET
+@require_safe
 def payload(request: HttpRequest, admin: Any, run_id: UUID, which: str) -> HttpResponse:
     """Give all of a run's input or output as a file."""
     run = require_run(admin, request, "view_payload", run_id)

@@ -20,6 +20,7 @@ from pgflow_django.ui.canvas import find_layout, render_canvas
 from pgflow_django.ui.graph import Node
 from pgflow_django.ui.states import Labels
 from pgflow_django.ui.svg import DrawOptions
+from pgflow_django.views.pieces import name_statuses
 
 if TYPE_CHECKING:
     from pgflow_django.drafts import Draft
@@ -205,6 +206,21 @@ def find_labels() -> Labels:
         problem=_("problem: {problem}"),
         after=_("after {steps}"),
         empty=_("No steps yet"),
+    )
+
+
+def find_state_labels() -> Labels:
+    """Return the words of a run's drawing in the reader's language."""
+    words = find_labels()
+    return Labels(
+        statuses=name_statuses(),
+        step=words.step,
+        map_step=words.map_step,
+        counts=_("{done} of {total}"),
+        failures=_("{failed} failed"),
+        problem=words.problem,
+        after=words.after,
+        empty=words.empty,
     )
 
 

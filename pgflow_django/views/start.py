@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, find_admin, is_published, require
+from pgflow_django.admin.permissions import can, find_admin, is_published, list_runs, require
 from pgflow_django.database import worker_command
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import Workflow, WorkflowRun
@@ -31,6 +31,7 @@ from pgflow_django.views.run_form import (
     read_fields,
     read_json,
 )
+from pgflow_django.views.stored import load
 from pgflow_django.views.workers import find_unserved
 
 if TYPE_CHECKING:
@@ -63,14 +64,14 @@ class Form:
         return bool(self.fields)
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def start(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
     """Ask for the input of a run, start it once, and lead to its page."""
     flow = require(admin, request, "run", slug)
     if not is_published(flow):
         raise Http404(_("There is no flow %(slug)s to run: publish it first.") % {"slug": slug})
     schema = flow.input_schema
-    if request.method == "GET":
+    if request.method != "POST":
         value = _find_value(request, admin, flow)
         fields = make_fields(schema, value)
         is_json = not fields or request.GET.get("mode") == "json"
@@ -132,11 +133,14 @@ def _start(
     is_new = not WorkflowRun.objects.filter(workflow_slug=flow.workflow_slug, key=key).exists()
     with contextlib.suppress(RunFailed):  # where runs are executed at once: its page says why
         executor.start_flow(flow.workflow_slug, value, key=key)
-    run = WorkflowRun.objects.get(workflow_slug=flow.workflow_slug, key=key)
+    run = WorkflowRun.objects.defer("input", "output").get(
+        workflow_slug=flow.workflow_slug, key=key
+    )
     admin_of_runs = find_admin(admin, WorkflowRun)
     if is_new and admin_of_runs is not None:
         admin_of_runs.log_addition(request, run, _("Started."))
-    if can(admin, request, "view_run", run):
+    is_known = list_runs(admin, request).filter(pk=run.pk).exists()
+    if is_known and can(admin, request, "view_run", run):
         return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
     return HttpResponseRedirect(find_address(admin, "workflow_changelist"))
 
@@ -147,14 +151,17 @@ def _find_value(request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow) ->
     runs = find_admin(admin, WorkflowRun)
     if wish == "sample" or runs is None or not can(admin, request, "view_payload"):
         return None
-    past = runs.get_queryset(request).filter(workflow_slug=flow.workflow_slug).order_by("-id")
+    past = list_runs(admin, request).filter(workflow_slug=flow.workflow_slug).order_by("-id")
     try:
         run = past.filter(pk=UUID(wish)).first() if wish else past.first()
     except ValueError:
         return None
     if run is None or not can(admin, request, "view_payload", run):
         return None
-    value = drop_hidden(runs.redact_payload(request, run, run.input))  # type: ignore[attr-defined]
+    stored = load(past.filter(pk=run.pk), "pk", "input").get(run.pk)
+    if stored is None or not stored.is_whole:
+        return None
+    value = drop_hidden(runs.redact_payload(request, run, stored.read()))  # type: ignore[attr-defined]
     return value if len(json.dumps(value)) <= SHOWN else None
 
 

@@ -12,11 +12,11 @@ from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
-from pgflow_django.admin.permissions import can, find_admin
+from pgflow_django.admin.permissions import can, list_runs
 from pgflow_django.database import worker_command
-from pgflow_django.models import WorkflowRun, WorkflowWorker
+from pgflow_django.models import WorkflowWorker
 from pgflow_django.views.flow_pages import describe_page, find_address
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.pieces import format_duration, short_id, show_time
@@ -73,7 +73,7 @@ class Row:
         return max(0, len(self.worker.functions or ()) - _FUNCTIONS)
 
 
-@require_GET
+@require_safe
 def workers(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
     """Show every worker that is registered; to htmx only the part that changes."""
     if not can(admin, request, "view_workers"):
@@ -116,11 +116,10 @@ def _make_rows(
 
 def _find_visible(request: HttpRequest, admin: ModelAdmin[Any], runs: Iterable[UUID]) -> set[UUID]:
     """Which of these runs the user may see."""
-    owner = find_admin(admin, WorkflowRun)
-    if owner is None or not can(owner, request, "view_run"):
+    if not can(admin, request, "view_run"):
         return set()
-    found = owner.get_queryset(request).filter(pk__in=runs)
-    return {run.pk for run in found if can(owner, request, "view_run", run)}
+    found = list_runs(admin, request).filter(pk__in=runs)
+    return {run.pk for run in found if can(admin, request, "view_run", run)}
 
 
 def _describe(admin: ModelAdmin[Any], worker: WorkerView, work: Work, visible: set[UUID]) -> Doing:

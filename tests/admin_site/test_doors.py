@@ -157,3 +157,23 @@ def test_deleting_is_for_those_who_may(log_in: LogIn, flow: str, role: str, stat
     client = log_in(role)
     assert client.get(address("workflow_delete", flow)).status_code == status
     assert client.get(address("workflow_delete", "unknown")).status_code == NOT_FOUND
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_head_answers_as_get_does(log_in_as: LogIn, run: WorkflowRun, role: str) -> None:
+    client = log_in_as(role)
+    flows = ("edit/", "canvas/", "panel/", "run/", "import/", "history/", "change/", "delete/")
+    flow = f"{address('workflow_changelist')}numbers/"
+    files = ("export.json", "export.py", "diagram.svg", "history/0/diff/", "unknown/")
+    shown = address("workflowrun_changelist")
+    paths = [
+        *(f"{flow}{page}" for page in (*flows, *files)),
+        *(f"{shown}{run.pk}/{page}" for page in PAGES["workflowrun"]),
+        *(address(f"{model}_changelist") for model in PAGES),
+        *(address("workflow_new"), address("workflow_import_new"), address("workflow_add")),
+    ]
+    for path in paths:
+        answers = [ask(path) for ask in (client.get, client.head)]
+        assert answers[0].status_code == answers[1].status_code, path
+        assert answers[1].content == b""
+    assert WorkflowRun.objects.count() == 1

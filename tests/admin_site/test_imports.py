@@ -194,3 +194,23 @@ def test_an_earlier_state_is_restored_from_the_history(client: Client, edited: s
 def test_a_flow_that_was_never_edited_has_no_history(client: Client, flow: str) -> None:
     page = client.get(address("workflow_history", flow)).content.decode()
     assert "Nobody has edited this flow" in page
+
+
+def test_forty_thousand_problems_are_told_on_a_small_page(client: Client) -> None:
+    keys = {f"unknown_key_number_{n}": n for n in range(40_000)}
+    text = json.dumps({"workflow_slug": "numbers", "steps": [{"slug": "a"}], **keys})
+    assert 2**20 < len(text) < 2**21
+    text = text[: text.rindex(",", 0, 2**20)] + "}"
+    count = len(json.loads(text)) - 2
+    page, token = preview(client, text)
+    assert (token, len(page) < 256 * 1024) == ("", True)
+    assert page.count("there is no key") == 50
+    assert f"And {count - 50} more." in page
+    assert "too long to stand here" in page
+
+
+def test_a_document_with_a_problem_is_given_back_to_be_mended(client: Client) -> None:
+    text = json.dumps({"workflow_slug": "numbers", "nonsense": "<x>" * 5000, "steps": []})
+    page, _token = preview(client, text)
+    assert "&lt;x&gt;" * 5000 in page
+    assert "too long to stand here" not in page

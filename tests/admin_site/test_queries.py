@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from urllib.parse import urlencode
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote, urlencode
 
 import pytest
 from django.contrib import admin
@@ -178,3 +178,84 @@ def test_the_selection_for_deleting_names_no_flow_that_is_hidden(
     page = client.post(address("workflow_changelist"), data).content.decode()
     assert "numbers" in page
     assert "hidden_one" not in page
+
+
+#: Pages with what they read of their address; ``*`` is where the strange value stands.
+ADDRESSES = (
+    *("workflow/numbers/edit/?step=*&view=*", "workflow/numbers/panel/?step=*&view=*"),
+    *("workflow/numbers/run/?from=*&mode=*", "workflow/new/?begin=*", "workflow/*/edit/"),
+    *("workflow/*/run/", "workflow/*/import/", "workflow/*/history/", "workflow/*/export.json"),
+    *("workflow/*/diagram.svg", "workflow/*/delete/", "workflow/*/change/"),
+    *("workflow/numbers/history/*/diff/", "workflow/numbers/*/", "workflow/numbers/*"),
+    *("workflowrun/{run}/change/?tall=*&step=*", "workflowrun/{run}/live/?since=*&step=*"),
+    *("workflowrun/{run}/step/?step=*", "workflowrun/{run}/*.json", "workflowrun/{run}/*/"),
+    *("workflowrun/*/change/", "workflowworker/?q=*&state=*", "workflowworker/*/change/"),
+)
+#: Forms with what they send.
+FORMS: Mapping[str, tuple[str, ...]] = {
+    "workflow/new/": ("name", "begin"),
+    "workflow/import/": ("text", "confirm"),
+    "workflow/numbers/import/": ("text", "confirm"),
+    "workflow/numbers/run/": ("input", "token", "mode", "f-count", "f-day", "f-name", "f-kind"),
+    "workflow/numbers/publish/": ("version", "selected", "view"),
+    "workflow/numbers/validate/": ("selected", "view"),
+    "workflow/numbers/presence/": ("key",),
+    "workflowrun/{run}/retry/": ("step",),
+}
+SCHEMA = {
+    "properties": {
+        "count": {"type": "integer", "minimum": 1},
+        "day": {"type": "string", "format": "date"},
+        "name": {"type": "string"},
+        "kind": {"enum": ["a", 1, None]},
+    }
+}
+
+
+@pytest.mark.parametrize("place", ADDRESSES)
+def test_strange_values_in_an_address_break_no_page(
+    log_in: LogIn, run: WorkflowRun, place: str
+) -> None:
+    client = log_in("boss")
+    for value in (*STRANGE, "..", "\ufffd", "a/b"):
+        text = quote(value, safe="", errors="surrogateescape")
+        path = "/admin/pgflow_django/" + place.format(run=run.pk).replace("*", text)
+        assert client.get(path, follow=True).status_code in {200, 204, 400, 404, 405}, path
+
+
+@pytest.mark.parametrize("place", FORMS)
+def test_strange_values_in_a_form_break_no_page(
+    log_in: LogIn, run: WorkflowRun, place: str
+) -> None:
+    Workflow.objects.filter(pk="numbers").update(input_schema=SCHEMA)
+    client = log_in("boss", headers={"HX-Request": "true"})
+    path = "/admin/pgflow_django/" + place.format(run=run.pk)
+    for name in FORMS[place]:
+        for value in (
+            *STRANGE[:-1],
+            "NaN",
+            "1e400",
+            "9" * 5000,
+            '"\\u0000"',
+            '{"a": 1e400}',
+            "[" * 999,
+        ):
+            usual = {"mode": "form" if name.startswith("f-") else "json", "input": "{}"}
+            answer = client.post(path, {**usual, name: value})
+            assert answer.status_code in {200, 204, 302, 409, 422}, (name, value[:20])
+
+
+@pytest.mark.parametrize("cookie", ["", "\x01", "auto.0x0", "LR.9999x9999", "TB.1x1", "x" * 3000])
+def test_strange_cookies_break_no_page(log_in: LogIn, run: WorkflowRun, cookie: str) -> None:
+    client = log_in("boss")
+    client.cookies["pgf_view"] = cookie
+    assert client.get(address("workflow_edit", "numbers")).status_code == 200
+    assert client.get(address("workflowrun_change", run.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["1_0", "\uff11\uff12", "\u0663", "--5", "1e400", "9" * 5000])
+def test_what_is_no_number_starts_no_run(log_in: LogIn, flow: str, number: str) -> None:
+    Workflow.objects.filter(pk=flow).update(input_schema=SCHEMA)
+    answer = log_in("boss").post(address("workflow_run", flow), {"f-count": number})
+    assert answer.status_code == 422
+    assert not WorkflowRun.objects.exists()
