@@ -404,14 +404,14 @@ def logs_from_threads_after_its_end(input: Any, context: Any) -> int:
 
 @hostile()
 def sets_an_event_loop(input: Any) -> int:
-    _kept.append(loop := asyncio.new_event_loop())
+    _kept_for_ever.append(loop := asyncio.new_event_loop())
     asyncio.set_event_loop(loop)
     return 1
 
 
 @hostile()
 def leaves_a_loop_running(input: Any) -> int:
-    _kept.append(loop := asyncio.new_event_loop())
+    _kept_for_ever.append(loop := asyncio.new_event_loop())
     asyncio._set_running_loop(loop)
     return 1
 
@@ -673,7 +673,4 @@ def nothing_left() -> Iterator[None]:
     try:
         yield
     finally:
-        for one in _kept:
-            if isinstance(one, asyncio.AbstractEventLoop):
-                one.close()
         _kept.clear()
