@@ -27,6 +27,7 @@ PgflowError
 ├── RunCancelled                run_cancelled
 ├── RunNotFound                 run_not_found
 ├── RunNotRetryable             run_not_retryable
+├── WaitRefused                 wait_refused: the run is part of the caller's own transaction
 ├── StepTimeout                 step_timeout
 ├── TransactionMisused          transaction_misused: what a step wrote can't be kept
 ├── DatabaseNotReady            database_not_ready: no server, no pgmq, migrations not applied
@@ -273,6 +274,12 @@ class RunNotFound(RunError, LookupError):
     """No run has this id."""
 
     default_code = "run_not_found"
+
+
+class WaitRefused(RunError):
+    """Waiting here could never end: in this transaction nobody's work on the run can be seen."""
+
+    default_code = "wait_refused"
 
 
 class RunNotRetryable(RunError):

@@ -38,7 +38,7 @@ from pgflow_django.running import (
     wait_timed_out,
 )
 from pgflow_django.starting import require_flow, start_code_flow, start_runs, start_stored_flow
-from pgflow_django.status import RunStatus, load_status
+from pgflow_django.status import RunStatus, load_status, refuse_hopeless_wait
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool
@@ -159,8 +159,9 @@ def wait(
 ) -> dict[str, Any]:
     """Wait until workers have ended a run, and give its output.
 
-    Raises ``RunFailed``, ``RunCancelled``, ``RunNotFound``; and ``RunTimedOut`` when ``timeout``
-    seconds were not enough: the run is not the caller's own, so it goes on.
+    Raises ``RunFailed``, ``RunCancelled``, ``RunNotFound``; ``RunTimedOut`` when ``timeout``
+    seconds were not enough: the run is not the caller's own, so it goes on; and ``WaitRefused``
+    where it could never end: in the transaction that has started the run, or took it up again.
     """
     alias, run_id = _alias(using), _uuid(run_id)
     interval = settings.POLL_INTERVAL if poll_interval is None else poll_interval
@@ -169,6 +170,8 @@ def wait(
         status = load_status(run_id, using=alias)
         if status.has_ended:
             return status.result()
+        if connections[alias].in_atomic_block:
+            refuse_hopeless_wait(run_id, using=alias)
         left = interval if deadline is None else deadline - time.monotonic()
         if left <= 0:
             raise wait_timed_out(load_status(run_id, using=alias, explain=True), timeout)

@@ -6,16 +6,31 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db import connections
 from django.db.models import Count, Q
 
 from pgflow_django.choices import RunStatus as Status
 from pgflow_django.choices import StepStatus
-from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound
+from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound, WaitRefused
 from pgflow_django.models import WorkflowRun
 from pgflow_django.waiting import Waiting, find_waiting
 
 _FIELDS = ("workflow_slug", "status", "output", "error", "total_steps", "completed_steps")
 _PINNED = ("version_id", "owner_id")
+
+
+#: Whether the transaction sees only what was there when it began; and whether the run's row is its
+#: own work, so that nobody else sees it: a row that we see, though its writer is in progress. The
+#: writer may be a savepoint, which has a number of its own, a later one.
+_OWN_WORK = """
+select
+    current_setting('transaction_isolation') in ('repeatable read', 'serializable'),
+    coalesce(age(r.xmin) <= age(own.id::xid) and pg_xact_status(
+        (own.id::text::bigint + greatest(0, age(own.id::xid) - age(r.xmin)))::text::xid8
+    ) = 'in progress', false)
+from workflow_runs r, (select pg_current_xact_id_if_assigned() as id) as own
+where r.id = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +113,23 @@ def load_status(run_id: UUID, *, using: str, explain: bool = False) -> RunStatus
     if explain:
         waiting = find_waiting(run_id, status=row["status"], **pinned, using=using)
     return RunStatus(run_id=run_id, waiting=waiting, **row)
+
+
+def refuse_hopeless_wait(run_id: UUID, *, using: str) -> None:
+    """Raise ``WaitRefused`` where the caller's transaction can never see this run end."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(_OWN_WORK, [run_id])
+        is_frozen, is_own = cursor.fetchone() or (False, False)
+    if is_own:
+        raise WaitRefused(
+            f"waiting for run {run_id} here would never end: it was started, or taken up again, in "
+            "this very transaction, so that no worker can see it. Wait after the commit, or run it "
+            "with execute_dynamic(), which works inside transactions",
+            run_id=run_id,
+        )
+    if is_frozen:
+        raise WaitRefused(
+            f"waiting for run {run_id} here would never end: this transaction (REPEATABLE READ, "
+            "SERIALIZABLE) sees only what was there when it began. Wait outside of it",
+            run_id=run_id,
+        )

@@ -43,16 +43,17 @@ class Depth:
         self.blocks = len(connection.atomic_blocks) if connection.in_atomic_block else 0
         self.savepoints = len(connection.savepoint_ids)
         self.is_marked = connection.needs_rollback
-        self._raw: Any = None
-        if connection.vendor == "postgresql":
-            self._raw = connection.connection
-        self._uses = 0 if self._raw is None else count_uses(self._raw)
+        self._raw: Any = connection.connection
+        self._uses = -1
+        if self._raw is not None and connection.vendor == "postgresql":
+            self._uses = count_uses(self._raw)
 
     @classmethod
     def none(cls, connection: BaseDatabaseWrapper) -> Depth:
         """That of a connection which the step is the first to use."""
         depth = cls(connection)
         depth.blocks = depth.savepoints = 0
+        depth._raw = None
         return depth
 
     def complaint(self) -> str:
@@ -67,7 +68,7 @@ class Depth:
             return ""
         if connection.needs_rollback:
             return MARKED
-        return "" if self._raw is None else self._driver_complaint(self._raw)
+        return "" if self._uses < 0 else self._driver_complaint(self._raw)
 
     def _driver_complaint(self, raw: Any) -> str:
         """What Django does not know: SQL of the step's own that ended or broke the transaction."""
@@ -86,8 +87,10 @@ class Depth:
     def unwind(self) -> None:
         """Leave the blocks that were entered since, and roll back what they hold."""
         connection = self.connection
-        if self._raw is not None and not self._raw.closed and not _is_ready(self._raw):
-            abandon(self._raw)
+        raw: Any = connection.connection
+        is_postgres = raw is not None and connection.vendor == "postgresql"
+        if is_postgres and not raw.closed and not _is_ready(raw):
+            abandon(raw)
         if len(connection.atomic_blocks) <= self.blocks:
             return
         for block in connection.atomic_blocks[self.blocks :]:
@@ -110,37 +113,47 @@ class Depth:
 
 
 class ConnectionState:
-    """One of a thread's connections before an attempt."""
+    """How one of a thread's connections is to stand whenever a step has ended."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
-        self._depth = Depth(connection)
+        self.depth = Depth(connection)
         self._autocommit = bool(connection.settings_dict["AUTOCOMMIT"])
         if connection.connection is not None:
             self._autocommit = connection.autocommit
-        self._wrappers = list(connection.execute_wrappers)
-        self._session: Session | None = None
-        if connection.vendor == "postgresql":
-            self._session = Session(connection)
+        self._wrappers = len(connection.execute_wrappers)
+        self._is_unused = False
+        self._session = Session(connection) if connection.vendor == "postgresql" else None
 
     @classmethod
     def unused(cls, connection: BaseDatabaseWrapper) -> ConnectionState:
         """That of a connection which the step was the first to use: nobody needs it."""
         state = cls(connection)
-        state._depth = Depth.none(connection)
+        state.depth = Depth.none(connection)
         state._autocommit = bool(connection.settings_dict["AUTOCOMMIT"])
-        state._wrappers, state._session = [], None
+        state._wrappers, state._is_unused = 0, True
         return state
 
-    def watch(self) -> None:
-        """See what the step does to the session."""
+    def begin(self) -> None:
+        """See what the step does from now on."""
         if self._session is not None:
             self._session.begin()
             self.connection.execute_wrappers.append(self._session.watch)
 
-    def unwatch(self) -> None:
+    def is_touched(self) -> bool:
+        """Whether the step has used it, or changed how Django sees it."""
+        connection = self.connection
+        return (
+            self._session is None
+            or self._session.is_used()
+            or len(connection.atomic_blocks) != self.depth.blocks
+            or connection.needs_rollback != self.depth.is_marked
+            or connection.autocommit != self._autocommit
+        )
+
+    def end(self) -> None:
         """The step has ended: what follows is not its doing."""
-        self.connection.execute_wrappers[:] = self._wrappers
+        del self.connection.execute_wrappers[self._wrappers :]
         if self._session is not None:
             self._session.end()
 
@@ -148,8 +161,8 @@ class ConnectionState:
         """Undo what the step has left. Never raises: what can't be mended is closed."""
         connection = self.connection
         try:
-            self._depth.unwind()
-            if self._depth.blocks == 0:
+            self.depth.unwind()
+            if self.depth.blocks == 0:
                 connection.in_atomic_block = False
                 self._end_transaction()
             self._restore_session(is_borrowed=is_borrowed)
@@ -183,13 +196,13 @@ class ConnectionState:
 
     def _restore_session(self, *, is_borrowed: bool) -> None:
         session, connection = self._session, self.connection
-        if connection.connection is None or connection.vendor != "postgresql":
+        if connection.connection is None or session is None:
             return
-        if session is None:
+        if self._is_unused:
             drop(connection)  # nobody knows what was done to it
-        elif session.is_used and not session.is_as_before():
+        elif session.was_used and not session.is_as_before():
             is_restored = is_borrowed and session.restore()
-            if not is_restored and self._depth.blocks == 0:
+            if not is_restored and self.depth.blocks == 0:
                 drop(connection)
 
 

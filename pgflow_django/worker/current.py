@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -14,14 +12,9 @@ if TYPE_CHECKING:
 _current_task: ContextVar[ClaimedTask | None] = ContextVar("pgflow_current_task", default=None)
 
 
-@contextmanager
-def inside_attempt(task: ClaimedTask) -> Iterator[None]:
-    """Mark what happens within as part of this attempt."""
-    token = _current_task.set(task)
-    try:
-        yield
-    finally:
-        _current_task.reset(token)
+def mark_attempt(task: ClaimedTask) -> None:
+    """Mark what happens in this context from now on as part of an attempt."""
+    _current_task.set(task)
 
 
 def current_task() -> ClaimedTask | None:

@@ -29,6 +29,7 @@ from pgflow_django.worker.patience import is_refusal
 from pgflow_django.worker.sessions import forget
 from pgflow_django.worker.settling import REFUSED, refuse_messages, settle_surely
 from pgflow_django.worker.signalled import noting_signals
+from pgflow_django.worker.surroundings import Surroundings
 
 T = TypeVar("T")
 
@@ -153,7 +154,8 @@ def _run_limited(
     timer.daemon = True
     timer.start()
     try:
-        outcome = Attempt(task, using=using, is_borrowed=True).run(resolve)
+        around = Surroundings(using, is_borrowed=True)
+        outcome = Attempt(task, around, using=using).run(resolve)
         with gate:
             is_over = True
     except StepInterrupted:

@@ -6,7 +6,6 @@ Afterwards the process, the thread and its connections are as they were; see ``s
 from __future__ import annotations
 
 import contextvars
-import inspect
 import logging
 import os
 import time
@@ -26,7 +25,7 @@ from pgflow_django.exceptions import InvalidOutput
 from pgflow_django.registry import RegisteredFunction
 from pgflow_django.worker import async_steps
 from pgflow_django.worker.claimed import ClaimedTask
-from pgflow_django.worker.current import inside_attempt
+from pgflow_django.worker.current import mark_attempt
 from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
 from pgflow_django.worker.processes import leave_if_forked
 from pgflow_django.worker.signalled import raise_if_signalled
@@ -43,41 +42,41 @@ class _Refused(Exception):
 
 
 class Attempt:
-    """One attempt at a task. ``is_borrowed``: on the connections of a caller."""
+    """One attempt at a task, in the surroundings that its thread keeps."""
 
-    def __init__(self, task: ClaimedTask, *, using: str, is_borrowed: bool = False) -> None:
+    def __init__(self, task: ClaimedTask, around: Surroundings, *, using: str) -> None:
         self.task = task
+        self._around = around
         self._using = using
-        self._is_borrowed = is_borrowed
-        self.lines = StepLog(UUID(task.group.run_id), task.group.step_slug, task.index, using)
+        self._is_inside = False
         self._context: StepContext | None = None
+        #: What it tells of itself; ``None`` of a function that takes no context.
+        self.lines: StepLog | None = None
 
     def run(self, resolve: Resolve) -> Outcome:
         """Run it. Raises ``StepInterrupted``, and nothing else that the step or its error does."""
         try:
-            with Surroundings(is_borrowed=self._is_borrowed) as around:
-                return self._run(resolve, around)
-        finally:
-            self._close_context()
-
-    def _run(self, resolve: Resolve, around: Surroundings) -> Outcome:
-        try:
             function = resolve(self.task.group)
-            self.lines.is_held = function.atomic or connections[self._using].in_atomic_block
+            is_inside = self._around.connection.in_atomic_block
+            self._is_inside = function.atomic or is_inside
             if function.atomic:
-                return self._run_atomic(function, around)
-            if connections[self._using].in_atomic_block:
+                return self._run_atomic(function)
+            if is_inside:
                 # The caller's transaction: a failing step must not take it along.
                 with transaction.atomic(self._using):
-                    return Outcome(self.task, output=self._call(function, around))
-            return Outcome(self.task, output=self._call(function, around))
+                    return Outcome(self.task, output=self._call(function))
+            return Outcome(self.task, output=self._call(function))
         except StepInterrupted:
             raise
         except BaseException as error:  # noqa: BLE001 - no step ends a worker
             raise_if_signalled(error)
             return Outcome(self.task, failure=describe_failure(self.task, error))
+        finally:
+            self._around.leave()
+            if self._context is not None:
+                self._close_context()
 
-    def _run_atomic(self, function: RegisteredFunction, around: Surroundings) -> Outcome:
+    def _run_atomic(self, function: RegisteredFunction) -> Outcome:
         """Run the step in the transaction that completes its task."""
         committed: list[bool] = []
         outcome = Outcome(self.task)
@@ -88,7 +87,7 @@ class Attempt:
                     # The first of the hooks: whatever the others do, this one has been called.
                     transaction.on_commit(partial(committed.append, True), self._using)
                 with _guarded_hooks(self._using):
-                    output = self._call(function, around)
+                    output = self._call(function)
                 outcome = Outcome(self.task, output=output, settled=True)
                 _settle_or_refuse(outcome, self._using)
         except _Refused:
@@ -101,13 +100,18 @@ class Attempt:
             raise
         return outcome
 
-    def _call(self, function: RegisteredFunction, around: Surroundings) -> str:
-        group, pid = self.task.group, os.getpid()
-        with around.call():
-            try:
-                output = contextvars.copy_context().run(self._call_function, function)
-            finally:
-                leave_if_forked(pid)
+    def _call(self, function: RegisteredFunction) -> str:
+        group, pid, around = self.task.group, os.getpid(), self._around
+        around.begin(is_inside=self._is_inside)
+        try:
+            output = contextvars.copy_context().run(self._call_function, function)
+            leave_if_forked(pid)
+            around.check()
+        except BaseException:
+            leave_if_forked(pid)
+            raise
+        finally:
+            around.end()
         where = f'step "{group.step_slug}" of flow "{group.workflow_slug}"'
         if group.step_type == "map":
             where += f", task {self.task.index}"
@@ -120,18 +124,21 @@ class Attempt:
         )
 
     def _call_function(self, function: RegisteredFunction) -> Any:
-        with inside_attempt(self.task):
-            if function.takes_context:
-                self._context = self._build_context()
-                output = function.function(self.task.build_input(), context=self._context)
-            else:
-                output = function.function(self.task.build_input())
-            return async_steps.run(output) if inspect.isawaitable(output) else output
+        mark_attempt(self.task)  # in a copy of the context, so it need not be unmarked
+        if function.takes_context:
+            self._context = self._build_context()
+            output = function.function(self.task.build_input(), context=self._context)
+        else:
+            output = function.function(self.task.build_input())
+        return async_steps.run(output) if hasattr(output, "__await__") else output
 
     def _build_context(self) -> StepContext:
-        group = self.task.group
+        group, run_id = self.task.group, UUID(self.task.group.run_id)
+        self.lines = StepLog(
+            run_id, group.step_slug, self.task.index, self._using, is_held=self._is_inside
+        )
         return StepContext(
-            run_id=UUID(group.run_id),
+            run_id=run_id,
             workflow_slug=group.workflow_slug,
             step_slug=group.step_slug,
             task_index=self.task.index,
@@ -142,7 +149,7 @@ class Attempt:
         )
 
     def _close_context(self) -> None:
-        if self._context is not None:
+        if self._context is not None and self.lines is not None:
             self._context.flush()
             self.lines.close()
 

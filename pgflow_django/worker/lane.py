@@ -35,6 +35,7 @@ from pgflow_django.worker.settling import (
     results_of,
     settle_surely,
 )
+from pgflow_django.worker.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pgflow_django.worker.lending import Loan
@@ -83,6 +84,7 @@ class Lane:
         self._is_followed = False
         self.inflow = Inflow()
         self._target: Target | None = None
+        self._around: Surroundings | None = None
         self._attempted: Attempt | None = None
         self.thread = threading.Thread(target=self._run, name=f"pgflow-lane-{number}", daemon=True)
 
@@ -251,9 +253,10 @@ class Lane:
     def _attempt(self, task: ClaimedTask) -> Outcome | None:
         """Run the task; ``None`` when the supervisor has interrupted and settled it."""
         try:
-            self._attempted = Attempt(
-                task, using=self.pool.using, is_borrowed=self._loan is not None
-            )
+            if self._around is None:
+                is_borrowed = self._loan is not None
+                self._around = Surroundings(self.pool.using, is_borrowed=is_borrowed)
+            self._attempted = Attempt(task, self._around, using=self.pool.using)
             outcome: Outcome | None = self._attempted.run(self.pool.resolve)
             with self.lock:
                 self.current = None
@@ -306,7 +309,7 @@ class Lane:
     def send_lines(self) -> None:
         """Write what the step that runs has told of itself."""
         attempt = self._attempted
-        if attempt is not None and self.current is not None:
+        if attempt is not None and attempt.lines is not None and self.current is not None:
             attempt.lines.send_if_due()
 
     def interrupt(self) -> ClaimedTask | None:

@@ -11,10 +11,8 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -68,16 +66,19 @@ _LEAVES: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-#: How sessions are where no step function has changed them, by the driver's connection.
-_known: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
-
 
 class _CountingLock:
-    """The lock under which the driver runs every statement: counts them, and tells of the first."""
+    """The lock under which the driver runs every statement: counts them, and tells of the first.
+
+    ``known`` is how the session is where no step function has changed it.
+    """
+
+    __slots__ = ("_lock", "before_use", "known", "uses")
 
     def __init__(self, lock: Any) -> None:
         self._lock = lock
         self.uses = 0
+        self.known: list[Any] | None = None
         self.before_use: Callable[[], None] | None = None
 
     def __enter__(self) -> Any:
@@ -94,10 +95,22 @@ class _CountingLock:
         return getattr(self._lock, name)
 
 
+def _lock_of(raw: Any) -> _CountingLock:
+    lock = raw.lock
+    if type(lock) is not _CountingLock:
+        lock = raw.lock = _CountingLock(lock)
+    return lock
+
+
+def count_uses(raw: Any) -> int:
+    """How many statements the driver's connection has run since it was first asked."""
+    return _lock_of(raw).uses
+
+
 def forget(raw: Any) -> None:
     """Look anew when a step uses this connection next: its owner may have changed its session."""
     if raw is not None:
-        _known.pop(raw, None)
+        _lock_of(raw).known = None
 
 
 def abandon(raw: Any) -> None:
@@ -110,35 +123,48 @@ def abandon(raw: Any) -> None:
     raw.close()
 
 
-def count_uses(raw: Any) -> int:
-    """How many statements the driver's connection has run since it was first asked."""
-    if not isinstance(raw.lock, _CountingLock):
-        raw.lock = _CountingLock(raw.lock)
-    uses: int = raw.lock.uses
-    return uses
-
-
-@dataclass(slots=True)
 class Session:
-    """Watches the session of one Django connection while a step function runs."""
+    """Watches the session of one Django connection while step functions run, one after another."""
 
-    connection: BaseDatabaseWrapper
-    _raw: Any = None
-    _uses: int = 0
-    #: Settings beside those watched that statements have named, with their values before.
-    _others: dict[str, str | None] = field(default_factory=dict)
-    _is_changed: bool = False
-    #: What the session held before a statement that may leave something there.
-    _leftovers: set[str] | None = None
-    is_used: bool = False
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self._raw: Any = None
+        self._lock: _CountingLock | None = None
+        self._uses = 0
+        #: Settings beside those watched that statements have named, with their values before.
+        self._others: dict[str, str | None] = {}
+        self._is_changed = False
+        #: What the session held before a statement that may leave something there.
+        self._leftovers: set[str] | None = None
+        self.was_used = False
 
     def begin(self) -> None:
         """Note how it stands. Sends nothing."""
-        self._raw = self.connection.connection
-        if self._raw is not None:
-            self._uses = count_uses(self._raw)
-            if self._raw not in _known:
-                self._raw.lock.before_use = partial(_get_to_know, self._raw)
+        if self.was_used:
+            self.was_used = self._is_changed = False
+            self._others, self._leftovers = {}, None
+        raw: Any = self.connection.connection
+        if raw is not self._raw:
+            self._raw, self._lock = raw, None
+        if raw is None:
+            return
+        lock = self._lock = self._lock or _lock_of(raw)
+        self._uses = lock.uses
+        if lock.known is None:
+            lock.before_use = partial(_get_to_know, raw)
+
+    def is_used(self) -> bool:
+        """Whether a statement has run since, on whatever connection."""
+        raw: Any = self.connection.connection
+        if raw is not self._raw:
+            return True
+        return self._lock is not None and self._lock.uses != self._uses
+
+    def end(self) -> None:
+        """What is sent from now on is not the step's."""
+        self.was_used = self.is_used()
+        if self._lock is not None:
+            self._lock.before_use = None
 
     def watch(
         self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
@@ -168,26 +194,20 @@ class Session:
         if value is not None or "." in name:  # else it is a word of another kind of SET
             self._others[name] = value
 
-    def end(self) -> None:
-        """Note whether a statement has run since, on whatever connection."""
-        if self._raw is not None:
-            self._raw.lock.before_use = None
-        raw = self.connection.connection
-        self.is_used = raw is not None and (raw is not self._raw or count_uses(raw) != self._uses)
-
     def is_as_before(self) -> bool:
         """Whether the session is what it was, as far as that can be told. One round trip."""
-        known = _known.get(self.connection.connection)
+        raw: Any = self.connection.connection
+        known = _lock_of(raw).known
         if known is None or self._is_changed:
             return False
         try:
-            return _look(self._raw) == known
+            return _look(raw) == known
         except psycopg.Error:
             return False
 
     def restore(self) -> bool:
         """Set back what was set, and take away what was left; whether that was possible."""
-        known = None if self._raw is None else _known.get(self._raw)
+        known = None if self._lock is None else self._lock.known
         if known is None or self._raw is not self.connection.connection:
             return False
         try:
@@ -208,7 +228,7 @@ class Session:
 
 def _get_to_know(raw: Any) -> None:
     with suppress(psycopg.Error):  # then it is not known
-        _known[raw] = _look(raw)
+        _lock_of(raw).known = _look(raw)
 
 
 def _look(raw: Any) -> list[Any]:

@@ -3,15 +3,14 @@
 The language, the time zone and all context variables are a copy's (``contextvars``); what remains
 is the event loop of the thread, and its database connections. A connection that nobody else has a
 claim to is replaced where its session was changed; a caller's is mended as far as that goes.
+
+On the hot path: a step that touches none of it pays a few microseconds.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Self
+from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -19,70 +18,79 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pgflow_django.exceptions import TransactionMisused
 from pgflow_django.worker.connection_state import ConnectionState, Depth
 
-logger = logging.getLogger("pgflow_django.steps")
-
 
 class Surroundings:
-    """Of one attempt: entered before anything of it, left after its transaction has ended.
+    """Of the attempts of one thread, one after another: ``begin``, ``check``, ``end``, ``leave``.
 
     ``is_borrowed``: the connections of this thread are a caller's.
     """
 
-    def __init__(self, *, is_borrowed: bool) -> None:
+    def __init__(self, using: str, *, is_borrowed: bool) -> None:
+        self.connection = connections[using]
         self._is_borrowed = is_borrowed
+        # Most sites have a single one, and looking for others takes long.
+        self._is_only = len(connections.settings) == 1
+        self._states = [ConnectionState(one) for one in self._opened()]
+        self._depths: list[Depth] = []
+        self._is_touched = False
+        self._loop = asyncio._get_running_loop()  # noqa: SLF001 - asyncio exports it for loops
+        self._policy: Any = getattr(asyncio.get_event_loop_policy(), "_local", None)
+        self._policy_knew = _known_loop(self._policy)
 
-    def __enter__(self) -> Self:
-        """Note how all stands. Sends nothing."""
-        self._loop = _EventLoop()
-        self._states = {one.alias: ConnectionState(one) for one in _opened()}
-        return self
+    def begin(self, *, is_inside: bool) -> None:
+        """To be called just before the step, ``is_inside`` a transaction. Sends nothing."""
+        if not self._is_only and len(opened := self._opened()) > len(self._states):
+            known = {state.connection.alias for state in self._states}
+            self._states += [ConnectionState(one) for one in opened if one.alias not in known]
+        # Until ``check`` has looked: a step that raises is looked after as if it had touched all.
+        self._is_touched = True
+        for state in self._states:
+            state.begin()
+        self._depths = [Depth(state.connection) for state in self._states] if is_inside else []
 
-    def __exit__(self, *_: object) -> None:
-        """Put back what the step has changed. Never raises."""
-        for connection in _opened():
-            state = self._states.get(connection.alias)
-            if state is None:
-                ConnectionState.unused(connection).restore(is_borrowed=False)
-            else:
+    def check(self) -> None:
+        """Raise ``TransactionMisused`` where the step has returned, but what it wrote is lost."""
+        if not self._depths:
+            self._is_touched = any(state.is_touched() for state in self._states)
+        opened = [] if self._is_only else self._opened()
+        if not self._is_touched and len(opened) <= len(self._states):
+            return
+        depths = self._depths or [state.depth for state in self._states]
+        known = {depth.connection.alias for depth in depths}
+        depths += [Depth.none(one) for one in opened if one.alias not in known]
+        for depth in depths:
+            if complaint := depth.complaint():
+                raise TransactionMisused(f'{complaint} (database "{depth.connection.alias}")')
+
+    def end(self) -> None:
+        """To be called when the step has ended, however it did."""
+        # Before all else: Django refuses queries where a loop runs.
+        if asyncio._get_running_loop() is not self._loop:  # noqa: SLF001
+            asyncio._set_running_loop(self._loop)  # noqa: SLF001
+        if self._policy is not None and _known_loop(self._policy) != self._policy_knew:
+            self._policy._loop, self._policy._set_called = self._policy_knew  # noqa: SLF001
+        for state in self._states:
+            state.end()
+        for depth in self._depths:
+            depth.unwind()
+
+    def leave(self) -> None:
+        """Put back what the step has changed; after its transaction has ended. Never raises."""
+        if self._is_touched:
+            for state in self._states:
                 state.restore(is_borrowed=self._is_borrowed)
+        if not self._is_only and len(opened := self._opened()) > len(self._states):
+            known = {state.connection.alias for state in self._states}
+            for connection in opened:
+                if connection.alias not in known:
+                    ConnectionState.unused(connection).restore(is_borrowed=False)
 
-    @contextmanager
-    def call(self) -> Iterator[None]:
-        """Around the call itself, inside the transaction of the attempt, if it has one.
-
-        Raises ``TransactionMisused`` where the step has returned, but what it wrote can't be kept.
-        """
-        depths = {alias: Depth(state.connection) for alias, state in self._states.items()}
-        for state in self._states.values():
-            state.watch()
-        try:
-            yield
-            for connection in _opened():
-                depth = depths.get(connection.alias) or Depth.none(connection)
-                if complaint := depth.complaint():
-                    raise TransactionMisused(f'{complaint} (database "{connection.alias}")')
-        finally:
-            self._loop.restore()  # before all else: Django refuses queries where one runs
-            for state in self._states.values():
-                state.unwatch()
-            for depth in depths.values():
-                depth.unwind()
+    def _opened(self) -> list[BaseDatabaseWrapper]:
+        if self._is_only:
+            return [self.connection]
+        return list(connections.all(initialized_only=True))
 
 
-def _opened() -> list[BaseDatabaseWrapper]:
-    return list(connections.all(initialized_only=True))
-
-
-class _EventLoop:
-    """The event loop of this thread: the one that is set, and the one that runs."""
-
-    def __init__(self) -> None:
-        self._running = asyncio._get_running_loop()  # noqa: SLF001 - asyncio exports both
-        self._local = getattr(asyncio.get_event_loop_policy(), "_local", None)
-        self._set = dict(vars(self._local)) if self._local is not None else {}
-
-    def restore(self) -> None:
-        asyncio._set_running_loop(self._running)  # noqa: SLF001
-        if self._local is not None and vars(self._local) != self._set:
-            vars(self._local).clear()
-            vars(self._local).update(self._set)
+def _known_loop(policy: Any) -> tuple[Any, bool]:
+    """What asyncio's policy knows of this thread: its loop, and whether one was set."""
+    return getattr(policy, "_loop", None), getattr(policy, "_set_called", False)
