@@ -196,7 +196,7 @@ def atomic_closes_its_connection(input: Any) -> int:
 
 @hostile(LEFT, atomic=True, ends_transaction=True)
 def atomic_leaves_a_block_that_is_not_its_own(input: Any) -> int:
-    write()
+    run_sql("select 1")
     connection.atomic_blocks[-1].__exit__(None, None, None)
     return 1
 
