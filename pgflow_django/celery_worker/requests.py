@@ -99,7 +99,8 @@ class LoopRequest(Request):  # type: ignore[misc]
         try:
             super().on_success(failed__retval__runtime, **kwargs)
         finally:
-            self._on_end(self, not value)
+            # Celery brings what a task gives as text.
+            self._on_end(self, str(value) != str(True))
 
     def on_failure(
         self,

@@ -10,10 +10,13 @@ On the hot path: a step that touches none of it pays a few microseconds.
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.dispatch import receiver
 
 from pgflow_django.exceptions import TransactionMisused
 from pgflow_django.worker.connection_state import ConnectionState, Depth
@@ -28,9 +31,8 @@ class Surroundings:
     def __init__(self, using: str, *, is_borrowed: bool) -> None:
         self.connection = connections[using]
         self._is_borrowed = is_borrowed
-        # Most sites have a single one, and looking for others takes long.
-        self._is_only = len(connections.settings) == 1
-        self._states = [ConnectionState(one) for one in self._opened()]
+        self._states = [ConnectionState(one) for one in _opened()]
+        self._created = _created.count
         self._depths: list[Depth] = []
         self._is_touched = False
         self._loop = asyncio._get_running_loop()  # noqa: SLF001 - asyncio exports it for loops
@@ -39,9 +41,9 @@ class Surroundings:
 
     def begin(self, *, is_inside: bool) -> None:
         """To be called just before the step, ``is_inside`` a transaction. Sends nothing."""
-        if not self._is_only and len(opened := self._opened()) > len(self._states):
-            known = {state.connection.alias for state in self._states}
-            self._states += [ConnectionState(one) for one in opened if one.alias not in known]
+        if self._created != _created.count:
+            self._states += [ConnectionState(one) for one in self._new_ones()]
+            self._created = _created.count
         # Until ``check`` has looked: a step that raises is looked after as if it had touched all.
         self._is_touched = True
         for state in self._states:
@@ -52,13 +54,10 @@ class Surroundings:
         """Raise ``TransactionMisused`` where the step has returned, but what it wrote is lost."""
         if not self._depths:
             self._is_touched = any(state.is_touched() for state in self._states)
-        opened = [] if self._is_only else self._opened()
-        if not self._is_touched and len(opened) <= len(self._states):
+        if not self._is_touched and self._created == _created.count:
             return
         depths = self._depths or [state.depth for state in self._states]
-        known = {depth.connection.alias for depth in depths}
-        depths += [Depth.none(one) for one in opened if one.alias not in known]
-        for depth in depths:
+        for depth in [*depths, *map(Depth.none, self._new_ones())]:
             if complaint := depth.complaint():
                 raise TransactionMisused(f'{complaint} (database "{depth.connection.alias}")')
 
@@ -79,16 +78,32 @@ class Surroundings:
         if self._is_touched:
             for state in self._states:
                 state.restore(is_borrowed=self._is_borrowed)
-        if not self._is_only and len(opened := self._opened()) > len(self._states):
-            known = {state.connection.alias for state in self._states}
-            for connection in opened:
-                if connection.alias not in known:
-                    ConnectionState.unused(connection).restore(is_borrowed=False)
+        if self._created != _created.count:
+            for connection in self._new_ones():
+                ConnectionState.unused(connection).restore(is_borrowed=False)
 
-    def _opened(self) -> list[BaseDatabaseWrapper]:
-        if self._is_only:
-            return [self.connection]
-        return list(connections.all(initialized_only=True))
+    def _new_ones(self) -> list[BaseDatabaseWrapper]:
+        """Connections of this thread that were not there when it last looked."""
+        known = {state.connection.alias for state in self._states}
+        return [one for one in _opened() if one.alias not in known]
+
+
+class _Created(threading.local):
+    """How many connections this thread has opened: looking at each alias takes long."""
+
+    count = 0
+
+
+_created = _Created()
+
+
+@receiver(connection_created, dispatch_uid="pgflow_django.worker.surroundings")
+def _count(**_: Any) -> None:
+    _created.count += 1
+
+
+def _opened() -> list[BaseDatabaseWrapper]:
+    return list(connections.all(initialized_only=True))
 
 
 def _known_loop(policy: Any) -> tuple[Any, bool]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from pgflow_django import RunFailed, executor
+from pgflow_django.models import WorkflowRun
 from tests.celery.processes import Worker, worker
 from tests.celery.test_pools import LOOPS
 from tests.engine.building import build
@@ -42,6 +44,11 @@ def serves(running: Worker) -> None:
     assert [executor.wait(run.id, timeout=30) for run in runs] == [{"plain": 1}] * 3, running.log()
 
 
+def has_ended(run: WorkflowRun) -> bool:
+    """Whether nothing more happens to it."""
+    return executor.get_run_status(run.id).has_ended
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", LOOPS)
 def test_a_worker_bears_every_one_of_them(pool: str, tmp_path: Path) -> None:
@@ -52,11 +59,7 @@ def test_a_worker_bears_every_one_of_them(pool: str, tmp_path: Path) -> None:
             (executor.start_flow(build_flow(name)), one) for name, one in expected(pool).items()
         ]
         for run, _ in runs:
-            wait_until(
-                lambda run=run: executor.get_run_status(run.id).has_ended,
-                f"the run of {run.workflow_slug}",
-                patience=60,
-            )
+            wait_until(partial(has_ended, run), f"the run of {run.workflow_slug}", patience=60)
         serves(running)
         for run, one in runs:
             check_ended(run, one)

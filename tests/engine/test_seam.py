@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 from pgflow_django import RetryAfter, RunFailed, executor, signals
 from pgflow_django.exceptions import InvalidInput, WaitRefused
@@ -242,7 +242,7 @@ def test_a_retry_without_seconds_comes_after_the_usual_delay() -> None:
     def fail_once(input: Any, context: Any) -> int:
         if context.attempt == 1:
             raise Again
-        return context.attempt  # type: ignore[no-any-return]
+        return context.attempt
 
     assert executor.execute_dynamic("flow", {}, {"a": fail_once}) == {"a": 2}
 
@@ -295,3 +295,30 @@ def test_a_step_whose_session_the_server_ends_fails_alone(register: Register) ->
         executor.wait(run.id)
     assert caught.value.task_index == 1
     wait_until(lambda: WorkflowRun.objects.filter(status="started").count() == 0)
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    """A second alias, of the same database."""
+    connections.settings["other"] = {**connections.settings["default"]}
+    yield "other"
+    connections["other"].close()
+    del connections["other"]
+    del connections.settings["other"]
+
+
+def test_a_block_left_open_on_another_database_fails_the_attempt_too(other: str) -> None:
+    build("flow", {"a": [], "b": ["a"]}, max_attempts=1)
+
+    def leave_open(input: Any) -> int:
+        transaction.atomic(other).__enter__()
+        Workflow.objects.using(other).create(workflow_slug="written")
+        return 1
+
+    for _ in range(2):
+        with pytest.raises(RunFailed, match='atomic.. open, .*database "other"'):
+            executor.execute_dynamic("flow", {}, {"a": leave_open, "b": lambda i: 1})
+    with pytest.raises(RunFailed, match='database "other"'), transaction.atomic():
+        executor.execute_dynamic("flow", {}, {"a": leave_open, "b": lambda i: 1})
+    assert not Workflow.objects.filter(workflow_slug="written").exists()
+    assert not connections[other].in_atomic_block
