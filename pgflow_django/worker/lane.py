@@ -10,9 +10,8 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db import connections
 
@@ -20,6 +19,7 @@ from pgflow_django import engine
 from pgflow_django.conf import settings
 from pgflow_django.engine import Settled
 from pgflow_django.exceptions import StepTimeout
+from pgflow_django.worker.batch import Batch, Taken
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from pgflow_django.worker.connection_state import drop
 from pgflow_django.worker.inflow import Inflow
@@ -43,28 +43,19 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pgflow_django.worker")
 
-#: Outcomes and claimed tasks that a supervisor takes over from a lane.
-Taken = tuple[list[Outcome], list[dict[str, Any]]]
-
 #: Seconds of work that one batch should hold.
 _BATCH_SECONDS = 0.02
 #: Tasks that a lane claims at first, not knowing yet how long they take.
 _FIRST_BATCH = 10
 
 
-class Lane:
-    """One thread's loop. ``lock`` guards the batch; the supervisor reaches in under it."""
+class Lane(Batch):
+    """One thread's loop, with its batch; the supervisor reaches in under the batch's lock."""
 
     def __init__(self, pool: Pool, number: int, loan: Loan | None = None) -> None:
+        super().__init__()
         self.pool = pool
         self._loan = loan
-        self.lock = threading.Lock()
-        self.pending: deque[ClaimedTask] = deque()
-        self.done: list[Outcome] = []
-        self._done_size = 0
-        #: Whether the supervisor has something of it in hand, to settle it.
-        self._is_in_hand = False
-        self._freed = threading.Condition(self.lock)
         # Chosen here, not by the database: it is known even if the answer to a claim is lost.
         self.claim = secrets.randbits(62)
         self._is_unsure = False
@@ -149,20 +140,12 @@ class Lane:
             tasks = sum(len(group.tasks) for group in settled.groups)
             self.inflow.note_look(tasks, self._wanted)
 
-    def _take_done(self) -> list[Outcome]:
-        with self.lock:
-            done, self.done = self.done, []
-            self._done_size = 0
-        return done
-
     def _exchange(self) -> Settled:
         """Settle what is done and claim the next batch, in one round trip.
 
         Not while the supervisor settles something: that must be seen here, and not be handed back.
         """
-        with self._freed:
-            self._freed.wait_for(lambda: not self._is_in_hand)
-        done = self._take_done()
+        done = self._take_done(is_alone=True)
         parts: list[str | None] = [*results_of(done)] or [None]
         results = parts.pop()
         failures = failures_of(done)
@@ -182,8 +165,7 @@ class Lane:
             poll = self._should_poll()
             settled = self._settle_and_claim(results, wanted, poll=poll)
         except BaseException:
-            with self.lock:
-                self.done = done + self.done
+            self._put_back(done)
             self._is_unsure = True
             raise
         self._exchange_seconds = time.monotonic() - began
@@ -354,18 +336,3 @@ class Lane:
         """Everything but the task that runs; then ``let_go``."""
         with self.lock:
             return self._give_up_waiting()
-
-    def _give_up_waiting(self) -> Taken:
-        done, self.done = self.done, []
-        self._done_size = 0
-        released = [task.ref for task in self.pending]
-        self.pending.clear()
-        self._is_in_hand = bool(done or released)
-        return done, released
-
-    def let_go(self, done: list[Outcome]) -> None:
-        """Hear that the supervisor has done; what it was kept from settling comes back."""
-        with self._freed:
-            self.done = done + self.done
-            self._is_in_hand = False
-            self._freed.notify_all()

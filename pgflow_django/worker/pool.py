@@ -19,9 +19,10 @@ from uuid import UUID
 
 from pgflow_django import engine
 from pgflow_django.conf import settings
+from pgflow_django.worker.batch import Taken
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.invoke import Resolve
-from pgflow_django.worker.lane import Lane, Taken
+from pgflow_django.worker.lane import Lane
 from pgflow_django.worker.lending import Loan
 from pgflow_django.worker.outcome import Outcome, describe_failure
 from pgflow_django.worker.patience import patiently

@@ -27,3 +27,9 @@ def alarm(input: dict[str, Any]) -> None:
     """Have the process struck by a signal, as a library's own timeout does."""
     signal.alarm(1)
     time.sleep(60)
+
+
+@step_function("hostile.large")
+def large(input: dict[str, Any]) -> str:
+    """As much as one output may be."""
+    return "x" * (8 * 1024 * 1024 - 2)
