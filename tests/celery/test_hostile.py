@@ -81,4 +81,3 @@ def test_a_step_that_has_its_process_struck_by_a_signal_fails(tmp_path: Path) ->
         assert caught.value.error_code == "worker_lost"
         serves(running)
         running.wait_ready(2)
-    check_all_ended()
