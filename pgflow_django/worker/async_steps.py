@@ -64,7 +64,7 @@ def running_for(thread_id: int) -> Running | None:
 
 def run(coroutine: Any) -> Any:
     """Give what a coroutine gives, or raise what it raises. To be called in the step's thread."""
-    if _shares_one_loop():
+    if under_gevent():
         coroutine.close()
         raise PermanentFailure(
             "async step functions don't run under gevent, whose greenlets would share one event "
@@ -92,6 +92,7 @@ def in_thread_of_step(call: Callable[[], T]) -> T:
     return value
 
 
-def _shares_one_loop() -> bool:
+def under_gevent() -> bool:
+    """Whether gevent stands for threads: all greenlets are one thread then, with one event loop."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import sys
 import threading
 from typing import Any
 
-from pgflow_django.worker.async_steps import running_for
+from pgflow_django.worker.async_steps import running_for, under_gevent
 from pgflow_django.worker.outcome import StepInterrupted
 
 
@@ -49,8 +48,7 @@ def raise_in_thread(thread_id: int) -> None:
 
 def _current_greenlet() -> Any:
     """The greenlet that runs, where gevent stands for threads: all are one thread then."""
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is None or not monkey.is_module_patched("threading"):
+    if not under_gevent():
         return None
     import gevent
 
