@@ -32,9 +32,10 @@ class Target:
 
     def _interrupt_thread(self) -> None:
         coroutine = running_for(self._thread_id)
+        # First the step's own thread: else it may hear of the cancellation alone.
+        raise_in_thread(self._thread_id)
         if coroutine is not None and not coroutine.cancel():
             raise_in_thread(coroutine.thread_id)  # it waits for nothing
-        raise_in_thread(self._thread_id)
         if coroutine is not None:
             coroutine.wake_step()
 
