@@ -20,7 +20,11 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import Error, IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
+from psycopg import RawCursor
+from psycopg.rows import dict_row
+from psycopg.types.string import TextLoader
 
 from pgflow_django import PermanentFailure, RetryAfter
 from pgflow_django.models import Workflow
@@ -340,6 +344,59 @@ def closes_its_connection(input: Any) -> int:
 def closes_the_driver_s_connection(input: Any) -> int:
     connection.ensure_connection()
     connection.connection.close()
+    return 1
+
+
+@hostile(ends_transaction=True)
+def closes_the_wire(input: Any) -> int:
+    connection.ensure_connection()
+    connection.connection.pgconn.finish()
+    return 1
+
+
+@hostile()
+def has_rows_read_as_dicts(input: Any) -> int:
+    connection.ensure_connection()
+    connection.connection.row_factory = dict_row
+    return 1
+
+
+@hostile()
+def has_cursors_of_another_kind(input: Any) -> int:
+    connection.ensure_connection()
+    connection.connection.cursor_factory = RawCursor
+    return 1
+
+
+@hostile(ends_transaction=True)
+def has_transactions_begin_read_only(input: Any) -> int:
+    connection.ensure_connection()
+    with suppress(Exception):  # the driver refuses that inside a transaction
+        connection.connection.read_only = True
+    return 1
+
+
+@hostile()
+def reads_numbers_as_texts(input: Any) -> int:
+    connection.ensure_connection()
+    for name in ("int4", "int8", "jsonb"):
+        connection.connection.adapters.register_loader(name, TextLoader)
+    run_sql("select 1")
+    return 1
+
+
+@hostile()
+def hears_of_notices(input: Any) -> int:
+    connection.ensure_connection()
+    connection.connection.add_notice_handler(print)
+    run_sql("select 1")
+    return 1
+
+
+@hostile()
+def goes_on_capturing_queries(input: Any) -> int:
+    _kept.append(capture := CaptureQueriesContext(connection))
+    capture.__enter__()
     return 1
 
 

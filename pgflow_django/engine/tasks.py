@@ -85,6 +85,10 @@ def settle_and_claim(
         if state == "PF008":
             reason = error.__cause__.diag.message_primary  # type: ignore[union-attr]
             raise InvalidOutput(reason, code="output_too_large") from error
+        if state == "PF009" and not poll:  # the short way is closed: take the long one
+            return settle_and_claim(
+                worker, results_json, claim, wanted, using=using, run=run, feed=feed
+            )
         raise
     if answer is None:
         return Settled()

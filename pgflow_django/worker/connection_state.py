@@ -122,6 +122,7 @@ class ConnectionState:
         if connection.connection is not None:
             self._autocommit = connection.autocommit
         self._wrappers = len(connection.execute_wrappers)
+        self._is_debugged = connection.force_debug_cursor
         self._is_unused = False
         self._session = Session(connection) if connection.vendor == "postgresql" else None
 
@@ -154,6 +155,7 @@ class ConnectionState:
     def end(self) -> None:
         """The step has ended: what follows is not its doing."""
         del self.connection.execute_wrappers[self._wrappers :]
+        self.connection.force_debug_cursor = self._is_debugged
         if self._session is not None:
             self._session.end()
 

@@ -19,6 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql as composing
 
 from pgflow_django.worker import leftovers
+from pgflow_django.worker.driver_state import DriverState
 
 #: Settings that change what later statements mean, may do, or how long they may take. Functions and
 #: triggers may set them unseen; any others are noticed in the text of a statement.
@@ -130,13 +131,14 @@ class Session:
         self.connection = connection
         self._raw: Any = None
         self._lock: _CountingLock | None = None
+        self._driver: DriverState | None = None
         self._uses = 0
         #: Settings beside those watched that statements have named, with their values before.
         self._others: dict[str, str | None] = {}
         self._is_changed = False
         #: What the session held before a statement that may leave something there.
         self._leftovers: set[str] | None = None
-        self.was_used = False
+        self.was_used = self._has_sent = False
 
     def begin(self) -> None:
         """Note how it stands. Sends nothing."""
@@ -145,25 +147,30 @@ class Session:
             self._others, self._leftovers = {}, None
         raw: Any = self.connection.connection
         if raw is not self._raw:
-            self._raw, self._lock = raw, None
-        if raw is None:
+            self._raw = raw
+            self._lock = None if raw is None else _lock_of(raw)
+            self._driver = None if raw is None else DriverState(raw)
+        lock = self._lock
+        if lock is None:
             return
-        lock = self._lock = self._lock or _lock_of(raw)
         self._uses = lock.uses
         if lock.known is None:
             lock.before_use = partial(_get_to_know, raw)
 
     def is_used(self) -> bool:
-        """Whether a statement has run since, on whatever connection."""
+        """Whether a statement has run since, on whatever connection, or the driver's was changed."""
         raw: Any = self.connection.connection
         if raw is not self._raw:
             return True
-        return self._lock is not None and self._lock.uses != self._uses
+        if self._lock is None or self._driver is None:
+            return False
+        return self._lock.uses != self._uses or not self._driver.is_as_before()
 
     def end(self) -> None:
         """What is sent from now on is not the step's."""
         self.was_used = self.is_used()
         if self._lock is not None:
+            self._has_sent = self._lock.uses != self._uses
             self._lock.before_use = None
 
     def watch(
@@ -200,6 +207,9 @@ class Session:
         known = _lock_of(raw).known
         if known is None or self._is_changed:
             return False
+        driver = self._driver
+        if driver is None or not (driver.is_as_before() and driver.adapts_as_before()):
+            return False
         try:
             return _look(raw) == known
         except psycopg.Error:
@@ -207,10 +217,16 @@ class Session:
 
     def restore(self) -> bool:
         """Set back what was set, and take away what was left; whether that was possible."""
-        known = None if self._lock is None else self._lock.known
-        if known is None or self._raw is not self.connection.connection:
+        lock, driver = self._lock, self._driver
+        if lock is None or driver is None or self._raw is not self.connection.connection:
+            return False
+        if self._raw.closed:
             return False
         try:
+            driver.restore()
+            if lock.known is None:
+                return not self._has_sent
+            known = lock.known
             cursor = psycopg.Cursor(self._raw)
             cursor.execute("reset role; reset statement_timeout")
             before, now = dict(zip(_WATCHED, known, strict=True)), _look(self._raw)

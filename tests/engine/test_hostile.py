@@ -15,6 +15,7 @@ from django.test import TestCase
 from django.utils import timezone, translation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg.pq import Format
 
 from pgflow_django import executor, flow_builder
 from pgflow_django.exceptions import PgflowError
@@ -76,9 +77,19 @@ def surroundings() -> tuple[Any, ...]:
         connection.get_autocommit(),
         connection.needs_rollback,
         list(connection.execute_wrappers),
+        connection.force_debug_cursor,
+        driver_state(),
         query("select current_user, coalesce(current_setting('hostile.tenant', true), '')"),
         query(sessions._LOOK),
     )
+
+
+def driver_state() -> tuple[Any, ...]:
+    """How the driver's connection of this thread reads and begins."""
+    connection.ensure_connection()
+    raw = connection.connection
+    loader = raw.adapters.get_loader(raw.adapters.types["int8"].oid, Format.TEXT)
+    return (raw.row_factory, raw.cursor_factory, raw.read_only, raw._notice_handlers, loader)
 
 
 def check_ended(run: WorkflowRun, one: Hostile) -> None:

@@ -2,7 +2,8 @@
 -- settle_and_claim) and hands the task of the only dependent to the same worker, with all that it
 -- needs. The result says which one that is ("v": version id, "n": step slug), as the worker was told
 -- with the task. Returns the answer of settle_and_claim, or null where this is no such case; then
--- nothing has changed.
+-- nothing has changed. Raises PF009 where somebody else has moved the task or one of the two steps:
+-- then the long way tells what remains to be done.
 --
 -- The same transitions as in _settle_one, _advance and _describe, without their generality: half of
 -- the time of a lone chain would go there. The run's row is locked by its own update, first of all.
@@ -15,7 +16,7 @@ declare
     v_slug text := _follow_link.result->>'s';
     v_version_id bigint := _follow_link.result->>'v';
     v_next record;
-    v_accepted integer;
+    v_moved integer;
     v_bytes bigint := greatest(pg_column_size(_follow_link.result->'o'), (_follow_link.result->>'z')::bigint, 0);
     v_now timestamptz := clock_timestamp();
 begin
@@ -50,12 +51,6 @@ begin
         where
             t.run_id = v_run_id and t.step_slug = v_slug and t.task_index = 0
             and t.claim_id = (_follow_link.result->>'c')::bigint and t.status = 'started'
-            and 2 = (  -- nobody has ended one of them by hand
-                select count(*) from workflow_step_states s
-                where
-                    s.run_id = v_run_id and s.step_slug in (v_slug, v_next.step_slug)
-                    and s.status = case when s.step_slug = v_slug then 'started' else 'created' end
-            )
         returning t.run_id
     ),
     moved as (
@@ -69,7 +64,10 @@ begin
             started_at = case when s.step_slug = v_slug then s.started_at else v_now end,
             ended_at = case when s.step_slug = v_slug then v_now end
         from settled
-        where s.run_id = v_run_id and s.step_slug in (v_slug, v_next.step_slug)
+        where
+            s.run_id = v_run_id and s.step_slug in (v_slug, v_next.step_slug)
+            and s.status = case when s.step_slug = v_slug then 'started' else 'created' end
+        returning s.run_id
     ),
     fed as (
         insert into workflow_step_tasks (
@@ -89,10 +87,13 @@ begin
         where c.id = _follow_link.claim
         returning c.id
     )
-    select count(*) into v_accepted from held;
-    if v_accepted = 0 then  -- the claim no longer covers the task, or a step has been ended by hand
-        update workflow_runs r set remaining_steps = r.remaining_steps + 1 where r.id = v_run_id;
-        return null;
+    select count(*) into v_moved from moved, held;
+    if v_moved <> 2 then
+        -- The claim no longer covers the task, or one of the steps has been ended by hand. To look
+        -- first would cost a twentieth.
+        raise exception using errcode = 'PF009', message = format(
+            'step "%s" of run %s, or the one after it, was moved meanwhile', v_slug, v_run_id
+        );
     end if;
 
     if current_setting('pgflow.told', true) <> '' then
