@@ -68,7 +68,7 @@ def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> 
         ours = _cursor_of(connection.connection)
         row = ours.execute(sql, params, prepare=prepare).fetchone()
     assert row is not None  # noqa: S101 - a function call gives one row
-    if any([isinstance(value, str) and len(value) > _LARGE for value in row]):
+    if any(isinstance(value, str) and len(value) > _LARGE for value in row):
         del _cursors[connection.connection]  # it would keep the answer until the next call
     return row
 

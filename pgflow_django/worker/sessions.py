@@ -158,7 +158,7 @@ class Session:
             lock.before_use = partial(_get_to_know, raw)
 
     def is_used(self) -> bool:
-        """Whether a statement has run since, on whatever connection, or the driver's was changed."""
+        """Whether a statement has run since, on whatever connection, or it was changed."""
         raw: Any = self.connection.connection
         if raw is not self._raw:
             return True
