@@ -139,9 +139,11 @@ class Session:
         #: What the session held before a statement that may leave something there.
         self._leftovers: set[str] | None = None
         self.was_used = self._has_sent = False
+        self._is_used: bool | None = None
 
     def begin(self) -> None:
         """Note how it stands. Sends nothing."""
+        self._is_used = None
         if self.was_used:
             self.was_used = self._is_changed = False
             self._others, self._leftovers = {}, None
@@ -159,6 +161,11 @@ class Session:
 
     def is_used(self) -> bool:
         """Whether a statement has run since, on whatever connection, or it was changed."""
+        if self._is_used is None:
+            self._is_used = self._look_whether_used()
+        return self._is_used
+
+    def _look_whether_used(self) -> bool:
         raw: Any = self.connection.connection
         if raw is not self._raw:
             return True

@@ -17,7 +17,6 @@ declare
     v_version_id bigint := _follow_link.result->>'v';
     v_next record;
     v_moved integer;
-    v_bytes bigint := greatest(pg_column_size(_follow_link.result->'o'), (_follow_link.result->>'z')::bigint, 0);
     v_now timestamptz := clock_timestamp();
 begin
     -- Nothing of this changes while the claim covers the task, so it needs no lock.
@@ -60,7 +59,9 @@ begin
             remaining_deps = 0,
             remaining_tasks = case when s.step_slug = v_slug then 0 else 1 end,
             initial_tasks = 1,
-            output_bytes = case when s.step_slug = v_slug then v_bytes else 0 end,
+            output_bytes = case when s.step_slug = v_slug then greatest(
+                pg_column_size(_follow_link.result->'o'), (_follow_link.result->>'z')::bigint
+            ) else 0 end,
             started_at = case when s.step_slug = v_slug then s.started_at else v_now end,
             ended_at = case when s.step_slug = v_slug then v_now end
         from settled
