@@ -108,7 +108,7 @@ def stored_size(text: str) -> int:
 
     ``jsonb`` keeps numbers in full: 1e300 comes back with 301 digits.
     """
-    size = len(text.encode())
+    size = len(text) if text.isascii() else len(text.encode())
     if "e+" not in text and "e-" not in text:
         return size
     return size + sum(abs(int(found[1])) for found in _EXPONENT.finditer(text))

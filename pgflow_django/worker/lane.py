@@ -219,7 +219,17 @@ class Lane(Batch):
             self._keep(outcome)
             if self._done_size > LARGE:
                 self._settle_done()
+                if time.monotonic() - started > _BATCH_SECONDS:
+                    self._give_back()
         self._adapt(count, time.monotonic() - started)
+
+    def _give_back(self) -> None:
+        """Let others have what waits here: such results take as long to settle as steps to run."""
+        with self.lock:
+            rest = [task.ref for task in self.pending]
+            self.pending.clear()
+        if rest:
+            self.pool.patiently(partial(engine.release_tasks, rest, using=self.pool.using))
 
     def _next_task(self) -> ClaimedTask | None:
         with self.lock:

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 from pgflow_django import engine, executor
 from tests.engine.building import build
-from tests.engine.database import query, value
+from tests.engine.database import messages, query, value
+from tests.engine.invariants import check_consistency
 from tests.engine.workers import HandWorker, sweep
 from tests.waiting import wait_until
 
@@ -70,16 +71,52 @@ def test_what_is_delayed_is_not_claimed_and_says_when_it_will_be() -> None:
     assert 50 < due <= 60
 
 
-def test_the_rest_of_a_range_keeps_its_rank() -> None:
+def test_the_rest_of_a_range_waits_behind_what_is_there() -> None:
     build("wide", {"each*": []})
+    build("other", {"each_other*": []})
     build("one", {"single": []})
     executor.start_flow("wide", list(range(20)))
+    executor.start_flow("other", list(range(3)))
     executor.start_flow("one", {})
     worker = HandWorker()
-    before = value(f"select min(enqueued_at) from {QUEUE}")
     assert claimed(worker, 5) == ["each"] * 5
-    assert value(f"select min(enqueued_at) from {QUEUE}") == before
-    assert claimed(worker, 20) == ["each"] * 15 + ["single"]
+    assert claimed(worker, 2) == ["each_other"] * 2
+    executor.start_flow("one", {})  # behind the rests
+    assert claimed(worker, 1) == ["single"]
+    assert claimed(worker, 20) == ["each"] * 15 + ["each_other", "single"]
+    assert claimed(worker) == []
+
+
+def test_what_is_handed_back_of_a_range_is_one_message_for_each_row_of_neighbours() -> None:
+    build("wide", {"each*": []})
+    run = executor.start_flow("wide", list(range(10)))
+    worker = HandWorker()
+    tasks = worker.claim(10)
+    assert worker.release(*tasks[1:4], *tasks[6:]) == 7
+    assert [(m["task_index"], m["count"]) for m in messages(run.id)] == [(1, 3), (6, 4)]
+    assert sorted(task.index for task in worker.claim(10)) == [1, 2, 3, 6, 7, 8, 9]
+    check_consistency()
+
+
+def test_what_is_handed_back_of_a_range_joins_its_rest() -> None:
+    build("wide", {"each*": []})
+    run = executor.start_flow("wide", list(range(20)))
+    worker = HandWorker()
+    tasks = worker.claim(5)
+    worker.release(*tasks[2:])
+    assert [(m["task_index"], m["count"]) for m in messages(run.id)] == [(2, 18)]
+    assert [task.index for task in worker.claim(20)] == list(range(2, 20))
+    check_consistency()
+
+
+def test_a_single_task_that_is_handed_back_has_its_place_again() -> None:
+    build("first", {"a": []})
+    build("second", {"b": []})
+    executor.start_flow("first", {})
+    executor.start_flow("second", {})
+    worker = HandWorker()
+    worker.release(*worker.claim(1))
+    assert claimed(worker, 1) == ["a"]
 
 
 # -- messages that others have written ---------------------------------------------------------
