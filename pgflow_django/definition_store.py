@@ -14,9 +14,10 @@ from django.db.models.functions import JSONObject
 
 from pgflow_django.choices import Origin
 from pgflow_django.definition import FlowDefinition, StepDefinition, canonical
-from pgflow_django.exceptions import WorkflowConflict, WorkflowExists
+from pgflow_django.exceptions import WorkflowConflict, WorkflowExists, WorkflowNotFound
+from pgflow_django.graph import did_you_mean, nearest_names
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -56,6 +57,14 @@ def load_rows(slug: str, using: str) -> Row | None:
         rows = [{key: step[key] for key in _STEP_KEYS} for step in row.pop("step_rows")]
         return {**row, "steps": rows}
     return None
+
+
+def workflow_not_found(workflow_slug: object, *, using: str) -> WorkflowNotFound:
+    """The error about a flow that is not there, with the nearest names that are."""
+    slugs = Workflow.objects.using(using).values_list("workflow_slug", flat=True)
+    names = nearest_names(workflow_slug, slugs)
+    hint = did_you_mean(names) or " Create it first, with flow_builder.create_flow()."
+    return WorkflowNotFound(f"There is no flow {show(workflow_slug)}.{hint}")
 
 
 def definition_of_rows(flow: Row) -> FlowDefinition:

@@ -19,13 +19,13 @@ from django.db import connections, router
 
 from pgflow_django import delivery, engine
 from pgflow_django.async_twins import async_twin, waiting_twin
+from pgflow_django.code_flows import definition_of
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import (
     RunNotFound,
     RunNotRetryable,
     StepFunctionMissing,
 )
-from pgflow_django.flows import definition_of
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import StepFunction, registry
 from pgflow_django.running import (

@@ -14,6 +14,7 @@ import pgtrigger
 from django.db import IntegrityError, router, transaction
 
 from pgflow_django import definition_store as store
+from pgflow_django import engine
 from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin, RunStatus
 from pgflow_django.database import transact
@@ -23,12 +24,11 @@ from pgflow_django.exceptions import (
     InvalidWorkflow,
     WorkflowConflict,
     WorkflowExists,
-    WorkflowNotFound,
 )
-from pgflow_django.graph import did_you_mean, is_valid_slug, nearest_names
+from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
 from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf, show
+from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf
 from pgflow_django.problems import (
     NEW_STEP,
     joining_problems,
@@ -64,7 +64,6 @@ __all__ = [
     "is_valid_slug",
     "list_flows",
     "validate_flow",
-    "workflow_not_found",
 ]
 
 
@@ -191,7 +190,7 @@ def get_flow(workflow_slug: str, *, using: str | None = None) -> dict[str, Any]:
     alias = using or router.db_for_read(Workflow)
     flow = store.load_rows(workflow_slug, alias) if is_valid_slug(workflow_slug) else None
     if flow is None:
-        raise workflow_not_found(workflow_slug, using=alias)
+        raise store.workflow_not_found(workflow_slug, using=alias)
     return flow
 
 
@@ -232,10 +231,8 @@ def _delete_flow(workflow_slug: str, force: bool, alias: str) -> None:
 
 
 def _cancel(runs: QuerySet[WorkflowRun], alias: str) -> None:
-    from pgflow_django import executor  # it builds on this module
-
     for run_id in list(runs.order_by("id").values_list("id", flat=True)):
-        executor.cancel_run(run_id, using=alias)
+        engine.cancel_run(run_id, "its flow was deleted", using=alias)
 
 
 def create_flow_from_spec(
@@ -273,18 +270,10 @@ def export_flow(workflow_slug: str, *, using: str | None = None) -> Document:
     return write_document(store.definition_of_rows(flow))
 
 
-def workflow_not_found(workflow_slug: object, *, using: str) -> WorkflowNotFound:
-    """The error about a flow that is not there, with the nearest names that are."""
-    slugs = Workflow.objects.using(using).values_list("workflow_slug", flat=True)
-    names = nearest_names(workflow_slug, slugs)
-    hint = did_you_mean(names) or " Create it first, with flow_builder.create_flow()."
-    return WorkflowNotFound(f"There is no flow {show(workflow_slug)}.{hint}")
-
-
 def _lock(workflow_slug: str, using: str) -> Workflow:
     found = store.lock_workflow(workflow_slug, using) if is_valid_slug(workflow_slug) else None
     if found is None:
-        raise workflow_not_found(workflow_slug, using=using)
+        raise store.workflow_not_found(workflow_slug, using=using)
     return found
 
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from pgflow_django import delivery, engine, jsonvalue
+from pgflow_django.code_flows import CodeFlow, definition_of, sync_code_flow
 from pgflow_django.conf import settings
+from pgflow_django.definition_store import workflow_not_found
 from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
-from pgflow_django.flow_builder import workflow_not_found
-from pgflow_django.flows import CodeFlow, definition_of, sync_code_flow
 from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.running import (

@@ -34,8 +34,8 @@ LAYERS: dict[str, str] = {
     "storage": "database definition_store diagnosis migrations models operations sql",
     "gateways": "engine registry signals",
     "services": (
-        "async_twins context delivery document drafts executor flow_builder flows logs running "
-        "starting status waiting worker workers"
+        "async_twins code_flows context delivery document drafts executor flow_builder flows logs "
+        "running starting status waiting worker workers"
     ),
     "adapters": f"{NAME} admin apps celery celery_worker checks cli management tasks views",
 }

@@ -56,7 +56,7 @@ EXECUTOR = {
 #: `await` is a keyword.
 TWINS = {"wait": "await_"}
 #: No query, no twin; and a helper of the commands.
-WITHOUT_TWIN = {"is_valid_slug", "validate_flow", "workflow_not_found"}
+WITHOUT_TWIN = {"is_valid_slug", "validate_flow"}
 
 FUNCTIONS = [
     *((flow_builder, name, signature) for name, signature in FLOW_BUILDER.items()),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django import executor, flow_builder
+from pgflow_django import executor
 from pgflow_django.choices import Origin
+from pgflow_django.definition_store import workflow_not_found
 from pgflow_django.exceptions import StepFunctionMissing
 from pgflow_django.flows import Flow
 from pgflow_django.graph import did_you_mean, nearest_names
@@ -29,7 +30,7 @@ def find_flow(slug: str, *, using: str) -> str | type[Flow]:
     if code is not None and origin in {None, Origin.CODE}:
         return code
     if origin is None:
-        raise flow_builder.workflow_not_found(slug, using=using)
+        raise workflow_not_found(slug, using=using)
     return slug
 
 

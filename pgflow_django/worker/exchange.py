@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from pgflow_django import engine
 from pgflow_django.conf import settings
@@ -28,9 +29,11 @@ from pgflow_django.worker.settling import (
 )
 
 if TYPE_CHECKING:
-    from pgflow_django.worker.pool import Pool
+    from uuid import UUID
 
 logger = logging.getLogger("pgflow_django.worker")
+
+T = TypeVar("T")
 
 #: Seconds of work that one batch should hold.
 BATCH_SECONDS: Final = 0.02
@@ -38,10 +41,38 @@ BATCH_SECONDS: Final = 0.02
 _FIRST_BATCH = 10
 
 
+class Owner(Protocol):
+    """What an exchange asks of whom it works for: the pool."""
+
+    using: str
+    worker: int
+    run: UUID | None
+    is_stopping: bool
+    has_failed: bool
+
+    def note(self) -> int:
+        """How often the bell has rung; for ``has_looked``."""
+        ...
+
+    def has_looked(self, noted: int) -> None:
+        """Hear that the queues held nothing more when the bell had rung that often."""
+        ...
+
+    def announce_work(self) -> None:
+        """Hear that there may be more than one lane can take."""
+        ...
+
+    def patiently(self, call: Callable[[], T]) -> T:
+        """Call, and again where trouble passes."""
+        ...
+
+
 class Exchange(Batch):
     """A batch that is settled and followed by the next one."""
 
-    def __init__(self, pool: Pool) -> None:
+    pool: Owner
+
+    def __init__(self, pool: Owner) -> None:
         super().__init__()
         self.pool = pool
         # Chosen here, not by the database: it is known even if the answer to a claim is lost.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from django.db import connections
 
@@ -18,9 +18,9 @@ from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.batch import Taken
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.connection_state import drop
-from pgflow_django.worker.exchange import BATCH_SECONDS, Exchange
+from pgflow_django.worker.exchange import BATCH_SECONDS, Exchange, Owner
 from pgflow_django.worker.interrupting import Target
-from pgflow_django.worker.invoke import Attempt
+from pgflow_django.worker.invoke import Attempt, Resolve
 from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
 from pgflow_django.worker.settling import (
     LARGE,
@@ -29,13 +29,44 @@ from pgflow_django.worker.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pgflow_django.worker.lending import Loan
-    from pgflow_django.worker.pool import Pool
+
+
+class LaneOwner(Owner, Protocol):
+    """What a lane asks of its pool beside that."""
+
+    resolve: Resolve
+
+    def rest(self, lane: Lane) -> None:
+        """Hear that a lane has nothing that must follow at once."""
+        ...
+
+    def wait_for_work(self, lane: Lane) -> bool:
+        """Sleep until there may be work; whether the lane goes on."""
+        ...
+
+    def task_begins(self, task: ClaimedTask, now: float) -> None:
+        """Hear that a step function is about to be called."""
+        ...
+
+    def task_ends(self) -> None:
+        """Hear that it has ended."""
+        ...
+
+    def lane_broke(self, error: BaseException) -> None:
+        """Hear what has ended a lane that should have gone on."""
+        ...
+
+    def lane_ended(self, lane: Lane) -> None:
+        """Hear that a lane is gone."""
+        ...
 
 
 class Lane(Exchange):
     """One thread's loop, with its batch; the supervisor reaches in under the batch's lock."""
 
-    def __init__(self, pool: Pool, number: int, loan: Loan | None = None) -> None:
+    pool: LaneOwner
+
+    def __init__(self, pool: LaneOwner, number: int, loan: Loan | None = None) -> None:
         super().__init__(pool)
         self._loan = loan
         self.current: ClaimedTask | None = None

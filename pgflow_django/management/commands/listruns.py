@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from rich.text import Text
 
-from pgflow_django import flow_builder
 from pgflow_django.choices import RunStatus
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.options import read_count, read_words
@@ -15,6 +14,7 @@ from pgflow_django.cli.overview import list_runs
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, duration, one_line
+from pgflow_django.definition_store import workflow_not_found
 from pgflow_django.models import Workflow
 from pgflow_django.status import describe_error
 
@@ -76,7 +76,7 @@ examples:
     def _require_flow(self, flow: str | None) -> None:
         flows = Workflow.objects.using(self.using).filter(workflow_slug=flow)
         if flow is not None and not flows.exists():
-            raise flow_builder.workflow_not_found(flow, using=self.using)
+            raise workflow_not_found(flow, using=self.using)
 
     def _say_none(self, flow: str | None, statuses: list[str]) -> None:
         of_flow = f' of flow "{flow}"' if flow else ""
