@@ -11,20 +11,22 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from pgflow_django import drafts, flow_builder
 from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilter, OnFilter
 from pgflow_django.admin.own import OwnAdmin
-from pgflow_django.admin.permissions import can, list_runs, stand_in
 from pgflow_django.exceptions import PgflowError, WorkflowConflict
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
 from pgflow_django.registry import registry
+from pgflow_django.views.access import can, list_runs, stand_in
 from pgflow_django.views.flow_facts import count_active
+from pgflow_django.views.flow_pages import give_documents
 from pgflow_django.views.frame import frame_options
 from pgflow_django.views.pieces import show_time
+from pgflow_django.views.urls import FLOW_PAGES, urls_of
 
 #: Drafts of new flows that the list shows; there are rarely more.
 _DRAFTS = 20
@@ -86,11 +88,7 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
 
     def get_urls(self) -> list[Any]:
         """Give the pages of flows, and of those that Django has for every model only two."""
-        from pgflow_django.views import editor, flow_pages, history, imports, start
-
-        modules = (flow_pages, imports, editor, history, start)
-        pages: list[URLPattern] = [url for module in modules for url in module.urlpatterns(self)]
-        return [*pages, *super().get_urls()]
+        return [*urls_of(self, FLOW_PAGES), *super().get_urls()]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Give the list that loads the facts of its flows."""
@@ -188,8 +186,6 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
     @admin.action(permissions=["view"], description=gettext_lazy("Export selected flows as JSON"))
     def export(self, request: HttpRequest, queryset: QuerySet[Workflow]) -> HttpResponse | None:
         """Give the documents of the flows: one as a JSON file, several as an archive of them."""
-        from pgflow_django.views.flow_pages import give_documents
-
         try:
             slugs = [flow.pk for flow in queryset if self.has_view_permission(request, flow)]
             return give_documents(slugs)

@@ -100,3 +100,19 @@ class OwnAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no a
         except ValidationError:
             return False
         return _NUL not in text
+
+
+class LookedAt:
+    """For the admin of rows that the engine alone makes, changes and removes."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Runs are started from a flow's page; workers register themselves."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only the engine changes them."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Old runs are removed by ``manage.py pruneruns``, workers when they end or are lost."""
+        return False

@@ -16,10 +16,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pgflow_django.admin.own import OwnAdmin, OwnList
-from pgflow_django.admin.permissions import LookedAt, can, find_admin
+from pgflow_django.admin.own import LookedAt, OwnAdmin, OwnList
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.views.access import can, find_admin
 from pgflow_django.views.frame import frame_options
 from pgflow_django.views.payloads import by_keys, redact
 from pgflow_django.views.pieces import (
@@ -31,6 +31,7 @@ from pgflow_django.views.pieces import (
     show_time,
 )
 from pgflow_django.views.stored import cut_error
+from pgflow_django.views.urls import RUN_PAGES, urls_of
 
 #: Flows that the filter offers; a search finds the runs of others.
 _FLOWS = 30
@@ -149,9 +150,7 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
 
     def get_urls(self) -> list[Any]:
         """Give the pages of runs, and of those that Django has for every model the list alone."""
-        from pgflow_django.views import run_page
-
-        return [*run_page.urlpatterns(self), *super().get_urls()]
+        return [*urls_of(self, RUN_PAGES), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WorkflowRun]:
         """Give the runs that the user may know of, without what only their pages show."""

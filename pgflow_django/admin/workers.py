@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.urls import path
 
-from pgflow_django.admin.permissions import LookedAt
+from pgflow_django.admin.own import LookedAt
 from pgflow_django.models import WorkflowWorker
+from pgflow_django.views.urls import WORKER_PAGES, urls_of
 
 
 @admin.register(WorkflowWorker)
@@ -20,8 +20,4 @@ class WorkflowWorkerAdmin(LookedAt, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_urls(self) -> list[Any]:
         """Give the one page that there is, under the name of Django's list."""
-        from pgflow_django.views.htmx import admin_page
-        from pgflow_django.views.worker_page import workers
-
-        page = admin_page(self, workers)
-        return [path("", page, name="pgflow_django_workflowworker_changelist")]
+        return urls_of(self, WORKER_PAGES)

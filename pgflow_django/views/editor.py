@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, URLPattern, path
+from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import can, require
+from pgflow_django.views.access import can, require
 from pgflow_django.views.editor_output import find_last_output
 from pgflow_django.views.editor_panel import describe_panel
 from pgflow_django.views.flow_pages import find_address
 from pgflow_django.views.frame import frame_options
-from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.scene import (
     DIRECTIONS,
     Scene,
@@ -33,25 +32,6 @@ if TYPE_CHECKING:
 VIEWS = ("diagram", "list")
 _LINKS = ("edit", "canvas", "panel", "op", "validate", "publish", "presence")
 _FOREIGN_LINKS = ("history", "export_json", "export_py", "import", "diagram", "run")
-
-
-def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
-    """The URLs of the editor, below those of the flow list."""
-    from pgflow_django.views import editor_edits
-
-    views = {
-        "edit": edit,
-        "canvas": canvas,
-        "panel": panel,
-        "op": editor_edits.op,
-        "validate": editor_edits.validate,
-        "publish": editor_edits.publish,
-        "presence": editor_edits.presence,
-    }
-    return [
-        path(f"<slug:slug>/{name}/", admin_page(admin, view), name=f"pgflow_django_workflow_{name}")
-        for name, view in views.items()
-    ]
 
 
 def load_scene(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Scene:

@@ -14,8 +14,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import list_runs, require
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
+from pgflow_django.views.access import list_runs, require
 from pgflow_django.views.editor import (
     describe,
     load_scene,

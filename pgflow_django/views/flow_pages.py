@@ -19,19 +19,18 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.shortcuts import render
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import can, is_published, require
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.registry import registry
 from pgflow_django.ui import render_svg
 from pgflow_django.ui.canvas import find_layout
 from pgflow_django.ui.graph import Node
+from pgflow_django.views.access import can, is_published, require
 from pgflow_django.views.frame import frame_options
-from pgflow_django.views.htmx import admin_page
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -49,22 +48,6 @@ EXAMPLE: dict[str, Any] = {
         {"slug": "report", "depends_on": ["double"]},
     ],
 }
-
-
-def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
-    """The URLs of these pages, below those of the flow list."""
-    pages: list[tuple[str, str, Any]] = [
-        ("new/", "new", new),
-        ("<slug:slug>/change/", "change", change),
-        ("<slug:slug>/delete/", "delete", delete),
-        ("<slug:slug>/export.json", "export_json", export_json),
-        ("<slug:slug>/export.py", "export_py", export_py),
-        ("<slug:slug>/diagram.svg", "diagram", diagram),
-    ]
-    return [
-        path(route, admin_page(admin, view), name=f"pgflow_django_workflow_{name}")
-        for route, name, view in pages
-    ]
 
 
 def describe_page(

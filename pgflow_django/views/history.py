@@ -6,30 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import can, require
 from pgflow_django.exceptions import EditRefused
 from pgflow_django.models import WorkflowRevision
+from pgflow_django.views.access import can, require
 from pgflow_django.views.changes import draw_changes, list_changes
 from pgflow_django.views.flow_pages import describe_page, find_address, load_draft
-from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.pieces import show_time
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
-
-
-def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
-    """The URLs of these pages, below those of the flow list."""
-    prefix = "pgflow_django_workflow"
-    return [
-        path("<slug:slug>/history/", admin_page(admin, history), name=f"{prefix}_history"),
-        path("<slug:slug>/history/<int:seq>/diff/", admin_page(admin, diff), name=f"{prefix}_diff"),
-    ]
 
 
 def _describe(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> dict[str, Any]:

@@ -8,18 +8,16 @@ from django.core import signing
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import URLPattern, path
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from pgflow_django import drafts
-from pgflow_django.admin.permissions import can, find_flow, require
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow
+from pgflow_django.views.access import can, find_flow, require
 from pgflow_django.views.changes import draw_changes, list_changes
 from pgflow_django.views.flow_pages import describe_page, find_address
-from pgflow_django.views.htmx import admin_page
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -31,15 +29,6 @@ _MAX_SHOWN = 128 * 1024
 #: Seconds for which a preview can be confirmed.
 _CONFIRM_WITHIN = 3600
 _SALT = "pgflow_django.import"
-
-
-def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
-    """The URLs of the import: of a new flow, and into one that is there."""
-    view = admin_page(admin, import_flow)
-    return [
-        path("import/", view, name="pgflow_django_workflow_import_new"),
-        path("<slug:slug>/import/", view, name="pgflow_django_workflow_import"),
-    ]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -9,17 +9,15 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, find_flow, is_published, list_runs, require_run
 from pgflow_django.choices import TaskStatus
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
+from pgflow_django.views.access import can, find_flow, is_published, list_runs, require_run
 from pgflow_django.views.flow_pages import describe_page, find_address, give_file
-from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.run_facts import RunFacts, load_run
@@ -37,27 +35,6 @@ _SHOWN_TASKS = 10
 _PAYLOADS = ("input", "output")
 #: Width and height of the drawing's place, in pixels, about.
 _STAGE = (980, 400)
-
-
-def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
-    """The URLs of a run's page, below those of the list of runs."""
-    pages: list[tuple[str, str, Any]] = [
-        ("change/", "change", monitor),
-        ("history/", "history", history),
-        ("live/", "live", live),
-        ("step/", "step", step_panel),
-        ("cancel/", "cancel", cancel),
-        ("retry/", "retry", retry),
-        ("<str:which>.json", "payload", payload),
-    ]
-    return [
-        path(
-            f"<uuid:run_id>/{route}",
-            admin_page(admin, view),
-            name=f"pgflow_django_workflowrun_{name}",
-        )
-        for route, name, view in pages
-    ]
 
 
 @require_safe

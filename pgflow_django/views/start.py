@@ -11,17 +11,15 @@ from uuid import UUID, uuid4
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from pgflow_django import executor
-from pgflow_django.admin.permissions import can, find_admin, is_published, list_runs, require
 from pgflow_django.database import worker_command
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.views.access import can, find_admin, is_published, list_runs, require
 from pgflow_django.views.flow_pages import describe_page, find_address
-from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.payloads import SHOWN, drop_hidden
 from pgflow_django.views.run_form import (
     MAX_BYTES,
@@ -40,12 +38,6 @@ if TYPE_CHECKING:
 #: Before the token of a page in the key of the run that it starts.
 KEY_PREFIX = "admin-"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-
-
-def urlpatterns(admin: ModelAdmin[Any]) -> list[URLPattern]:
-    """The URL of this page, below those of the flow list."""
-    view = admin_page(admin, start)
-    return [path("<slug:slug>/run/", view, name="pgflow_django_workflow_run")]
 
 
 @dataclass(slots=True)

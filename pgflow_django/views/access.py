@@ -33,22 +33,6 @@ _HOOKS: dict[str, tuple[Any, str]] = {
 }
 
 
-class LookedAt:
-    """For the admin of rows that the engine alone makes, changes and removes."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Runs are started from a flow's page; workers register themselves."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only the engine changes them."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Old runs are removed by ``manage.py pruneruns``, workers when they end or are lost."""
-        return False
-
-
 def can(admin: ModelAdmin[Any], request: HttpRequest, action: str, obj: Any = None) -> bool:
     """Whether the user may do ``action`` with ``obj``, or at all where that is ``None``.
 
