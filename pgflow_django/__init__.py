@@ -28,7 +28,7 @@ from pgflow_django.registry import step_function
 
 if TYPE_CHECKING:
     from pgflow_django import executor, flow_builder
-    from pgflow_django.document import validate_flow
+    from pgflow_django.flow_builder import validate_flow
     from pgflow_django.flows import Flow, step
 
 __version__ = "0.1.0"
@@ -58,7 +58,7 @@ __all__ = [
 _LAZY = {
     "Flow": "pgflow_django.flows",
     "step": "pgflow_django.flows",
-    "validate_flow": "pgflow_django.document",
+    "validate_flow": "pgflow_django.flow_builder",
     "executor": "pgflow_django.executor",
     "flow_builder": "pgflow_django.flow_builder",
 }

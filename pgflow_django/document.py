@@ -1,7 +1,4 @@
-"""Validation of the flow document, the one JSON shape for export, import, editor, agents and API.
-
-Pure but for a look at the names of registered functions.
-"""
+"""Validation of the flow document: one JSON shape for export, import, editor, agents and API."""
 
 from __future__ import annotations
 
@@ -31,10 +28,9 @@ from pgflow_django.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
-from pgflow_django.registry import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 _FLOW_TABLE = {option.key: option for option in FLOW_OPTIONS.values()}
 _STEP_TABLE = {option.key: option for option in STEP_OPTIONS.values()}
@@ -58,8 +54,10 @@ _MAX_CYCLES = 10
 _MAX_PATH = 20
 
 
-def validate_flow(document: Any) -> list[Problem]:
+def validate(document: Any, functions: Collection[str]) -> list[Problem]:
     """Every problem of a flow document, in its order; an empty list when there is none.
+
+    ``functions`` are the names of step functions that there are.
 
     Takes anything and never raises. Problems of severity ``warning`` (a function that is not
     registered in this process, say) keep nobody from storing the document.
@@ -73,7 +71,7 @@ def validate_flow(document: Any) -> list[Problem]:
         *workflow_slug_problems(slug),
         *_key_problems(document, _FLOW_KEYS, owner, "", NearestNames(_FLOW_KEYS)),
         *option_problems(_FLOW_TABLE, document, owner),
-        *_steps_problems(document.get("steps", []), slug, owner),
+        *_steps_problems(document.get("steps", []), slug, owner, functions),
     ]
 
 
@@ -98,7 +96,9 @@ def _key_problems(
         yield Problem("unknown_key", path, message, names, [fix] if isinstance(key, str) else None)
 
 
-def _steps_problems(steps: Any, flow: object, owner: str) -> Iterator[Problem]:
+def _steps_problems(
+    steps: Any, flow: object, owner: str, functions: Collection[str]
+) -> Iterator[Problem]:
     if not isinstance(steps, list | tuple):
         text = f"steps is {show(steps)}, but must be a list of objects"
         yield Problem("invalid_document", "/steps", say(owner, text))
@@ -108,13 +108,13 @@ def _steps_problems(steps: Any, flow: object, owner: str) -> Iterator[Problem]:
         text = "it has no steps, and can't be started before it gets one"
         yield Problem("workflow_has_no_steps", "/steps", say(owner, text), severity="warning")
     else:
-        yield from _Steps(flow, steps).problems()
+        yield from _Steps(flow, steps, functions).problems()
 
 
 class _Steps:
     """The steps of a document, which refer to one another."""
 
-    def __init__(self, flow: object, rows: Sequence[Any]) -> None:
+    def __init__(self, flow: object, rows: Sequence[Any], functions: Collection[str]) -> None:
         self.flow = flow
         self.rows = rows
         #: Where each slug stands first; bad slugs too, so that nobody calls them missing.
@@ -125,7 +125,8 @@ class _Steps:
         self.free: dict[str, str] = {}
         self.nearest_key = NearestNames(_STEP_KEYS)
         self.nearest_step = NearestNames(filter(is_valid_slug, self.position))
-        self.nearest_function = NearestNames(registry.names())
+        self.functions = frozenset(functions)
+        self.nearest_function = NearestNames(functions)
 
     def problems(self) -> Iterator[Problem]:
         for index, row in enumerate(self.rows):
@@ -198,7 +199,7 @@ class _Steps:
             message = say(owner, "initial_tasks counts for map steps only")
             yield Problem("unused_initial_tasks", path, message, fix=fix, severity="warning")
         name = row.get("uses")
-        if name and not FUNCTION_NAME.fault(name) and name not in registry:
+        if name and not FUNCTION_NAME.fault(name) and name not in self.functions:
             path, names = f"{pointer}/uses", self.nearest_function(name)
             fix = [{"op": "replace", "path": path, "value": names[0]}] if len(names) == 1 else None
             text = f"no function {show(name)} is registered in this process"

@@ -19,7 +19,7 @@ from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin, RunStatus
 from pgflow_django.database import transact
 from pgflow_django.definition import StepDefinition, clean_options, read_document, write_document
-from pgflow_django.document import validate_flow
+from pgflow_django.document import validate
 from pgflow_django.exceptions import (
     InvalidWorkflow,
     WorkflowConflict,
@@ -31,6 +31,7 @@ from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
 from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf
 from pgflow_django.problems import (
     NEW_STEP,
+    Problem,
     joining_problems,
     name_flow,
     name_step,
@@ -39,6 +40,7 @@ from pgflow_django.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
+from pgflow_django.registry import registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -259,6 +261,15 @@ def create_flow_from_spec(
     alias = using or router.db_for_write(Workflow)
     save = partial(store.save_definition, definition, alias, origin=origin, replace=replace)
     return transact(save, alias, also=(WorkflowExists,) if replace else ())
+
+
+def validate_flow(document: Any) -> list[Problem]:
+    """Every problem of a flow document, in its order; an empty list when there is none.
+
+    Takes anything and never raises. Problems of severity ``warning`` (a function that is not
+    registered in this process, say) keep nobody from storing the document.
+    """
+    return validate(document, registry.names())
 
 
 def export_flow(workflow_slug: str, *, using: str | None = None) -> Document:

@@ -24,7 +24,7 @@ import pgflow_django
 from pgflow_django import choices
 from pgflow_django.checks import check_settings
 from pgflow_django.conf import Defaults
-from pgflow_django.document import validate_flow
+from pgflow_django.flow_builder import validate_flow
 from pgflow_django.registry import registry
 from pgflow_django.sql import FUNCTIONS
 from project import flows

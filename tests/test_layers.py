@@ -29,12 +29,13 @@ NAME = PACKAGE.name
 #: Modules and packages; what lies in a package belongs to its layer. The package itself is on top.
 LAYERS: dict[str, str] = {
     "pure": (
-        "choices conf definition edits exceptions graph jsonvalue options problems sqlstates ui"
+        "choices conf definition document edits exceptions graph jsonvalue options problems "
+        "sqlstates ui"
     ),
     "storage": "database definition_store diagnosis migrations models operations sql",
     "gateways": "engine registry signals",
     "services": (
-        "async_twins code_flows context delivery document drafts executor flow_builder flows logs "
+        "async_twins code_flows context delivery drafts executor flow_builder flows logs "
         "running starting status waiting worker workers"
     ),
     "adapters": f"{NAME} admin apps celery celery_worker checks cli management tasks views",

@@ -13,7 +13,6 @@ from pgflow_django import definition_store as store
 from pgflow_django.database import transact
 from pgflow_django.definition import Document, read_document, write_document
 from pgflow_django.definition_store import workflow_not_found
-from pgflow_django.document import validate_flow
 from pgflow_django.drafts.problems import refuse
 from pgflow_django.drafts.stored import (
     Stored,
@@ -34,6 +33,7 @@ from pgflow_django.exceptions import (
     WorkflowConflict,
     WorkflowExists,
 )
+from pgflow_django.flow_builder import validate_flow
 from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 from pgflow_django.options import show

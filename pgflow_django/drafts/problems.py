@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgflow_django.definition import Document
-from pgflow_django.document import validate_flow
 from pgflow_django.exceptions import EditRefused
+from pgflow_django.flow_builder import validate_flow
 from pgflow_django.problems import NearestNames, Problem
 from pgflow_django.registry import registry
 

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgflow_django import drafts
-from pgflow_django.document import validate_flow
 from pgflow_django.exceptions import EditRefused
+from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import WorkflowDraft
 
 SLUGS = st.sampled_from(["a", "b", "c", "d", "e", "f", "1x", "run", "item", ""])
