@@ -20,8 +20,8 @@ from django.db import connections, router
 
 from pgflow_django.conf import JOINED_BYTES_LIMIT, Defaults
 from pgflow_django.database import place
+from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.diagnosis import diagnose
-from pgflow_django.graph import did_you_mean, nearest_names
 from pgflow_django.models import Workflow
 
 if TYPE_CHECKING:

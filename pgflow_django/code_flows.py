@@ -16,12 +16,12 @@ from django.db import router
 from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
 from pgflow_django.database import transact
-from pgflow_django.definition import Document, fingerprint, read_document
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, show
+from pgflow_django.definitions.problems import raise_problems
+from pgflow_django.definitions.shape import Document, fingerprint, read_document
 from pgflow_django.exceptions import WorkflowExists
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, show
-from pgflow_django.problems import raise_problems
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe
 
 if TYPE_CHECKING:

@@ -18,18 +18,10 @@ from pgflow_django import engine
 from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin, RunStatus
 from pgflow_django.database import transact
-from pgflow_django.definition import StepDefinition, clean_options, read_document, write_document
-from pgflow_django.document import validate
-from pgflow_django.exceptions import (
-    InvalidWorkflow,
-    WorkflowConflict,
-    WorkflowExists,
-)
-from pgflow_django.graph import is_valid_slug
-from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
-from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf
-from pgflow_django.problems import (
+from pgflow_django.definitions.document import validate
+from pgflow_django.definitions.graph import is_valid_slug
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf
+from pgflow_django.definitions.problems import (
     NEW_STEP,
     Problem,
     joining_problems,
@@ -40,6 +32,19 @@ from pgflow_django.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
+from pgflow_django.definitions.shape import (
+    StepDefinition,
+    clean_options,
+    read_document,
+    write_document,
+)
+from pgflow_django.exceptions import (
+    InvalidWorkflow,
+    WorkflowConflict,
+    WorkflowExists,
+)
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
 from pgflow_django.registry import registry
 
 if TYPE_CHECKING:
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from pgflow_django.definition import Document
+    from pgflow_django.definitions.shape import Document
 
 __all__ = [
     "aadd_step",

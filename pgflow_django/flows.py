@@ -20,8 +20,8 @@ from pgflow_django.code_flows import (
     snake_case,
     sync_code_flow,
 )
-from pgflow_django.options import STEP_OPTIONS
-from pgflow_django.problems import raise_problems, workflow_slug_problems
+from pgflow_django.definitions.options import STEP_OPTIONS
+from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
 from pgflow_django.registry import RegisteredFunction, StepFunction, registry
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from pgflow_django.definitions.options import FUNCTION_NAME, show
 from pgflow_django.exceptions import InvalidStepOption, PgflowError
-from pgflow_django.options import FUNCTION_NAME, show
 
 StepFunction = Callable[..., Any]
 F = TypeVar("F", bound=StepFunction)

@@ -12,9 +12,9 @@ from pgflow_django import delivery, engine, jsonvalue
 from pgflow_django.code_flows import CodeFlow, definition_of, sync_code_flow
 from pgflow_django.conf import settings
 from pgflow_django.definition_store import workflow_not_found
+from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
-from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.running import (
     Functions,

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pgflow_django
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.exceptions import PgflowError
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS
 
 PACKAGE = Path(pgflow_django.__file__).parent
 SOURCES = {

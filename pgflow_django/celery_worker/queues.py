@@ -7,7 +7,7 @@ import re
 from django.core.exceptions import ImproperlyConfigured
 
 from pgflow_django.conf import settings
-from pgflow_django.options import QUEUE_PATTERN, RESERVED_QUEUE
+from pgflow_django.definitions.options import QUEUE_PATTERN, RESERVED_QUEUE
 
 
 def chosen_queues(option: str | None) -> list[str] | None:

@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.edits.source import find_fault, find_place
+from pgflow_django.definitions.source import find_fault, find_place
 from pgflow_django.exceptions import InvalidInput
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django.cli.base import BadUsage
 from pgflow_django.cli.words import parse_age
-from pgflow_django.graph import did_you_mean, nearest_names
+from pgflow_django.definitions.graph import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection

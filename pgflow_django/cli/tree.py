@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pgflow_django.graph import topological_order
+from pgflow_django.definitions.graph import topological_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

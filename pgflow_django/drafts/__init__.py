@@ -9,6 +9,7 @@ Service layer.
 
 from __future__ import annotations
 
+from pgflow_django.definitions.edits import Change, export_python
 from pgflow_django.drafts.editing import create, discard, edit, load
 from pgflow_django.drafts.history import compare, history
 from pgflow_django.drafts.importing import ImportPreview, apply_import, preview_import
@@ -17,7 +18,6 @@ from pgflow_django.drafts.presence import others_present, touch_presence
 from pgflow_django.drafts.problems import Found, problems
 from pgflow_django.drafts.publishing import publish
 from pgflow_django.drafts.types import Draft, Edited, Published, Revision
-from pgflow_django.edits import Change, export_python
 from pgflow_django.exceptions import DraftConflict, EditRefused
 
 __all__ = [

@@ -11,8 +11,12 @@ from django.utils import timezone
 
 from pgflow_django import definition_store as store
 from pgflow_django.database import transact
-from pgflow_django.definition import Document, read_document, write_document
 from pgflow_django.definition_store import workflow_not_found
+from pgflow_django.definitions.edits import apply
+from pgflow_django.definitions.graph import is_valid_slug
+from pgflow_django.definitions.options import show
+from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
+from pgflow_django.definitions.shape import Document, read_document, write_document
 from pgflow_django.drafts.problems import refuse
 from pgflow_django.drafts.stored import (
     Stored,
@@ -26,7 +30,6 @@ from pgflow_django.drafts.stored import (
     view,
 )
 from pgflow_django.drafts.types import Draft, Edited, name_user
-from pgflow_django.edits import apply
 from pgflow_django.exceptions import (
     DraftConflict,
     EditRefused,
@@ -34,10 +37,7 @@ from pgflow_django.exceptions import (
     WorkflowExists,
 )
 from pgflow_django.flow_builder import validate_flow
-from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
-from pgflow_django.options import show
-from pgflow_django.problems import raise_problems, workflow_slug_problems
 from pgflow_django.registry import registry
 
 #: Things that were done meanwhile which a conflict tells of, the last ones.

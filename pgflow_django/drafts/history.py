@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import router
 from django.db.models import F, Q
 
+from pgflow_django.definitions.edits import Change
+from pgflow_django.definitions.edits import compare as compare_documents
 from pgflow_django.drafts.editing import require
 from pgflow_django.drafts.types import Revision
-from pgflow_django.edits import Change
-from pgflow_django.edits import compare as compare_documents
 from pgflow_django.exceptions import EditRefused
 from pgflow_django.models import WorkflowDraft, WorkflowRevision
 

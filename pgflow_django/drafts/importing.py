@@ -10,18 +10,18 @@ from typing import Any
 from django.db import router
 
 from pgflow_django import jsonvalue
-from pgflow_django.definition import Document, read_document, write_document
+from pgflow_django.definitions.edits import Change
+from pgflow_django.definitions.edits import compare as compare_documents
+from pgflow_django.definitions.graph import is_valid_slug
+from pgflow_django.definitions.problems import Problem
+from pgflow_django.definitions.shape import Document, read_document, write_document
+from pgflow_django.definitions.source import Source, find_fault, find_place
 from pgflow_django.drafts.editing import create, edit, load
 from pgflow_django.drafts.problems import Found, describe
 from pgflow_django.drafts.types import Edited
-from pgflow_django.edits import Change
-from pgflow_django.edits import compare as compare_documents
-from pgflow_django.edits.source import Source, find_fault, find_place
 from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.flow_builder import validate_flow
-from pgflow_django.graph import is_valid_slug
 from pgflow_django.models import WorkflowDraft
-from pgflow_django.problems import Problem
 
 #: Bytes of text that are read.
 MAX_BYTES = 1024 * 1024

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from pgflow_django.definition import Document
+from pgflow_django.definitions.problems import NearestNames, Problem
+from pgflow_django.definitions.shape import Document
 from pgflow_django.exceptions import EditRefused
 from pgflow_django.flow_builder import validate_flow
-from pgflow_django.problems import NearestNames, Problem
 from pgflow_django.registry import registry
 
 

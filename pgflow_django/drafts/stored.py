@@ -12,7 +12,7 @@ from django.utils.functional import cached_property  # Python 3.11's own locks o
 
 from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
-from pgflow_django.definition import Document, write_document
+from pgflow_django.definitions.shape import Document, write_document
 from pgflow_django.drafts.types import Draft
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 

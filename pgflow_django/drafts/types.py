@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pgflow_django.definition import Document
+from pgflow_django.definitions.shape import Document
 from pgflow_django.models import Workflow
 
 

@@ -11,9 +11,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Length, Now
 from django.db.models.lookups import Exact, LessThanOrEqual
 
-from pgflow_django import options
 from pgflow_django.choices import Origin, StepType
-from pgflow_django.graph import MAX_SLUG_LENGTH, RESERVED_SLUGS, SLUG_PATTERN
+from pgflow_django.definitions import options
+from pgflow_django.definitions.graph import MAX_SLUG_LENGTH, RESERVED_SLUGS, SLUG_PATTERN
 from pgflow_django.models import definition_triggers as triggers
 
 

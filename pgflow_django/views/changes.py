@@ -10,9 +10,9 @@ from typing import Any
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
+from pgflow_django.definitions.edits import compare
+from pgflow_django.definitions.graph import topological_order
 from pgflow_django.drafts import Change
-from pgflow_django.edits import compare
-from pgflow_django.graph import topological_order
 from pgflow_django.ui.canvas import find_layout, render_canvas
 from pgflow_django.ui.graph import Node
 from pgflow_django.ui.states import Labels, Status, StepState

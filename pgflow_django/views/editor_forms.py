@@ -10,7 +10,13 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, Json, Option, WholeNumber
+from pgflow_django.definitions.options import (
+    FLOW_OPTIONS,
+    STEP_OPTIONS,
+    Json,
+    Option,
+    WholeNumber,
+)
 from pgflow_django.views.run_form import read_json
 
 Arguments = dict[str, Any]

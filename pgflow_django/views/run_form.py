@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 
 from pgflow_django import jsonvalue
-from pgflow_django.edits.source import find_fault, find_place
+from pgflow_django.definitions.source import find_fault, find_place
 
 #: Bytes of an input that the page takes; larger ones are for programs.
 MAX_BYTES = 1024 * 1024

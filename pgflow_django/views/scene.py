@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
-from pgflow_django.graph import topological_order
+from pgflow_django.definitions.graph import topological_order
 from pgflow_django.registry import RegisteredFunction, registry
 from pgflow_django.ui.canvas import find_layout, render_canvas
 from pgflow_django.ui.graph import Node

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgflow_django import flow_builder
-from pgflow_django.definition import canonical, read_document, write_document
+from pgflow_django.definitions.shape import canonical, read_document, write_document
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency

@@ -10,10 +10,15 @@ from django.test.utils import CaptureQueriesContext
 
 from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
-from pgflow_django.definition import Document, fingerprint, read_document
+from pgflow_django.definitions.options import (
+    FLOW_OPTIONS,
+    STEP_OPTIONS,
+    Option,
+    WholeNumber,
+)
+from pgflow_django.definitions.shape import Document, fingerprint, read_document
 from pgflow_django.flows import CodeFlow, sync_code_flow
 from pgflow_django.models import Workflow
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, Option, WholeNumber
 
 PLAIN: Document = {"workflow_slug": "plain", "steps": [{"slug": "only"}]}
 CHAIN: Document = {

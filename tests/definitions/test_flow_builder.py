@@ -12,7 +12,13 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, router, tran
 from django.test.utils import CaptureQueriesContext
 
 import pgflow_django
-from pgflow_django import definition_store, exceptions, executor, flow_builder, options
+from pgflow_django import (
+    definition_store,
+    exceptions,
+    executor,
+    flow_builder,
+)
+from pgflow_django.definitions import options
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import (
     Workflow,

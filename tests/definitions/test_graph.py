@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgflow_django import flow_builder
-from pgflow_django.graph import (
+from pgflow_django.definitions.graph import (
     did_you_mean,
     find_cycle,
     is_valid_slug,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from pgflow_django import executor, options
+from pgflow_django import executor
+from pgflow_django.definitions import options
 from pgflow_django.models import Workflow, WorkflowStep
 
 pytestmark = pytest.mark.django_db

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pgflow_django import drafts
+from pgflow_django.definitions.options import show
 from pgflow_django.drafts.importing import MAX_TOLD
-from pgflow_django.options import show
 
 pytestmark = pytest.mark.django_db
 

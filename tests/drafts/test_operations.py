@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pgflow_django.edits import apply
+from pgflow_django.definitions.edits import apply
 from pgflow_django.exceptions import EditRefused
 
 DOCUMENT: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pgflow_django import flow_builder
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.diagram import draw_flow
 from pgflow_django.cli.files import OutputFile
-from pgflow_django.edits import export_python
+from pgflow_django.definitions.edits import export_python
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser

@@ -10,9 +10,9 @@ from pgflow_django import flow_builder
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.inputs import parse, read_file, read_stdin
 from pgflow_django.cli.words import plural
-from pgflow_django.definition import read_document, write_document
-from pgflow_django.edits.differences import Change, compare
-from pgflow_django.edits.source import Source
+from pgflow_django.definitions.edits.differences import Change, compare
+from pgflow_django.definitions.shape import read_document, write_document
+from pgflow_django.definitions.source import Source
 from pgflow_django.exceptions import InvalidDocument, WorkflowExists, WorkflowNotFound
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from django.core.management.base import CommandParser
 
-    from pgflow_django.problems import Problem
+    from pgflow_django.definitions.problems import Problem
 
 _SIGNS = {
     "added": ("+", "SUCCESS"),

@@ -12,19 +12,19 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from pgflow_django import exceptions
-from pgflow_django.graph import (
+from pgflow_django.definitions.graph import (
     MAX_SLUG_LENGTH,
     did_you_mean,
     is_valid_slug,
     nearest_names,
     slug_fault,
 )
-from pgflow_django.options import MAX_DEPENDENCIES, MAX_STEPS, show
+from pgflow_django.definitions.options import MAX_DEPENDENCIES, MAX_STEPS, show
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from pgflow_django.options import Option
+    from pgflow_django.definitions.options import Option
 
 #: A JSON Patch (RFC 6902): operations on the document, as dicts.
 Patch = list[dict[str, Any]]

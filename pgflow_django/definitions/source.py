@@ -9,8 +9,8 @@ from functools import cached_property
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from pgflow_django.definitions.options import show
 from pgflow_django.jsonvalue import MAX_DEPTH, text_fault
-from pgflow_django.options import show
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _decode = json.JSONDecoder().raw_decode

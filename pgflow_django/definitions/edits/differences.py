@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pgflow_django.options import Option
+    from pgflow_django.definitions.options import Option
 
 Kind = Literal["added", "removed", "changed", "moved"]
 #: Characters of a value that are shown.

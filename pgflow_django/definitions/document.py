@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.graph import did_you_mean, find_cycle, is_valid_slug
-from pgflow_django.options import (
+from pgflow_django.definitions.graph import did_you_mean, find_cycle, is_valid_slug
+from pgflow_django.definitions.options import (
     FLOW_OPTIONS,
     FUNCTION_NAME,
     MAX_DEPENDENCIES,
@@ -15,7 +15,7 @@ from pgflow_django.options import (
     STEP_OPTIONS,
     show,
 )
-from pgflow_django.problems import (
+from pgflow_django.definitions.problems import (
     NearestNames,
     Patch,
     Problem,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pgflow_django import jsonvalue
 from pgflow_django.choices import StepType
-from pgflow_django.graph import nearest_names
+from pgflow_django.definitions.graph import nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

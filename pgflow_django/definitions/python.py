@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgflow_django.definition import Document
-from pgflow_django.graph import topological_order
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.definitions.graph import topological_order
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.definitions.shape import Document
 
 _WIDTH = 100
 

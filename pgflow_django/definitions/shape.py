@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django import jsonvalue
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pgflow_django.options import Option
+    from pgflow_django.definitions.options import Option
 
 Document = dict[str, Any]
 

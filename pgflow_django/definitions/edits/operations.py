@@ -13,17 +13,22 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from pgflow_django.definition import Document
-from pgflow_django.edits.patches import apply_patch
-from pgflow_django.exceptions import EditRefused
-from pgflow_django.graph import (
+from pgflow_django.definitions.edits.patches import apply_patch
+from pgflow_django.definitions.graph import (
     MAX_SLUG_LENGTH,
     did_you_mean,
     is_valid_slug,
     nearest_names,
     slug_fault,
 )
-from pgflow_django.options import FLOW_OPTIONS, STEP_OPTIONS, Option, show
+from pgflow_django.definitions.options import (
+    FLOW_OPTIONS,
+    STEP_OPTIONS,
+    Option,
+    show,
+)
+from pgflow_django.definitions.shape import Document
+from pgflow_django.exceptions import EditRefused
 
 __all__ = ["OPERATIONS", "Edit", "EditRefused", "apply"]
 
