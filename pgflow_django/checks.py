@@ -19,10 +19,10 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 
 from pgflow_django.conf import JOINED_BYTES_LIMIT, Defaults
-from pgflow_django.database import place
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
-from pgflow_django.diagnosis import diagnose
 from pgflow_django.models import Workflow
+from pgflow_django.storage.diagnosis import diagnose
+from pgflow_django.storage.trouble import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

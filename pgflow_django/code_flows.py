@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import router
 
-from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
-from pgflow_django.database import transact
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, show
 from pgflow_django.definitions.problems import raise_problems
 from pgflow_django.definitions.shape import Document, fingerprint, read_document
@@ -23,6 +21,8 @@ from pgflow_django.exceptions import WorkflowExists
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe
+from pgflow_django.storage import definitions as store
+from pgflow_django.storage.trouble import transact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

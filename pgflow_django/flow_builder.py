@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pgtrigger
 from django.db import IntegrityError, router, transaction
 
-from pgflow_django import definition_store as store
 from pgflow_django import engine
 from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin, RunStatus
-from pgflow_django.database import transact
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf
@@ -46,6 +44,8 @@ from pgflow_django.exceptions import (
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
 from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
 from pgflow_django.registry import registry
+from pgflow_django.storage import definitions as store
+from pgflow_django.storage.trouble import transact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.database import doctor_command, place
 from pgflow_django.sql import FROZEN, frozen_before, frozen_functions, frozen_sql, signature
 from pgflow_django.sql.operation import PostgresOperation
 from pgflow_django.sql.pgmq import PREFIX, inspect
 from pgflow_django.sql.pgmq_install import InstallationError, install, uninstall
 from pgflow_django.sql.ranking import look_at_ranks, ranking, unranking
 from pgflow_django.sql.triggers import orphaned_functions, unused_shared_functions
+from pgflow_django.storage.trouble import doctor_command, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,6 @@ from uuid import UUID
 from pgflow_django import delivery, engine, jsonvalue
 from pgflow_django.code_flows import CodeFlow, definition_of, sync_code_flow
 from pgflow_django.conf import settings
-from pgflow_django.definition_store import workflow_not_found
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
@@ -24,6 +23,7 @@ from pgflow_django.running import (
     own_worker,
     raise_if_failed,
 )
+from pgflow_django.storage.definitions import workflow_not_found
 from pgflow_django.worker.current import current_run
 
 #: Longest key of a run, in characters: it must fit into an index.

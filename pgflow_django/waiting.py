@@ -18,7 +18,6 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from pgflow_django.choices import RunStatus, StepStatus, TaskStatus
-from pgflow_django.database import worker_command
 from pgflow_django.models import (
     WorkflowClaim,
     WorkflowStepState,
@@ -27,6 +26,7 @@ from pgflow_django.models import (
     WorkflowVersionStep,
     WorkflowWorker,
 )
+from pgflow_django.storage.trouble import worker_command
 
 Row = Mapping[str, Any]
 

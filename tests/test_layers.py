@@ -28,8 +28,8 @@ NAME = PACKAGE.name
 
 #: Modules and packages; what lies in a package belongs to its layer. The package itself is on top.
 LAYERS: dict[str, str] = {
-    "pure": "choices conf definitions exceptions jsonvalue sqlstates ui",
-    "storage": "database definition_store diagnosis migrations models operations sql",
+    "pure": "choices conf definitions exceptions jsonvalue ui",
+    "storage": "migrations models operations sql storage",
     "gateways": "engine registry signals",
     "services": (
         "async_twins code_flows context delivery drafts executor flow_builder flows logs "

@@ -18,7 +18,7 @@ from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.node import Node
 from pgflow_django.celery_worker.thread_crew import ThreadCrew
 from pgflow_django.exceptions import DatabaseNotReady
-from pgflow_django.sqlstates import remedy_of
+from pgflow_django.storage.sqlstates import remedy_of
 from pgflow_django.worker.patience import LONGEST_PAUSE, PASSING, Outage
 
 logger = logging.getLogger("pgflow_django.worker")

@@ -19,7 +19,6 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, router
 
 from pgflow_django.cli.terminal import Terminal
-from pgflow_django.database import database_errors
 from pgflow_django.exceptions import (
     DatabaseNotReady,
     PgflowError,
@@ -28,6 +27,7 @@ from pgflow_django.exceptions import (
     RunTimedOut,
 )
 from pgflow_django.models import Workflow
+from pgflow_django.storage.trouble import database_errors
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django import executor
 from pgflow_django.choices import Origin
-from pgflow_django.definition_store import workflow_not_found
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.exceptions import StepFunctionMissing
 from pgflow_django.flows import Flow
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
+from pgflow_django.storage.definitions import workflow_not_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,8 +8,8 @@ from django.db.models import Count, Exists, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, JSONObject
 
 from pgflow_django.choices import StepStatus
-from pgflow_django.definition_store import FLOW_COLUMNS
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep, WorkflowStepState
+from pgflow_django.storage.definitions import FLOW_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

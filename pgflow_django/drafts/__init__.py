@@ -1,10 +1,8 @@
 """Drafts: flows as people edit them, with undo, history and publishing.
 
-Every edit is one operation of ``pgflow_django.edits``, given with the version of the draft that its
+Every edit is one operation of ``definitions.edits``, given with the version of the draft that its
 author saw: who comes later gets ``DraftConflict``, and nothing is lost. ``user`` is a Django user,
 or a name; ``using`` a database alias, ``None`` the one that the router gives.
-
-Service layer.
 """
 
 from __future__ import annotations

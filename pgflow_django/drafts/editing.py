@@ -9,9 +9,6 @@ from django.db import IntegrityError, router, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from pgflow_django import definition_store as store
-from pgflow_django.database import transact
-from pgflow_django.definition_store import workflow_not_found
 from pgflow_django.definitions.edits import apply
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.options import show
@@ -39,6 +36,9 @@ from pgflow_django.exceptions import (
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 from pgflow_django.registry import registry
+from pgflow_django.storage import definitions as store
+from pgflow_django.storage.definitions import workflow_not_found
+from pgflow_django.storage.trouble import transact
 
 #: Things that were done meanwhile which a conflict tells of, the last ones.
 _TOLD = 5

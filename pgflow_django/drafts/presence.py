@@ -9,9 +9,9 @@ from typing import Any
 from django.db import router
 from django.utils import timezone
 
-from pgflow_django.database import retried
 from pgflow_django.drafts.types import name_user
 from pgflow_django.models import WorkflowPresence
+from pgflow_django.storage.trouble import retried
 
 #: Seconds after which somebody who was not heard of is gone.
 EXPIRES_AFTER = 30

@@ -8,7 +8,6 @@ from typing import Any
 from django.db import router
 
 from pgflow_django.choices import Origin, RunStatus
-from pgflow_django.database import transact
 from pgflow_django.drafts.editing import conflict, lock_for_edit
 from pgflow_django.drafts.problems import problems
 from pgflow_django.drafts.stored import Stored
@@ -16,6 +15,7 @@ from pgflow_django.drafts.types import Published, name_user
 from pgflow_django.exceptions import DraftConflict, EditRefused, WorkflowExists
 from pgflow_django.flow_builder import create_flow_from_spec
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision, WorkflowRun
+from pgflow_django.storage.trouble import transact
 
 
 def publish(slug: str, version: int, *, user: Any, using: str | None = None) -> Published:

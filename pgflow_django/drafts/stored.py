@@ -10,11 +10,11 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.functional import cached_property  # Python 3.11's own locks out other threads
 
-from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.shape import Document, write_document
 from pgflow_django.drafts.types import Draft
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
+from pgflow_django.storage import definitions as store
 
 #: Revisions that are kept of a draft.
 MAX_REVISIONS = 200

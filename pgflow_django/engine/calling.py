@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import signals
 from pgflow_django.conf import joined_bytes
-from pgflow_django.database import database_errors, retried
+from pgflow_django.storage.trouble import database_errors, retried
 
 #: Characters of an answer that is not kept in memory until the next one.
 _LARGE = 64 * 1024

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from pgflow_django.engine.calling import call, call_telling
 from pgflow_django.exceptions import InvalidOutput, LeaseLost
-from pgflow_django.sqlstates import sqlstate_of
+from pgflow_django.storage.sqlstates import sqlstate_of
 
 _LEASE_LOST = (
     "this process was silent for longer than its lease (PGFLOW['LEASE_SECONDS']), and its work "

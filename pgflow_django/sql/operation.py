@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from django.db import router
 from django.db.migrations.operations.base import Operation, OperationCategory
 
-from pgflow_django.database import place
 from pgflow_django.sql.pgmq_install import InstallationError
+from pgflow_django.storage.trouble import place
 
 if TYPE_CHECKING:
     from django.db.backends.base.schema import BaseDatabaseSchemaEditor

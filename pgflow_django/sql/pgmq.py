@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from pgflow_django.database import Trouble, doctor_command, place
+from pgflow_django.storage.trouble import Trouble, doctor_command, place
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper

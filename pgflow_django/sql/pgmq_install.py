@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError
 from django.db import DatabaseError, transaction
 
-from pgflow_django.database import place
 from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.sql.pgmq import MARKER, MINIMUM, PREFIX, Pgmq, find_trouble, inspect, queue_names
+from pgflow_django.storage.trouble import place
 
 if TYPE_CHECKING:
     from django.db.backends.base.base import BaseDatabaseWrapper

@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from pgflow_django import executor
-from pgflow_django.database import worker_command
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import can, find_admin, is_published, list_runs, require
 from pgflow_django.views.flow_pages import describe_page, find_address
 from pgflow_django.views.payloads import SHOWN, drop_hidden

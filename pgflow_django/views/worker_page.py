@@ -14,8 +14,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from pgflow_django.database import worker_command
 from pgflow_django.models import WorkflowWorker
+from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import can, list_runs
 from pgflow_django.views.flow_pages import describe_page, find_address
 from pgflow_django.views.htmx import is_htmx

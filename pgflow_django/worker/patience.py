@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import DatabaseNotReady
-from pgflow_django.sqlstates import Remedy, remedy_of
+from pgflow_django.storage.sqlstates import Remedy, remedy_of
 
 logger = logging.getLogger("pgflow_django.worker")
 

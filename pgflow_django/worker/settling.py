@@ -16,7 +16,7 @@ from django.db import DatabaseError
 
 from pgflow_django import engine, jsonvalue
 from pgflow_django.exceptions import InvalidOutput
-from pgflow_django.sqlstates import sqlstate_of
+from pgflow_django.storage.sqlstates import sqlstate_of
 from pgflow_django.worker.outcome import Outcome, describe_failure
 from pgflow_django.worker.patience import is_refusal
 

@@ -8,7 +8,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from pgflow_django import definition_store as store
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.options import (
     FLOW_OPTIONS,
@@ -19,6 +18,7 @@ from pgflow_django.definitions.options import (
 from pgflow_django.definitions.shape import Document, fingerprint, read_document
 from pgflow_django.flows import CodeFlow, sync_code_flow
 from pgflow_django.models import Workflow
+from pgflow_django.storage import definitions as store
 
 PLAIN: Document = {"workflow_slug": "plain", "steps": [{"slug": "only"}]}
 CHAIN: Document = {

@@ -12,12 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, router, tran
 from django.test.utils import CaptureQueriesContext
 
 import pgflow_django
-from pgflow_django import (
-    definition_store,
-    exceptions,
-    executor,
-    flow_builder,
-)
+from pgflow_django import exceptions, executor, flow_builder
 from pgflow_django.definitions import options
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import (
@@ -27,6 +22,7 @@ from pgflow_django.models import (
     WorkflowVersion,
     WorkflowVersionStep,
 )
+from pgflow_django.storage import definitions as definition_store
 
 from .slugs import INVALID_IN_PYTHON, INVALID_SLUGS
 

@@ -13,7 +13,7 @@ from django.db import connection
 
 from pgflow_django import RunFailed, executor
 from pgflow_django.models import WorkflowRun, WorkflowTaskAttempt
-from pgflow_django.sqlstates import Remedy, remedy_of
+from pgflow_django.storage.sqlstates import Remedy, remedy_of
 from tests.engine.building import build
 from tests.engine.conftest import Register
 from tests.engine.database import query, step_statuses, value

@@ -19,7 +19,7 @@ from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from pgmq.install import get_embedded_install_sql, get_embedded_sql_version
 
-from pgflow_django.diagnosis import repair
+from pgflow_django.storage.diagnosis import repair
 
 Query = Callable[..., list[Any]]
 

@@ -16,9 +16,9 @@ from django.db import (
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import engine
-from pgflow_django.database import database_errors
 from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.models import Workflow, WorkflowStep
+from pgflow_django.storage.trouble import database_errors
 from tests.storage.conftest import Query, alias, run, stranger_in
 
 POSTGRESQL = "django.db.backends.postgresql"

@@ -10,7 +10,7 @@ from rich.text import Text
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.words import duration, plural
-from pgflow_django.database import worker_command
+from pgflow_django.storage.trouble import worker_command
 from pgflow_django.workers import list_workers
 
 if TYPE_CHECKING:

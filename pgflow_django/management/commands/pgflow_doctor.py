@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand
 from django.db import connections, router
 
-from pgflow_django.database import database_errors
-from pgflow_django.diagnosis import Finding, diagnose, repair
 from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.models import Workflow
+from pgflow_django.storage.diagnosis import Finding, diagnose, repair
+from pgflow_django.storage.trouble import database_errors
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser

@@ -12,7 +12,12 @@ from django.db import Error, NotSupportedError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
-from pgflow_django.database import (
+from pgflow_django.models import Workflow, WorkflowStep, WorkflowWorker
+from pgflow_django.sql import FUNCTIONS, body, read_sql
+from pgflow_django.sql.pgmq import PREFIX, Pgmq, find_trouble, inspect
+from pgflow_django.sql.pgmq_install import InstallationError, install
+from pgflow_django.sql.ranking import look_at_ranks, ranking
+from pgflow_django.storage.trouble import (
     Trouble,
     doctor_command,
     explain,
@@ -20,11 +25,6 @@ from pgflow_django.database import (
     place,
     worker_command,
 )
-from pgflow_django.models import Workflow, WorkflowStep, WorkflowWorker
-from pgflow_django.sql import FUNCTIONS, body, read_sql
-from pgflow_django.sql.pgmq import PREFIX, Pgmq, find_trouble, inspect
-from pgflow_django.sql.pgmq_install import InstallationError, install
-from pgflow_django.sql.ranking import look_at_ranks, ranking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import DatabaseError, Error, OperationalError, connections, transaction
 
 from pgflow_django.exceptions import DatabaseNotReady
-from pgflow_django.sqlstates import Remedy, remedy_of
+from pgflow_django.storage.sqlstates import Remedy, remedy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

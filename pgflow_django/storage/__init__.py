@@ -1,0 +1,1 @@
+"""Between the tables and the services: definitions as rows, and what a database says."""
