@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from celery import Celery
 
-from pgflow_django import delivery
+from pgflow_django.runs import delivery
 
 _QUEUES = click.Option(
     ("--pgflow-queues",),

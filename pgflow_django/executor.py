@@ -17,9 +17,8 @@ from uuid import UUID
 
 from django.db import connections, router
 
-from pgflow_django import delivery, engine
+from pgflow_django import engine
 from pgflow_django.async_twins import async_twin, waiting_twin
-from pgflow_django.code_flows import definition_of
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import (
     RunNotFound,
@@ -28,7 +27,9 @@ from pgflow_django.exceptions import (
 )
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import StepFunction, registry
-from pgflow_django.running import (
+from pgflow_django.runs import delivery
+from pgflow_django.runs.code import definition_of
+from pgflow_django.runs.executing import (
     Functions,
     Options,
     execute_run,
@@ -37,8 +38,13 @@ from pgflow_django.running import (
     raise_if_failed,
     wait_timed_out,
 )
-from pgflow_django.starting import require_flow, start_code_flow, start_runs, start_stored_flow
-from pgflow_django.status import RunStatus, load_status, refuse_hopeless_wait
+from pgflow_django.runs.starting import (
+    require_flow,
+    start_code_flow,
+    start_runs,
+    start_stored_flow,
+)
+from pgflow_django.runs.status import RunStatus, load_status, refuse_hopeless_wait
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, overload
 from asgiref.sync import sync_to_async
 
 from pgflow_django import executor
-from pgflow_django.code_flows import (
+from pgflow_django.definitions.options import STEP_OPTIONS
+from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
+from pgflow_django.registry import RegisteredFunction, StepFunction, registry
+from pgflow_django.runs.code import (
     CodeFlow,
     WorkflowSteps,
     define,
@@ -20,9 +23,6 @@ from pgflow_django.code_flows import (
     snake_case,
     sync_code_flow,
 )
-from pgflow_django.definitions.options import STEP_OPTIONS
-from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
-from pgflow_django.registry import RegisteredFunction, StepFunction, registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

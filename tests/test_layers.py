@@ -31,10 +31,7 @@ LAYERS: dict[str, str] = {
     "pure": "choices conf definitions exceptions jsonvalue ui",
     "storage": "migrations models operations sql storage",
     "gateways": "engine registry signals",
-    "services": (
-        "async_twins code_flows context delivery drafts executor flow_builder flows logs "
-        "running starting status waiting worker workers"
-    ),
+    "services": "async_twins context drafts executor flow_builder flows logs runs worker",
     "adapters": f"{NAME} admin apps celery celery_worker checks cli management tasks views",
 }
 ORDER = list(LAYERS)

@@ -14,7 +14,7 @@ import pgflow_django
 from pgflow_django import executor, flow_builder
 from pgflow_django.context import StepContext
 from pgflow_django.exceptions import PgflowError
-from pgflow_django.status import RunStatus
+from pgflow_django.runs.status import RunStatus
 
 NAMES = {
     *("Flow", "executor", "flow_builder", "step", "step_function", "validate_flow"),

@@ -21,7 +21,7 @@ from pgflow_django.celery_worker.board import GATHERING, OFF, WORKING, Board
 from pgflow_django.celery_worker.slot_bell import SlotBell
 from pgflow_django.exceptions import LeaseLost
 from pgflow_django.registry import registry
-from pgflow_django.running import Functions
+from pgflow_django.runs.executing import Functions
 from pgflow_django.worker.bell import Bell
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.hosted import Host, HostedPool

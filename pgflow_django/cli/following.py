@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
-from pgflow_django import delivery, executor
+from pgflow_django import executor
 from pgflow_django.cli.base import BadUsage
-from pgflow_django.running import run_timed_out, time_is_over
+from pgflow_django.runs import delivery
+from pgflow_django.runs.executing import run_timed_out, time_is_over
 from pgflow_django.worker.patience import patiently
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from pgflow_django.flows import Flow
-    from pgflow_django.status import RunStatus
+    from pgflow_django.runs.status import RunStatus
 
 #: Seconds between two looks at the run.
 _INTERVAL = 0.1

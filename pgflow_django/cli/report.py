@@ -13,8 +13,8 @@ from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, clock, duration, one_line, plural
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
-from pgflow_django.status import describe_error
-from pgflow_django.waiting import find_waiting
+from pgflow_django.runs.status import describe_error
+from pgflow_django.runs.waiting import find_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

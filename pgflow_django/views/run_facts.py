@@ -23,6 +23,7 @@ from pgflow_django.models import (
     WorkflowTaskAttempt,
     WorkflowVersionStep,
 )
+from pgflow_django.runs.waiting import Waiting, find_waiting
 from pgflow_django.ui.canvas import find_layout, render_canvas
 from pgflow_django.ui.graph import Node
 from pgflow_django.ui.states import Status, StepState
@@ -30,7 +31,6 @@ from pgflow_django.ui.svg import DrawOptions
 from pgflow_django.views.pieces import class_of, format_duration, name_run_status, name_statuses
 from pgflow_django.views.scene import Look, find_state_labels
 from pgflow_django.views.stored import load_cut, load_error
-from pgflow_django.waiting import Waiting, find_waiting
 
 #: Failed attempts and events that a run's page shows, the newest ones.
 SHOWN_ATTEMPTS, SHOWN_EVENTS = 50, 50

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 from pgflow_django import executor
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.runs.serving import find_unserved
 from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import can, find_admin, is_published, list_runs, require
 from pgflow_django.views.flow_pages import describe_page, find_address
@@ -30,7 +31,6 @@ from pgflow_django.views.run_form import (
     read_json,
 )
 from pgflow_django.views.stored import load
-from pgflow_django.views.workers import find_unserved
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

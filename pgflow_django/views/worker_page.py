@@ -15,12 +15,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from pgflow_django.models import WorkflowWorker
+from pgflow_django.runs.workers import Work, WorkerView, list_workers
 from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import can, list_runs
 from pgflow_django.views.flow_pages import describe_page, find_address
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.pieces import format_duration, short_id, show_time
-from pgflow_django.workers import Work, WorkerView, list_workers
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from pgflow_django import executor
-from pgflow_django.workers import list_workers
+from pgflow_django.runs.workers import list_workers
 from tests.celery import flows
 from tests.celery.processes import worker
 from tests.celery.test_pools import LOOPS

@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 
 from pgflow_django import engine, executor
 from pgflow_django.models import WorkflowWorker
-from pgflow_django.workers import list_workers
+from pgflow_django.runs.workers import list_workers
 from tests.commands.calling import Answer, call
 from tests.engine.building import build
 from tests.engine.database import query

@@ -18,7 +18,6 @@ from pgflow_django import (
     RunFailed,
     StepFunctionMissing,
     WorkflowNotFound,
-    delivery,
     engine,
     executor,
     signals,
@@ -26,6 +25,7 @@ from pgflow_django import (
 )
 from pgflow_django.celery import install
 from pgflow_django.models import WorkflowRun, WorkflowWorker
+from pgflow_django.runs import delivery
 from tests.commands.calling import call
 from tests.engine.building import build
 from tests.engine.conftest import Register

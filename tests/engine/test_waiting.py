@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from pgflow_django import RunTimedOut, engine, executor, flow_builder
-from pgflow_django.waiting import Waiting
+from pgflow_django.runs.waiting import Waiting
 from tests.engine.building import build
 from tests.engine.conftest import Register
 from tests.engine.database import end_leases, query

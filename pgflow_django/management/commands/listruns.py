@@ -15,7 +15,7 @@ from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, duration, one_line
 from pgflow_django.models import Workflow
-from pgflow_django.status import describe_error
+from pgflow_django.runs.status import describe_error
 from pgflow_django.storage.definitions import workflow_not_found
 
 if TYPE_CHECKING:

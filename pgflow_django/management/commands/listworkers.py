@@ -10,11 +10,11 @@ from rich.text import Text
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.words import duration, plural
+from pgflow_django.runs.workers import list_workers
 from pgflow_django.storage.trouble import worker_command
-from pgflow_django.workers import list_workers
 
 if TYPE_CHECKING:
-    from pgflow_django.workers import WorkerView
+    from pgflow_django.runs.workers import WorkerView
 
 _COLUMNS: Final = (
     Column("NODE", is_flexible=True),

@@ -13,7 +13,7 @@ from pgflow_django.choices import RunStatus as Status
 from pgflow_django.choices import StepStatus
 from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound, WaitRefused
 from pgflow_django.models import WorkflowRun
-from pgflow_django.waiting import Waiting, find_waiting
+from pgflow_django.runs.waiting import Waiting, find_waiting
 
 _FIELDS = ("workflow_slug", "status", "output", "error", "total_steps", "completed_steps")
 _PINNED = ("version_id", "owner_id")

@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import Any, Final
 from uuid import UUID
 
-from pgflow_django import delivery, engine, jsonvalue
-from pgflow_django.code_flows import CodeFlow, definition_of, sync_code_flow
+from pgflow_django import engine, jsonvalue
 from pgflow_django.conf import settings
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
 from pgflow_django.models import Workflow, WorkflowRun
-from pgflow_django.running import (
+from pgflow_django.runs import delivery
+from pgflow_django.runs.code import CodeFlow, definition_of, sync_code_flow
+from pgflow_django.runs.executing import (
     Functions,
     Options,
     execute_run,

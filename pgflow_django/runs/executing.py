@@ -15,14 +15,15 @@ from uuid import UUID
 
 from django.db import connections
 
-from pgflow_django import delivery, engine
+from pgflow_django import engine
 from pgflow_django.choices import RunStatus as Status
 from pgflow_django.conf import settings
 from pgflow_django.engine import TaskGroup
 from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing
 from pgflow_django.models import WorkflowStep, WorkflowVersionStep
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe, registry
-from pgflow_django.status import RunStatus, load_status
+from pgflow_django.runs import delivery
+from pgflow_django.runs.status import RunStatus, load_status
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool, register

@@ -1,0 +1,1 @@
+"""Everything about one run, below ``executor``: starting, executing, how it stands."""
