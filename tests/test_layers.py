@@ -28,7 +28,7 @@ NAME = PACKAGE.name
 
 #: Modules and packages; what lies in a package belongs to its layer. The package itself is on top.
 LAYERS: dict[str, str] = {
-    "pure": "choices conf definitions exceptions jsonvalue ui",
+    "pure": "choices conf definitions drawing exceptions jsonvalue",
     "storage": "migrations models operations sql storage",
     "gateways": "engine registry signals",
     "services": "async_twins context drafts executor flow_builder flows logs runs worker",
@@ -224,7 +224,7 @@ def test_the_drawing_and_the_graph_need_no_django_at_all() -> None:
     found = {
         f"{module} -> {name}"
         for module, source in SOURCES.items()
-        if {module, top_of(module)} & {"ui", "definitions.graph", "jsonvalue", "exceptions"}
+        if {module, top_of(module)} & {"drawing", "definitions.graph", "jsonvalue", "exceptions"}
         for name in imports_of(source, module)
         if name.startswith("django")
     }

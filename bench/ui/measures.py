@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pgflow_django
 from bench.ui.flows import FUNCTION, make_document
-from pgflow_django.ui.layout import Node, compute_layout
+from pgflow_django.drawing.layout import Node, compute_layout
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

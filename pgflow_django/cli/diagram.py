@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.cli.words import duration
-from pgflow_django.ui.layout import Node, compute_layout
-from pgflow_django.ui.svg import StepState, render_svg
+from pgflow_django.drawing.layout import Node, compute_layout
+from pgflow_django.drawing.svg import StepState, render_svg
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from pgflow_django.ui.svg import Status
+    from pgflow_django.drawing.svg import Status
 
 #: Characters of an error message that a line may need.
 _ERROR_LENGTH = 500

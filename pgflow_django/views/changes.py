@@ -13,10 +13,10 @@ from django.utils.translation import gettext as _
 from pgflow_django.definitions.edits import compare
 from pgflow_django.definitions.graph import topological_order
 from pgflow_django.drafts import Change
-from pgflow_django.ui.canvas import find_layout, render_canvas
-from pgflow_django.ui.graph import Node
-from pgflow_django.ui.states import Labels, Status, StepState
-from pgflow_django.ui.svg import DrawOptions
+from pgflow_django.drawing.canvas import find_layout, render_canvas
+from pgflow_django.drawing.graph import Node
+from pgflow_django.drawing.states import Labels, Status, StepState
+from pgflow_django.drawing.svg import DrawOptions
 from pgflow_django.views.pieces import NOTHING
 from pgflow_django.views.scene import find_labels
 

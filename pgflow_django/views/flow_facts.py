@@ -14,9 +14,9 @@ from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
 from pgflow_django.choices import RunStatus
+from pgflow_django.drawing.canvas import find_layout, render_thumbnail
+from pgflow_django.drawing.graph import Node
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep, WorkflowStepDependency
-from pgflow_django.ui.canvas import find_layout, render_thumbnail
-from pgflow_django.ui.graph import Node
 
 #: How many runs of a flow the list looks at.
 LAST_RUNS = 20

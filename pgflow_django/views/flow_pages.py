@@ -24,11 +24,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
 from pgflow_django import drafts
+from pgflow_django.drawing import render_svg
+from pgflow_django.drawing.canvas import find_layout
+from pgflow_django.drawing.graph import Node
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.registry import registry
-from pgflow_django.ui import render_svg
-from pgflow_django.ui.canvas import find_layout
-from pgflow_django.ui.graph import Node
 from pgflow_django.views.access import can, is_published, require
 from pgflow_django.views.frame import frame_options
 

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from pgflow_django.ui.states import Status
+from pgflow_django.drawing.states import Status
 
 #: Icons of editor/_sprite.html by the class that colours a status.
 _ICONS = {"completed": "check", "failed": "close", "running": "play", "paused": "clock"}

@@ -15,6 +15,10 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from pgflow_django.choices import RunStatus, StepStatus, StepType, TaskStatus
+from pgflow_django.drawing.canvas import find_layout, render_canvas
+from pgflow_django.drawing.graph import Node
+from pgflow_django.drawing.states import Status, StepState
+from pgflow_django.drawing.svg import DrawOptions
 from pgflow_django.models import (
     WorkflowRun,
     WorkflowRunEvent,
@@ -24,10 +28,6 @@ from pgflow_django.models import (
     WorkflowVersionStep,
 )
 from pgflow_django.runs.waiting import Waiting, find_waiting
-from pgflow_django.ui.canvas import find_layout, render_canvas
-from pgflow_django.ui.graph import Node
-from pgflow_django.ui.states import Status, StepState
-from pgflow_django.ui.svg import DrawOptions
 from pgflow_django.views.pieces import class_of, format_duration, name_run_status, name_statuses
 from pgflow_django.views.scene import Look, find_state_labels
 from pgflow_django.views.stored import load_cut, load_error

@@ -15,11 +15,11 @@ from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
 from pgflow_django.definitions.graph import topological_order
+from pgflow_django.drawing.canvas import find_layout, render_canvas
+from pgflow_django.drawing.graph import Node
+from pgflow_django.drawing.states import Labels
+from pgflow_django.drawing.svg import DrawOptions
 from pgflow_django.registry import RegisteredFunction, registry
-from pgflow_django.ui.canvas import find_layout, render_canvas
-from pgflow_django.ui.graph import Node
-from pgflow_django.ui.states import Labels
-from pgflow_django.ui.svg import DrawOptions
 from pgflow_django.views.pieces import name_statuses
 
 if TYPE_CHECKING:

@@ -12,11 +12,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from pgflow_django.ui import cards
-from pgflow_django.ui.frame import DIRECTIONS, Frame, build_frame, estimate_size
-from pgflow_django.ui.graph import Graph, Kind, Node, build_graph, rank_steps
-from pgflow_django.ui.ordering import Layering, order_layers
-from pgflow_django.ui.routes import (
+from pgflow_django.drawing import cards
+from pgflow_django.drawing.frame import (
+    DIRECTIONS,
+    Frame,
+    build_frame,
+    estimate_size,
+)
+from pgflow_django.drawing.graph import (
+    Graph,
+    Kind,
+    Node,
+    build_graph,
+    rank_steps,
+)
+from pgflow_django.drawing.ordering import Layering, order_layers
+from pgflow_django.drawing.routes import (
     Direction,
     Point,
     draw_arrow,

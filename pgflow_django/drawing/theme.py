@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pgflow_django.ui.states import Status
-from pgflow_django.ui.text import NAME_FONT, NOTE_FONT, Font
+from pgflow_django.drawing.states import Status
+from pgflow_django.drawing.text import NAME_FONT, NOTE_FONT, Font
 
 Theme = Literal["auto", "light", "dark"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import inf
 from operator import itemgetter
 
-from pgflow_django.ui.graph import Graph
+from pgflow_django.drawing.graph import Graph
 
 Edge = tuple[int, int]
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from pgflow_django.ui.graph import Node
-from pgflow_django.ui.text import NOTE_FONT, clean_text, clip_text
+from pgflow_django.drawing.graph import Node
+from pgflow_django.drawing.text import NOTE_FONT, clean_text, clip_text
 
 Status = Literal["waiting", "running", "retrying", "completed", "failed", "cancelled", "skipped"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgflow_django.ui.layout import Layout, Node, compute_layout
-from pgflow_django.ui.svg import StepState, render_svg
+from pgflow_django.drawing.layout import Layout, Node, compute_layout
+from pgflow_django.drawing.svg import StepState, render_svg
 
 __all__ = ["Layout", "Node", "StepState", "compute_layout", "render_svg"]

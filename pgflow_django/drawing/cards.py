@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from pgflow_django.ui.graph import Node
-from pgflow_django.ui.text import NAME_FONT, NOTE_FONT
+from pgflow_django.drawing.graph import Node
+from pgflow_django.drawing.text import NAME_FONT, NOTE_FONT
 
 MIN_WIDTH, MAX_WIDTH = 190, 260
 MAP_MIN_WIDTH = 220  # the line of counts needs more room than most names

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pgflow_django.ui import cards
-from pgflow_django.ui.coordinates import place_across
-from pgflow_django.ui.ordering import Edge, Layering
-from pgflow_django.ui.routes import Direction, Point, orient
+from pgflow_django.drawing import cards
+from pgflow_django.drawing.coordinates import place_across
+from pgflow_django.drawing.ordering import Edge, Layering
+from pgflow_django.drawing.routes import Direction, Point, orient
 
 DIRECTIONS: tuple[Direction, ...] = ("LR", "TB")  # the first wins a tie
 

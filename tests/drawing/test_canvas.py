@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from pgflow_django.ui.canvas import LIGHT_FROM, find_layout, render_canvas, render_thumbnail
-from pgflow_django.ui.graph import Node
+from pgflow_django.drawing.canvas import (
+    LIGHT_FROM,
+    find_layout,
+    render_canvas,
+    render_thumbnail,
+)
+from pgflow_django.drawing.graph import Node
 
 NODES = (Node("fetch"), Node("render", ("fetch",), kind="map"))
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import pgflow_django.ui.svg
-from pgflow_django.ui import cards
-from pgflow_django.ui.layout import Layout, Node, compute_layout
-from pgflow_django.ui.states import STATUSES
-from pgflow_django.ui.svg import (
+import pgflow_django.drawing.svg
+from pgflow_django.drawing import cards
+from pgflow_django.drawing.layout import Layout, Node, compute_layout
+from pgflow_django.drawing.states import STATUSES
+from pgflow_django.drawing.svg import (
     DrawOptions,
     Labels,
     Status,
@@ -28,7 +28,7 @@ from pgflow_django.ui.svg import (
     render_nodes,
     render_svg,
 )
-from pgflow_django.ui.text import (
+from pgflow_django.drawing.text import (
     ELLIPSIS,
     NAME_FONT,
     NOTE_FONT,
@@ -38,7 +38,15 @@ from pgflow_django.ui.text import (
     clip_text,
     escape_text,
 )
-from pgflow_django.ui.theme import DARK, ICONS, LIGHT, Palette, Theme, build_stylesheet, mix_colours
+from pgflow_django.drawing.theme import (
+    DARK,
+    ICONS,
+    LIGHT,
+    Palette,
+    Theme,
+    build_stylesheet,
+    mix_colours,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
@@ -477,5 +485,5 @@ def test_the_drawing_code_needs_neither_django_nor_a_database() -> None:
             elif isinstance(statement, ast.ImportFrom):
                 names = [statement.module or ""]
             for name in names:
-                ours = name.startswith("pgflow_django.ui")
+                ours = name.startswith("pgflow_django.drawing")
                 assert ours or name.split(".")[0] in sys.stdlib_module_names, (path.name, name)

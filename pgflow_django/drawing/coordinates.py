@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from math import inf
 
-from pgflow_django.ui.ordering import Layering
+from pgflow_django.drawing.ordering import Layering
 
 #: Up to so many vertices: sweeps, and relaxations after them. Nobody sees the difference.
 EFFORTS = ((600, 10, 4), (3_000, 4, 1), (inf, 3, 1))

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pgflow_django.ui.layout import (
+from pgflow_django.drawing.layout import (
     Direction,
     Layout,
     Node,
@@ -206,7 +206,7 @@ def describe(layout: Layout) -> list[object]:
 
 def test_the_layout_does_not_depend_on_the_hash_seed() -> None:
     script = (
-        "from tests.ui.test_layout import make_scattered_nodes, compute_layout\n"
+        "from tests.drawing.test_layout import make_scattered_nodes, compute_layout\n"
         "print(compute_layout(make_scattered_nodes(60, 90)))"
     )
     outputs = {

@@ -10,8 +10,13 @@ from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Literal
 
-from pgflow_django.ui.layout import Direction, Layout, Node, compute_layout
-from pgflow_django.ui.svg import (
+from pgflow_django.drawing.layout import (
+    Direction,
+    Layout,
+    Node,
+    compute_layout,
+)
+from pgflow_django.drawing.svg import (
     DOT_DISTANCE,
     DrawOptions,
     Problems,
@@ -19,7 +24,7 @@ from pgflow_django.ui.svg import (
     render_edges,
     render_nodes,
 )
-from pgflow_django.ui.text import escape_text
+from pgflow_django.drawing.text import escape_text
 
 __all__ = ["LIGHT_FROM", "find_layout", "render_canvas", "render_thumbnail"]
 

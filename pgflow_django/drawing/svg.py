@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from pgflow_django.ui import cards
-from pgflow_django.ui.layout import Layout, Node, PlacedEdge, PlacedNode
-from pgflow_django.ui.states import Labels, Status, StepState, fit_facts, list_facts
-from pgflow_django.ui.text import (
+from pgflow_django.drawing import cards
+from pgflow_django.drawing.layout import (
+    Layout,
+    Node,
+    PlacedEdge,
+    PlacedNode,
+)
+from pgflow_django.drawing.states import (
+    Labels,
+    Status,
+    StepState,
+    fit_facts,
+    list_facts,
+)
+from pgflow_django.drawing.text import (
     NAME_FONT,
     NOTE_FONT,
     clean_text,
@@ -20,7 +31,7 @@ from pgflow_django.ui.text import (
     clip_text,
     escape_text,
 )
-from pgflow_django.ui.theme import ICONS, Theme, build_stylesheet
+from pgflow_django.drawing.theme import ICONS, Theme, build_stylesheet
 
 __all__ = [
     "DrawOptions",
