@@ -476,7 +476,7 @@ def test_the_same_flow_always_gives_the_same_file() -> None:
 
 def test_the_drawing_code_needs_neither_django_nor_a_database() -> None:
     """Each module imports the standard library and its own package only."""
-    folder = Path(pgflow_django.ui.svg.__file__).parent
+    folder = Path(pgflow_django.drawing.svg.__file__).parent
     for path in folder.glob("*.py"):
         for statement in ast.walk(ast.parse(path.read_text())):
             names = []
