@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from pgflow_django.admin.own import OwnList
 from pgflow_django.choices import Origin
 from pgflow_django.views.access import can, list_runs
-from pgflow_django.views.flow_facts import FlowFacts, load_facts
+from pgflow_django.views.flows.facts import FlowFacts, load_facts
 from pgflow_django.views.pieces import (
     format_duration,
     name_run_status,

@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.urls import URLPattern, path
 
-from pgflow_django.views import (
-    editor,
-    editor_edits,
-    flow_pages,
-    history,
-    imports,
-    run_page,
-    start,
-    worker_page,
-)
+from pgflow_django.views import workers as worker_page
+from pgflow_django.views.editor import edits as editor_edits
+from pgflow_django.views.editor import page as editor
+from pgflow_django.views.flows import history, imports
+from pgflow_django.views.flows import pages as flow_pages
 from pgflow_django.views.htmx import View, admin_page
+from pgflow_django.views.runs import page as run_page
+from pgflow_django.views.runs import start
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowWorker
-from pgflow_django.views.run_form import make_fields, make_sample, read_fields
+from pgflow_django.views.runs.form import make_fields, make_sample, read_fields
 from tests.admin_site.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db

@@ -17,7 +17,7 @@ from pgflow_django.definitions.options import (
     Option,
     WholeNumber,
 )
-from pgflow_django.views.run_form import read_json
+from pgflow_django.views.runs.form import read_json
 
 Arguments = dict[str, Any]
 

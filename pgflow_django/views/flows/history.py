@@ -13,8 +13,8 @@ from pgflow_django import drafts
 from pgflow_django.exceptions import EditRefused
 from pgflow_django.models import WorkflowRevision
 from pgflow_django.views.access import can, require
-from pgflow_django.views.changes import draw_changes, list_changes
-from pgflow_django.views.flow_pages import describe_page, find_address, load_draft
+from pgflow_django.views.flows.changes import draw_changes, list_changes
+from pgflow_django.views.flows.pages import describe_page, find_address, load_draft
 from pgflow_django.views.pieces import show_time
 
 if TYPE_CHECKING:

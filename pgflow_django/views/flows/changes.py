@@ -17,8 +17,8 @@ from pgflow_django.drawing.canvas import find_layout, render_canvas
 from pgflow_django.drawing.graph import Node
 from pgflow_django.drawing.states import Labels, Status, StepState
 from pgflow_django.drawing.svg import DrawOptions
+from pgflow_django.views.editor.scene import find_labels
 from pgflow_django.views.pieces import NOTHING
-from pgflow_django.views.scene import find_labels
 
 Document = Mapping[str, Any]
 

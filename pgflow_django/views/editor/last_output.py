@@ -10,9 +10,9 @@ from django.http import HttpRequest
 from pgflow_django.choices import TaskStatus
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.access import can, find_admin, list_runs
-from pgflow_django.views.flow_pages import find_address
+from pgflow_django.views.editor.scene import Scene
+from pgflow_django.views.flows.pages import find_address
 from pgflow_django.views.payloads import show
-from pgflow_django.views.scene import Scene
 from pgflow_django.views.stored import Stored, load
 
 if TYPE_CHECKING:

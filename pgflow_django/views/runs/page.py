@@ -17,18 +17,18 @@ from pgflow_django.choices import TaskStatus
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.access import can, find_flow, is_published, list_runs, require_run
-from pgflow_django.views.flow_pages import describe_page, find_address, give_file
+from pgflow_django.views.editor.scene import Look, read_look
+from pgflow_django.views.flows.pages import describe_page, find_address, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
-from pgflow_django.views.run_facts import RunFacts, load_run
-from pgflow_django.views.scene import Look, read_look
-from pgflow_django.views.start import KEY_PREFIX
+from pgflow_django.views.runs.drawing import RunFacts, load_run
+from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.stored import load, show_stored
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
-    from pgflow_django.views.run_facts import StepFacts
+    from pgflow_django.views.runs.drawing import StepFacts
 
 #: Tasks of a map step whose outputs the panel shows.
 _SHOWN_TASKS = 10

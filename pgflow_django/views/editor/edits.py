@@ -16,18 +16,18 @@ from django.views.decorators.http import require_POST
 from pgflow_django import drafts
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
 from pgflow_django.views.access import list_runs, require
-from pgflow_django.views.editor import (
+from pgflow_django.views.editor.forms import FieldError, read_operation
+from pgflow_django.views.editor.page import (
     describe,
     load_scene,
     make_scene,
     read_view,
     render_page,
 )
-from pgflow_django.views.editor_forms import FieldError, read_operation
-from pgflow_django.views.flow_facts import count_active
-from pgflow_django.views.flow_pages import find_address
+from pgflow_django.views.editor.scene import show_fix
+from pgflow_django.views.flows.facts import count_active
+from pgflow_django.views.flows.pages import find_address
 from pgflow_django.views.htmx import is_htmx
-from pgflow_django.views.scene import show_fix
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

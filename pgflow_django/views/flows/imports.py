@@ -16,8 +16,8 @@ from pgflow_django import drafts
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow
 from pgflow_django.views.access import can, find_flow, require
-from pgflow_django.views.changes import draw_changes, list_changes
-from pgflow_django.views.flow_pages import describe_page, find_address
+from pgflow_django.views.flows.changes import draw_changes, list_changes
+from pgflow_django.views.flows.pages import describe_page, find_address
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

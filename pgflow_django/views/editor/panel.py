@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from pgflow_django.registry import registry
-from pgflow_django.views.scene import Row, Scene
+from pgflow_django.views.editor.scene import Row, Scene
 
 #: Flows of more steps get a field to type into instead of a list of boxes to tick.
 MAX_BOXES = 60

@@ -12,17 +12,17 @@ from django.views.decorators.http import require_safe
 
 from pgflow_django import drafts
 from pgflow_django.views.access import can, require
-from pgflow_django.views.editor_output import find_last_output
-from pgflow_django.views.editor_panel import describe_panel
-from pgflow_django.views.flow_pages import find_address
-from pgflow_django.views.frame import frame_options
-from pgflow_django.views.scene import (
+from pgflow_django.views.editor.last_output import find_last_output
+from pgflow_django.views.editor.panel import describe_panel
+from pgflow_django.views.editor.scene import (
     DIRECTIONS,
     Scene,
     list_missing,
     list_palette,
     read_look,
 )
+from pgflow_django.views.flows.pages import find_address
+from pgflow_django.views.frame import frame_options
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

@@ -28,8 +28,8 @@ from pgflow_django.models import (
     WorkflowVersionStep,
 )
 from pgflow_django.runs.waiting import Waiting, find_waiting
+from pgflow_django.views.editor.scene import Look, find_state_labels
 from pgflow_django.views.pieces import class_of, format_duration, name_run_status, name_statuses
-from pgflow_django.views.scene import Look, find_state_labels
 from pgflow_django.views.stored import load_cut, load_error
 
 #: Failed attempts and events that a run's page shows, the newest ones.

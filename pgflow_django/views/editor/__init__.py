@@ -1,0 +1,1 @@
+"""The editor: its page, its edits, and what they answer."""

@@ -1,0 +1,1 @@
+"""Pages of a flow: beginning, taking out, importing, its history."""

@@ -1,0 +1,1 @@
+"""Pages of a run: starting one, and watching it."""
