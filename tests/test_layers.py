@@ -262,7 +262,11 @@ FOR_TYPES = "if TYPE_CHECKING:\n    "
         ("engine.tasks", "from pgflow_django import registry", forbidden_neighbours),
         ("engine", f"{LATE}from pgflow_django.registry import registry", forbidden_neighbours),
         ("registry", f"{FOR_TYPES}from pgflow_django.engine import tasks", forbidden_neighbours),
-        ("views.runs.start", f"{LATE}from pgflow_django.admin.flows import x", forbidden_neighbours),
+        (
+            "views.runs.start",
+            f"{LATE}from pgflow_django.admin.flows import x",
+            forbidden_neighbours,
+        ),
         ("views.htmx", f"{FOR_TYPES}import pgflow_django.admin.own", forbidden_neighbours),
         ("cli.runs", "from pgflow_django.views import pieces", forbidden_neighbours),
         ("worker.pool", "from celery import shared_task", foreign_imports),
@@ -281,7 +285,11 @@ def test_a_breach_is_found(
 @pytest.mark.parametrize("late", ["", LATE])
 @pytest.mark.parametrize(
     "around",
-    [("flow_builder", "executor"), ("views.urls", "views.runs.start"), ("worker.pool", "worker.lane")],
+    [
+        ("flow_builder", "executor"),
+        ("views.urls", "views.runs.start"),
+        ("worker.pool", "worker.lane"),
+    ],
 )
 def test_a_circle_is_found(around: tuple[str, str], late: str) -> None:
     one, other = around

@@ -22,9 +22,9 @@ from pgflow_django.exceptions import PgflowError, WorkflowConflict
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
 from pgflow_django.registry import registry
 from pgflow_django.views.access import can, list_runs, stand_in
+from pgflow_django.views.flows.export import give_documents
 from pgflow_django.views.flows.facts import count_active
-from pgflow_django.views.flows.pages import give_documents
-from pgflow_django.views.frame import frame_options
+from pgflow_django.views.page import frame_options
 from pgflow_django.views.pieces import show_time
 from pgflow_django.views.urls import FLOW_PAGES, urls_of
 

@@ -20,7 +20,7 @@ from pgflow_django.admin.own import LookedAt, OwnAdmin, OwnList
 from pgflow_django.choices import RunStatus
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.views.access import can, find_admin
-from pgflow_django.views.frame import frame_options
+from pgflow_django.views.page import frame_options
 from pgflow_django.views.payloads import by_keys, redact
 from pgflow_django.views.pieces import (
     NOTHING,

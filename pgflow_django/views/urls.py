@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.urls import URLPattern, path
 
-from pgflow_django.views import workers as worker_page
-from pgflow_django.views.editor import edits as editor_edits
-from pgflow_django.views.editor import page as editor
-from pgflow_django.views.flows import history, imports
-from pgflow_django.views.flows import pages as flow_pages
+from pgflow_django.views import workers
+from pgflow_django.views.editor import edits, page
+from pgflow_django.views.flows import export, history, imports, new
 from pgflow_django.views.htmx import View, admin_page
-from pgflow_django.views.runs import page as run_page
+from pgflow_django.views.runs import page as run
 from pgflow_django.views.runs import start
 
 if TYPE_CHECKING:
@@ -32,37 +30,37 @@ _RUN = "<uuid:run_id>"
 
 #: The first that matches counts. Below the list of flows:
 FLOW_PAGES = [
-    Address("new/", "new", flow_pages.new),
-    Address(f"{_FLOW}/change/", "change", flow_pages.change),
-    Address(f"{_FLOW}/delete/", "delete", flow_pages.delete),
-    Address(f"{_FLOW}/export.json", "export_json", flow_pages.export_json),
-    Address(f"{_FLOW}/export.py", "export_py", flow_pages.export_py),
-    Address(f"{_FLOW}/diagram.svg", "diagram", flow_pages.diagram),
+    Address("new/", "new", new.new),
+    Address(f"{_FLOW}/change/", "change", new.change),
+    Address(f"{_FLOW}/delete/", "delete", new.delete),
+    Address(f"{_FLOW}/export.json", "export_json", export.export_json),
+    Address(f"{_FLOW}/export.py", "export_py", export.export_py),
+    Address(f"{_FLOW}/diagram.svg", "diagram", export.diagram),
     Address("import/", "import_new", imports.import_flow),
     Address(f"{_FLOW}/import/", "import", imports.import_flow),
-    Address(f"{_FLOW}/edit/", "edit", editor.edit),
-    Address(f"{_FLOW}/canvas/", "canvas", editor.canvas),
-    Address(f"{_FLOW}/panel/", "panel", editor.panel),
-    Address(f"{_FLOW}/op/", "op", editor_edits.op),
-    Address(f"{_FLOW}/validate/", "validate", editor_edits.validate),
-    Address(f"{_FLOW}/publish/", "publish", editor_edits.publish),
-    Address(f"{_FLOW}/presence/", "presence", editor_edits.presence),
+    Address(f"{_FLOW}/edit/", "edit", page.edit),
+    Address(f"{_FLOW}/canvas/", "canvas", page.canvas),
+    Address(f"{_FLOW}/panel/", "panel", page.panel),
+    Address(f"{_FLOW}/op/", "op", edits.op),
+    Address(f"{_FLOW}/validate/", "validate", edits.validate),
+    Address(f"{_FLOW}/publish/", "publish", edits.publish),
+    Address(f"{_FLOW}/presence/", "presence", edits.presence),
     Address(f"{_FLOW}/history/", "history", history.history),
     Address(f"{_FLOW}/history/<int:seq>/diff/", "diff", history.diff),
     Address(f"{_FLOW}/run/", "run", start.start),
 ]
 #: Below the list of runs:
 RUN_PAGES = [
-    Address(f"{_RUN}/change/", "change", run_page.monitor),
-    Address(f"{_RUN}/history/", "history", run_page.history),
-    Address(f"{_RUN}/live/", "live", run_page.live),
-    Address(f"{_RUN}/step/", "step", run_page.step_panel),
-    Address(f"{_RUN}/cancel/", "cancel", run_page.cancel),
-    Address(f"{_RUN}/retry/", "retry", run_page.retry),
-    Address(f"{_RUN}/<str:which>.json", "payload", run_page.payload),
+    Address(f"{_RUN}/change/", "change", run.monitor),
+    Address(f"{_RUN}/history/", "history", run.history),
+    Address(f"{_RUN}/live/", "live", run.live),
+    Address(f"{_RUN}/step/", "step", run.step_panel),
+    Address(f"{_RUN}/cancel/", "cancel", run.cancel),
+    Address(f"{_RUN}/retry/", "retry", run.retry),
+    Address(f"{_RUN}/<str:which>.json", "payload", run.payload),
 ]
 #: In place of the list of workers:
-WORKER_PAGES = [Address("", "changelist", worker_page.workers)]
+WORKER_PAGES = [Address("", "changelist", workers.workers)]
 
 
 def urls_of(admin: ModelAdmin[Any], pages: list[Address]) -> list[URLPattern]:

@@ -18,8 +18,8 @@ from pgflow_django.models import WorkflowWorker
 from pgflow_django.runs.workers import Work, WorkerView, list_workers
 from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import can, list_runs
-from pgflow_django.views.flows.pages import describe_page, find_address
 from pgflow_django.views.htmx import is_htmx
+from pgflow_django.views.page import describe_page, find_address
 from pgflow_django.views.pieces import format_duration, short_id, show_time
 
 if TYPE_CHECKING:

@@ -175,7 +175,7 @@ def test_no_flow_is_named_like_that(open_page: OpenPage, boss: User, name: str) 
 
 
 def test_a_large_flow_is_shown_and_edited(open_page: OpenPage, boss: User) -> None:
-    """``make bench-ui`` measures how long it takes, tests/editor counts the queries."""
+    """``make bench-ui`` measures how long it takes, tests/views/editor counts the queries."""
     steps = [
         {"slug": f"s{n}", "depends_on": [f"s{n // 2}", f"s{n - 1}"][: 1 + n % 2] if n > 1 else []}
         for n in range(1, 301)

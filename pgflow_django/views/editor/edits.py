@@ -26,8 +26,8 @@ from pgflow_django.views.editor.page import (
 )
 from pgflow_django.views.editor.scene import show_fix
 from pgflow_django.views.flows.facts import count_active
-from pgflow_django.views.flows.pages import find_address
 from pgflow_django.views.htmx import is_htmx
+from pgflow_django.views.page import find_address
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

@@ -11,7 +11,7 @@ from pgflow_django.choices import TaskStatus
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.access import can, find_admin, list_runs
 from pgflow_django.views.editor.scene import Scene
-from pgflow_django.views.flows.pages import find_address
+from pgflow_django.views.page import find_address
 from pgflow_django.views.payloads import show
 from pgflow_django.views.stored import Stored, load
 

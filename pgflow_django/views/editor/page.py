@@ -21,8 +21,7 @@ from pgflow_django.views.editor.scene import (
     list_palette,
     read_look,
 )
-from pgflow_django.views.flows.pages import find_address
-from pgflow_django.views.frame import frame_options
+from pgflow_django.views.page import find_address, frame_options
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin

@@ -14,7 +14,8 @@ from pgflow_django.exceptions import EditRefused
 from pgflow_django.models import WorkflowRevision
 from pgflow_django.views.access import can, require
 from pgflow_django.views.flows.changes import draw_changes, list_changes
-from pgflow_django.views.flows.pages import describe_page, find_address, load_draft
+from pgflow_django.views.flows.export import load_draft
+from pgflow_django.views.page import describe_page, find_address
 from pgflow_django.views.pieces import show_time
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def history(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResp
         **_describe(request, admin, slug),
         revisions=[(each, show_time(each.at)) for each in drafts.history(slug)],
     )
-    return render(request, "pgflow_django/history/history.html", context)
+    return render(request, "pgflow_django/flows/history.html", context)
 
 
 @require_safe
@@ -72,4 +73,4 @@ def diff(request: HttpRequest, admin: ModelAdmin[Any], slug: str, seq: int) -> H
         changes=[] if is_first else list_changes(changes),
         drawing=draw_changes(chosen.document if is_first else before, chosen.document, slug),
     )
-    return render(request, "pgflow_django/history/diff.html", context)
+    return render(request, "pgflow_django/flows/diff.html", context)

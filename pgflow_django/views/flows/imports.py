@@ -17,7 +17,7 @@ from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow
 from pgflow_django.views.access import can, find_flow, require
 from pgflow_django.views.flows.changes import draw_changes, list_changes
-from pgflow_django.views.flows.pages import describe_page, find_address
+from pgflow_django.views.page import describe_page, find_address
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -162,4 +162,4 @@ def _render(
         more["text"] = ""
     more |= {"slug": slug, "max_size": MAX_BYTES // 1024, "is_long": is_long}
     context = describe_page(request, admin, title, **more)
-    return render(request, "pgflow_django/import/import.html", context, status=status)
+    return render(request, "pgflow_django/flows/import.html", context, status=status)

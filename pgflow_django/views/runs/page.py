@@ -18,7 +18,7 @@ from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.access import can, find_flow, is_published, list_runs, require_run
 from pgflow_django.views.editor.scene import Look, read_look
-from pgflow_django.views.flows.pages import describe_page, find_address, give_file
+from pgflow_django.views.page import describe_page, find_address, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.runs.drawing import RunFacts, load_run

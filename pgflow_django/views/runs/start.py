@@ -20,7 +20,7 @@ from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.runs.serving import find_unserved
 from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import can, find_admin, is_published, list_runs, require
-from pgflow_django.views.flows.pages import describe_page, find_address
+from pgflow_django.views.page import describe_page, find_address
 from pgflow_django.views.payloads import SHOWN, drop_hidden
 from pgflow_django.views.runs.form import (
     MAX_BYTES,

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from pgflow_django import drafts
 from pgflow_django.models import Workflow
-from tests.editor.conftest import HTMX, URL, Post
+from tests.views.editor.conftest import HTMX, URL, Post
 
 
 def text_of(response: Any) -> str:

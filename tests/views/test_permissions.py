@@ -11,7 +11,7 @@ from django.test import Client
 from pgflow_django import drafts, executor
 from pgflow_django.admin import WorkflowAdmin, WorkflowRunAdmin
 from pgflow_django.models import Workflow, WorkflowRun
-from tests.admin_site.conftest import CHANGES, LogIn, address, make_flow, run_flow
+from tests.views.conftest import CHANGES, LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ import sys
 import django
 
 if __name__ == "__main__":
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.admin_site.unfold_settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.views.unfold_settings"
     django.setup()
 
     from django.contrib.auth.models import User

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from pgflow_django.admin import WorkflowAdmin, WorkflowRunAdmin
 from pgflow_django.models import Workflow, WorkflowRun
-from tests.admin_site.conftest import LogIn, address, make_flow, run_flow
+from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowWorker
-from tests.admin_site.conftest import LogIn, address, make_flow, run_flow
+from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
 

@@ -20,7 +20,7 @@ from pgflow_django.exceptions import RunFailed
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.registry import registry
 from pgflow_django.views.payloads import HIDDEN, SHOWN, drop_hidden, redact
-from tests.admin_site.conftest import LogIn, address, make_flow, run_flow
+from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from pgflow_django import drafts
-from tests.admin_site.conftest import LogIn, address
+from tests.views.conftest import LogIn, address
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ from pgflow_django.admin import WorkflowRunAdmin
 from pgflow_django.models import WorkflowRun
 from pgflow_django.views.payloads import HIDDEN, SHOWN
 from pgflow_django.views.stored import complete
-from tests.admin_site.conftest import LogIn, address, run_flow
 from tests.engine.database import query
+from tests.views.conftest import LogIn, address, run_flow
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from django.test import Client
 from pgflow_django import drafts
 from pgflow_django.admin import WorkflowAdmin
 from pgflow_django.models import Workflow, WorkflowDraft
-from tests.admin_site.conftest import LogIn, address
+from tests.views.conftest import LogIn, address
 
 pytestmark = pytest.mark.django_db
 

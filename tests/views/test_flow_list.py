@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from pgflow_django import drafts, executor
 from pgflow_django.models import Workflow
-from tests.admin_site.conftest import LogIn, address, make_flow, run_flow
+from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
 

@@ -19,8 +19,8 @@ from django.test import Client, override_settings
 
 from pgflow_django import drafts
 from pgflow_django.models import WorkflowRun
-from tests.admin_site.conftest import make_flow, run_flow
 from tests.engine.database import clean
+from tests.views.conftest import make_flow, run_flow
 
 ROOT = Path(__file__).parents[2]
 OUR_OWN = {"project.policy.StrictPolicy", "django_htmx.middleware.HtmxMiddleware"}
@@ -88,7 +88,7 @@ def test_the_pages_need_no_middleware_of_ours(run: WorkflowRun) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("root", ["/back/stage/", "/office/"])
-@override_settings(ROOT_URLCONF="tests.admin_site.other_urls")
+@override_settings(ROOT_URLCONF="tests.views.other_urls")
 def test_links_stay_in_the_admin_that_one_is_in(run: WorkflowRun, root: str) -> None:
     client = _log_in()
     for page in list_pages(run, root):
@@ -99,7 +99,7 @@ def test_links_stay_in_the_admin_that_one_is_in(run: WorkflowRun, root: str) -> 
 
 
 @pytest.mark.django_db
-@override_settings(ROOT_URLCONF="tests.admin_site.other_urls")
+@override_settings(ROOT_URLCONF="tests.views.other_urls")
 def test_redirects_and_the_login_stay_in_the_admin_too(run: WorkflowRun) -> None:
     flow, runs = "/office/pgflow_django/workflow/", "/office/pgflow_django/workflowrun/"
     client = _log_in()
@@ -132,7 +132,7 @@ def test_the_pages_work_under_unfold(committed: None, steps: None) -> None:
     database = {key: connection.settings_dict[key] for key in _DATABASE}
     connection.close()
     done = subprocess.run(
-        [sys.executable, "-m", "tests.admin_site.visit_unfold", *pages],
+        [sys.executable, "-m", "tests.views.visit_unfold", *pages],
         cwd=ROOT,
         env={**os.environ, "SITE_TEST_DATABASE": json.dumps(database)},
         capture_output=True,

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from pgflow_django import drafts
-from tests.editor.conftest import HTMX, KINDS, URL, make_user
+from tests.views.editor.conftest import HTMX, KINDS, URL, make_user
 
 LOOK = ["edit", "canvas", "panel"]
 CHANGE = ["op", "publish", "presence"]

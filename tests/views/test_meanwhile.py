@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 
 from pgflow_django import drafts, flow_builder
-from tests.admin_site.conftest import LogIn, address
+from tests.views.conftest import LogIn, address
 
 pytestmark = pytest.mark.django_db
 

@@ -10,10 +10,10 @@ from django.test import Client
 from pgflow_django import engine, executor
 from pgflow_django.admin import WorkflowRunAdmin
 from pgflow_django.models import WorkflowRun, WorkflowWorker
-from tests.admin_site.conftest import LogIn, address, make_flow
 from tests.engine.building import build
 from tests.engine.database import query
 from tests.engine.workers import HandWorker
+from tests.views.conftest import LogIn, address, make_flow
 
 pytestmark = pytest.mark.django_db
 

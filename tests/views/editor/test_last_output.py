@@ -12,7 +12,7 @@ from django.test import Client
 
 from pgflow_django import drafts, executor
 from pgflow_django.registry import registry
-from tests.editor.conftest import URL
+from tests.views.editor.conftest import URL
 
 TITLE = "Its output in the last run"
 

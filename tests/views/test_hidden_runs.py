@@ -11,8 +11,8 @@ from django.test import Client
 from pgflow_django import drafts, engine, executor
 from pgflow_django.admin import WorkflowAdmin, WorkflowRunAdmin
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
-from tests.admin_site.conftest import LogIn, address, make_flow, run_flow
 from tests.engine.workers import HandWorker
+from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
 

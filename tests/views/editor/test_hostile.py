@@ -7,7 +7,7 @@ import json
 import pytest
 
 from pgflow_django import drafts
-from tests.editor.conftest import Post
+from tests.views.editor.conftest import Post
 
 pytestmark = pytest.mark.django_db
 
