@@ -14,7 +14,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 
+from pgflow_django import drafts
 from pgflow_django.choices import Origin
+from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowWorker
 
 if TYPE_CHECKING:
@@ -104,6 +106,27 @@ def require(admin: ModelAdmin[Any], request: HttpRequest, action: str, slug: str
     if not can(admin, request, action, flow):
         raise PermissionDenied
     return flow
+
+
+def require_new(admin: ModelAdmin[Any], request: HttpRequest) -> None:
+    """Raise as ``require`` does unless the user may add flows."""
+    if not can(admin, request, "view"):
+        raise Http404
+    if not can(admin, request, "add"):
+        raise PermissionDenied
+
+
+def require_import(admin: ModelAdmin[Any], request: HttpRequest, slug: str) -> Workflow:
+    """The flow of this slug if it may be changed, or what is to be a new one of that name.
+
+    Raises as ``require`` does.
+    """
+    try:
+        drafts.load(slug)
+    except PgflowError:
+        require_new(admin, request)
+        return Workflow(workflow_slug=slug)
+    return require(admin, request, "change", slug)
 
 
 def list_runs(admin: ModelAdmin[Any], request: HttpRequest) -> QuerySet[WorkflowRun]:

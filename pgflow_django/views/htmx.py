@@ -26,7 +26,7 @@ def is_htmx(request: HttpRequest) -> bool:
 
 
 def admin_page(admin: ModelAdmin[Any], view: View) -> View:
-    """Wrap ``view(request, admin, ...)`` as a page of the admin.
+    """Wrap ``view(request, ...)`` as a page of the admin.
 
     Only staff may see it; answers are not stored by browsers and proxies. Where the session has
     ended, htmx is told to go to the login page: a redirect would swap that into the page.
@@ -37,7 +37,7 @@ def admin_page(admin: ModelAdmin[Any], view: View) -> View:
     def page(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         request.current_app = site.name
         try:
-            response = view(request, admin, *args, **kwargs)
+            response = view(request, *args, **kwargs)
         except WorkflowNotFound as error:  # it may be deleted at any moment
             raise Http404(str(error)) from error
         patch_vary_headers(response, ["HX-Request"])

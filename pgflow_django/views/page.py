@@ -1,15 +1,79 @@
-"""What all pages have in common: what the admin shows around them, addresses, files."""
+"""A page of ours: who looks at what, what they may do with it, and where the others are."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import apps
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from pgflow_django.views import access
+
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
+
+    from pgflow_django.models import Workflow, WorkflowRun
+
+
+@dataclass
+class Page:
+    """One request for a page, made by the table of URLs, which has asked for its permission.
+
+    ``flow`` and ``run`` are what the address names, where it names one; a flow that was never
+    published is what stands in for it (see ``access.stand_in``).
+    """
+
+    request: HttpRequest
+    admin: ModelAdmin[Any]
+    _flow: Workflow | None = None
+    _run: WorkflowRun | None = None
+    #: What the table of URLs has asked already, and was told yes.
+    granted: str = ""
+    _answers: dict[tuple[str, int], bool] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Remember what was asked."""
+        self._answers[self.granted, id(self._flow or self._run)] = True
+
+    @property
+    def flow(self) -> Workflow:
+        """The flow that the address names."""
+        assert self._flow is not None  # noqa: S101 - the table of URLs says which pages have one
+        return self._flow
+
+    @property
+    def run(self) -> WorkflowRun:
+        """The run that the address names."""
+        assert self._run is not None  # noqa: S101 - as above
+        return self._run
+
+    @property
+    def slug(self) -> str:
+        """The slug of the flow."""
+        return cast("str", self.flow.workflow_slug)
+
+    def may(self, action: str, obj: Any = None) -> bool:
+        """Whether the user may do this, see ``access.can``; asked once for each object."""
+        key = (action, id(obj))
+        if key not in self._answers:
+            self._answers[key] = access.can(self.admin, self.request, action, obj)
+        return self._answers[key]
+
+    def link(self, name: str, *args: Any) -> str:
+        """The address of a page by the end of its name: ``workflow_edit``."""
+        return find_address(self.admin, name, *args)
+
+    def context(self, title: str, **more: Any) -> dict[str, Any]:
+        """The variables that every page of ours has, whatever it shows."""
+        return {
+            **self.admin.admin_site.each_context(self.request),
+            "title": title,
+            "opts": self.admin.opts,
+            **frame_options(),
+            **more,
+        }
 
 
 def frame_options() -> dict[str, Any]:
@@ -19,19 +83,6 @@ def frame_options() -> dict[str, Any]:
     everywhere. Under Unfold the sidebar is the only menu, and can be folded: it stays.
     """
     return {} if apps.is_installed("unfold") else {"is_nav_sidebar_enabled": False}
-
-
-def describe_page(
-    request: HttpRequest, admin: ModelAdmin[Any], title: str, **more: Any
-) -> dict[str, Any]:
-    """The variables that every page of ours has, whatever it shows."""
-    return {
-        **admin.admin_site.each_context(request),
-        "title": title,
-        "opts": admin.opts,
-        **frame_options(),
-        **more,
-    }
 
 
 def find_address(admin: ModelAdmin[Any], name: str, *args: Any) -> str:

@@ -1,28 +1,47 @@
-"""Every page inside the admin, in one table for each of its models."""
+"""Every page inside the admin, in one table for each of its models: where, what for, for whom."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
 
+from django.contrib.admin.utils import unquote
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, path
 
-from pgflow_django.views import workers
+from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.views import access, workers
 from pgflow_django.views.editor import edits, page
 from pgflow_django.views.flows import export, history, imports, new
-from pgflow_django.views.htmx import View, admin_page
+from pgflow_django.views.htmx import admin_page
+from pgflow_django.views.page import Page
 from pgflow_django.views.runs import page as run
 from pgflow_django.views.runs import start
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
 
+_LOOK = ("GET", "HEAD")
+_FORM = (*_LOOK, "POST")
+_CHANGE = ("POST",)
+
 
 class Address(NamedTuple):
-    """Where a page lies below the list of its model, the end of its URL's name, and its view."""
+    """A page below the list of its model: its route, the end of its URL's name, and its view.
+
+    ``asks`` is the action of ``access.can`` that the user must be allowed, with the flow or run
+    that the route names; ``methods`` are those of HTTP.
+    """
 
     route: str
     name: str
-    view: View
+    view: Callable[..., HttpResponse]
+    asks: str
+    methods: tuple[str, ...] = _LOOK
+    #: Whether the route has the flow as Django's own pages write it.
+    is_quoted: bool = False
 
 
 _FLOW = "<slug:slug>"
@@ -30,43 +49,80 @@ _RUN = "<uuid:run_id>"
 
 #: The first that matches counts. Below the list of flows:
 FLOW_PAGES = [
-    Address("new/", "new", new.new),
-    Address(f"{_FLOW}/change/", "change", new.change),
-    Address(f"{_FLOW}/delete/", "delete", new.delete),
-    Address(f"{_FLOW}/export.json", "export_json", export.export_json),
-    Address(f"{_FLOW}/export.py", "export_py", export.export_py),
-    Address(f"{_FLOW}/diagram.svg", "diagram", export.diagram),
-    Address("import/", "import_new", imports.import_flow),
-    Address(f"{_FLOW}/import/", "import", imports.import_flow),
-    Address(f"{_FLOW}/edit/", "edit", page.edit),
-    Address(f"{_FLOW}/canvas/", "canvas", page.canvas),
-    Address(f"{_FLOW}/panel/", "panel", page.panel),
-    Address(f"{_FLOW}/op/", "op", edits.op),
-    Address(f"{_FLOW}/validate/", "validate", edits.validate),
-    Address(f"{_FLOW}/publish/", "publish", edits.publish),
-    Address(f"{_FLOW}/presence/", "presence", edits.presence),
-    Address(f"{_FLOW}/history/", "history", history.history),
-    Address(f"{_FLOW}/history/<int:seq>/diff/", "diff", history.diff),
-    Address(f"{_FLOW}/run/", "run", start.start),
+    Address("new/", "new", new.new, "add", _FORM),
+    Address(f"{_FLOW}/change/", "change", new.change, "view", is_quoted=True),
+    Address(f"{_FLOW}/delete/", "delete", new.delete, "delete", _FORM, is_quoted=True),
+    Address(f"{_FLOW}/export.json", "export_json", export.export_json, "view"),
+    Address(f"{_FLOW}/export.py", "export_py", export.export_py, "view"),
+    Address(f"{_FLOW}/diagram.svg", "diagram", export.diagram, "view"),
+    Address("import/", "import_new", imports.import_new, "add", _FORM),
+    Address(f"{_FLOW}/import/", "import", imports.import_flow, "import", _FORM),
+    Address(f"{_FLOW}/edit/", "edit", page.edit, "view"),
+    Address(f"{_FLOW}/canvas/", "canvas", page.canvas, "view"),
+    Address(f"{_FLOW}/panel/", "panel", page.panel, "view"),
+    Address(f"{_FLOW}/op/", "op", edits.op, "change", _CHANGE),
+    Address(f"{_FLOW}/validate/", "validate", edits.validate, "view", _CHANGE),
+    Address(f"{_FLOW}/publish/", "publish", edits.publish, "publish", _CHANGE),
+    Address(f"{_FLOW}/presence/", "presence", edits.presence, "change", _CHANGE),
+    Address(f"{_FLOW}/history/", "history", history.history, "view"),
+    Address(f"{_FLOW}/history/<int:seq>/diff/", "diff", history.diff, "view"),
+    Address(f"{_FLOW}/run/", "run", start.start, "run", _FORM),
 ]
 #: Below the list of runs:
 RUN_PAGES = [
-    Address(f"{_RUN}/change/", "change", run.monitor),
-    Address(f"{_RUN}/history/", "history", run.history),
-    Address(f"{_RUN}/live/", "live", run.live),
-    Address(f"{_RUN}/step/", "step", run.step_panel),
-    Address(f"{_RUN}/cancel/", "cancel", run.cancel),
-    Address(f"{_RUN}/retry/", "retry", run.retry),
-    Address(f"{_RUN}/<str:which>.json", "payload", run.payload),
+    Address(f"{_RUN}/change/", "change", run.monitor, "view_run"),
+    Address(f"{_RUN}/history/", "history", run.history, "view_run"),
+    Address(f"{_RUN}/live/", "live", run.live, "view_run"),
+    Address(f"{_RUN}/step/", "step", run.step_panel, "view_run"),
+    Address(f"{_RUN}/cancel/", "cancel", run.cancel, "cancel_run", _CHANGE),
+    Address(f"{_RUN}/retry/", "retry", run.retry, "retry_run", _CHANGE),
+    Address(f"{_RUN}/<str:which>.json", "payload", run.payload, "view_payload"),
 ]
 #: In place of the list of workers:
-WORKER_PAGES = [Address("", "changelist", workers.workers)]
+WORKER_PAGES = [Address("", "changelist", workers.workers, "view_workers")]
 
 
-def urls_of(admin: ModelAdmin[Any], pages: list[Address]) -> list[URLPattern]:
+def urls_of(admin: ModelAdmin[Any], addresses: list[Address]) -> list[URLPattern]:
     """The URLs of these pages for an admin, to be put before those that Django gives it."""
     prefix = f"{admin.opts.app_label}_{admin.opts.model_name}"
     return [
-        path(page.route, admin_page(admin, page.view), name=f"{prefix}_{page.name}")
-        for page in pages
+        path(
+            address.route,
+            admin_page(admin, _serve(admin, address)),
+            name=f"{prefix}_{address.name}",
+        )
+        for address in addresses
     ]
+
+
+def _serve(admin: ModelAdmin[Any], address: Address) -> Callable[..., HttpResponse]:
+    """The view of a page, called with what its address names if the user may do what it asks."""
+
+    @wraps(address.view)
+    def serve(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        if request.method not in address.methods:
+            return HttpResponseNotAllowed(address.methods)
+        flow = found = None
+        if "slug" in kwargs:
+            slug = kwargs.pop("slug")
+            slug = unquote(slug) if address.is_quoted else slug
+            flow = _find_flow(admin, request, address.asks, slug)
+        elif "run_id" in kwargs:
+            found = _find_run(admin, request, address.asks, kwargs.pop("run_id"))
+        elif address.asks == "add":
+            access.require_new(admin, request)
+        elif not access.can(admin, request, address.asks):
+            raise Http404
+        return address.view(Page(request, admin, flow, found, granted=address.asks), **kwargs)
+
+    return serve
+
+
+def _find_flow(admin: ModelAdmin[Any], request: HttpRequest, asks: str, slug: str) -> Workflow:
+    if asks == "import":
+        return access.require_import(admin, request, slug)
+    return access.require(admin, request, asks, slug)
+
+
+def _find_run(admin: ModelAdmin[Any], request: HttpRequest, asks: str, run_id: UUID) -> WorkflowRun:
+    return access.require_run(admin, request, asks, run_id)

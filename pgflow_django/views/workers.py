@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import router
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
 
 from pgflow_django.models import WorkflowWorker
 from pgflow_django.runs.workers import Work, WorkerView, list_workers
 from pgflow_django.storage.trouble import worker_command
-from pgflow_django.views.access import can, list_runs
+from pgflow_django.views.access import list_runs
 from pgflow_django.views.htmx import is_htmx
-from pgflow_django.views.page import describe_page, find_address
+from pgflow_django.views.page import Page
 from pgflow_django.views.pieces import format_duration, short_id, show_time
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
+    pass
 
 #: Names of functions, and steps that a worker is at, which the page shows of each worker.
 _FUNCTIONS, _STEPS = 12, 3
@@ -73,15 +72,10 @@ class Row:
         return max(0, len(self.worker.functions or ()) - _FUNCTIONS)
 
 
-@require_safe
-def workers(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
+def workers(page: Page) -> HttpResponse:
     """Show every worker that is registered; to htmx only the part that changes."""
-    if not can(admin, request, "view_workers"):
-        raise Http404
-    rows = _make_rows(request, admin, list_workers(using=router.db_for_read(WorkflowWorker)))
-    context = describe_page(
-        request,
-        admin,
+    rows = _make_rows(page, list_workers(using=router.db_for_read(WorkflowWorker)))
+    context = page.context(
         _("Workers"),
         rows=rows[:_WORKERS],
         left_out=max(0, len(rows) - _WORKERS),
@@ -89,24 +83,22 @@ def workers(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
         silent=sum(not row.worker.is_alive for row in rows),
         busy=sum(row.worker.is_alive and bool(row.worker.doing) for row in rows),
         command=worker_command(),
-        may_see_flows=can(admin, request, "view"),
-        link=find_address(admin, "workflowworker_changelist"),
+        may_see_flows=page.may("view"),
+        link=page.link("workflowworker_changelist"),
     )
-    name = "_list" if is_htmx(request) else "workers"
-    return render(request, f"pgflow_django/workers/{name}.html", context)
+    name = "_list" if is_htmx(page.request) else "workers"
+    return render(page.request, f"pgflow_django/workers/{name}.html", context)
 
 
-def _make_rows(
-    request: HttpRequest, admin: ModelAdmin[Any], found: Sequence[WorkerView]
-) -> list[Row]:
+def _make_rows(page: Page, found: Sequence[WorkerView]) -> list[Row]:
     """The workers for this user: those that are alive first, then by node."""
     shown = [work for worker in found for work in worker.doing[:_STEPS]]
-    visible = _find_visible(request, admin, {work.run_id for work in shown})
+    visible = _find_visible(page, {work.run_id for work in shown})
     rows = [
         Row(
             worker,
             format_duration(timedelta(seconds=worker.silent)),
-            [_describe(admin, worker, work, visible) for work in worker.doing[:_STEPS]],
+            [_describe(page, worker, work, visible) for work in worker.doing[:_STEPS]],
             max(0, len(worker.doing) - _STEPS),
         )
         for worker in found
@@ -114,15 +106,15 @@ def _make_rows(
     return sorted(rows, key=lambda row: not row.worker.is_alive)
 
 
-def _find_visible(request: HttpRequest, admin: ModelAdmin[Any], runs: Iterable[UUID]) -> set[UUID]:
+def _find_visible(page: Page, runs: Iterable[UUID]) -> set[UUID]:
     """Which of these runs the user may see."""
-    if not can(admin, request, "view_run"):
+    if not page.may("view_run"):
         return set()
-    found = list_runs(admin, request).filter(pk__in=runs)
-    return {run.pk for run in found if can(admin, request, "view_run", run)}
+    found = list_runs(page.admin, page.request).filter(pk__in=runs)
+    return {run.pk for run in found if page.may("view_run", run)}
 
 
-def _describe(admin: ModelAdmin[Any], worker: WorkerView, work: Work, visible: set[UUID]) -> Doing:
+def _describe(page: Page, worker: WorkerView, work: Work, visible: set[UUID]) -> Doing:
     since = format_duration(worker.now - work.since)
     if work.run_id not in visible:
         return Doing("", "", "", work.tasks, since)
@@ -130,7 +122,7 @@ def _describe(admin: ModelAdmin[Any], worker: WorkerView, work: Work, visible: s
     return Doing(
         f"{work.workflow_slug}.{work.step_slug}{index}",
         short_id(work.run_id),
-        find_address(admin, "workflowrun_change", work.run_id),
+        page.link("workflowrun_change", work.run_id),
         work.tasks,
         since,
     )

@@ -11,15 +11,13 @@ from django.shortcuts import render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST
 
 from pgflow_django import drafts
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
-from pgflow_django.views.access import list_runs, require
+from pgflow_django.views.access import list_runs
 from pgflow_django.views.editor.forms import FieldError, read_operation
 from pgflow_django.views.editor.page import (
     describe,
-    load_scene,
     make_scene,
     read_view,
     render_page,
@@ -27,38 +25,35 @@ from pgflow_django.views.editor.page import (
 from pgflow_django.views.editor.scene import show_fix
 from pgflow_django.views.flows.facts import count_active
 from pgflow_django.views.htmx import is_htmx
-from pgflow_django.views.page import find_address
+from pgflow_django.views.page import Page
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
-
     from pgflow_django.drafts import Draft, Edited
 
 #: What a replayed operation must not take from the request that was too late.
 _OWN_FIELDS = {"csrfmiddlewaretoken", "version", "view", "selected"}
 
 
-@require_POST
-def op(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def op(page: Page) -> HttpResponse:
     """Apply one operation to the draft and return all parts of the page that it changes.
 
     Without htmx: back to the page. A refusal (422) or an editor who came later (409) changes
     nothing.
     """
-    require(admin, request, "change", slug)
+    request, slug = page.request, page.slug
     try:
         version = _read_version(request)
         if request.POST.get("op") == "discard":
             drafts.discard(slug, version, user=request.user)
-            return _answer_discarded(request, admin, slug)
+            return _answer_discarded(page)
         edited = _apply(request, slug, version)
     except drafts.DraftConflict as conflict:
-        return _answer_conflict(request, admin, conflict)
+        return _answer_conflict(page, conflict)
     except (drafts.EditRefused, FieldError) as refusal:
-        return _answer_refused(request, admin, slug, refusal)
+        return _answer_refused(page, refusal)
     draft = edited.draft if edited else drafts.load(slug)
     step = _find_step(request, draft, edited)
-    return _answer(request, admin, draft, step, edited.message if edited else "")
+    return _answer(page, draft, step, edited.message if edited else "")
 
 
 def _read_version(request: HttpRequest) -> int:
@@ -101,8 +96,7 @@ def _find_step(request: HttpRequest, draft: Draft, edited: Edited | None) -> str
 
 
 def _answer(
-    request: HttpRequest,
-    admin: ModelAdmin[Any],
+    page: Page,
     draft: Draft,
     step: str,
     message: str,
@@ -111,14 +105,14 @@ def _answer(
     template: str = "_answer.html",
 ) -> HttpResponse:
     """Return the page's parts as they are now, or without htmx send the browser to the page."""
+    request = page.request
     view = read_view(request.POST)
     if not is_htmx(request):
         if toast or message:
             messages.success(request, toast or message)
-        return _go_back(admin, draft.slug, view, step)
-    scene = make_scene(request, admin, draft, require(admin, request, "view", draft.slug))
+        return _go_back(page, view, step)
     context = {
-        **describe(request, admin, scene, view=view, selected=step),
+        **describe(page, make_scene(page, draft), view=view, selected=step),
         "live": toast or message,
         "toast": toast,
     }
@@ -128,41 +122,38 @@ def _answer(
     return response
 
 
-def _go_back(admin: ModelAdmin[Any], slug: str, view: str, step: str) -> HttpResponse:
-    address = find_address(admin, "workflow_edit", slug)
+def _go_back(page: Page, view: str, step: str) -> HttpResponse:
+    address = page.link("workflow_edit", page.slug)
     query = {"view": view, **({"step": step} if step else {})}
     return HttpResponseRedirect(f"{address}?{urlencode(query)}")
 
 
-def _answer_discarded(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def _answer_discarded(page: Page) -> HttpResponse:
     """Go on with the published definition, or with the list where there is none."""
     try:
-        draft = drafts.load(slug)
+        draft = drafts.load(page.slug)
     except WorkflowNotFound:
-        address = find_address(admin, "workflow_changelist")
-        if is_htmx(request):
+        address = page.link("workflow_changelist")
+        if is_htmx(page.request):
             return HttpResponse(status=204, headers={"HX-Redirect": address})
         return HttpResponseRedirect(address)
     message = _("The changes since the last publishing are gone.")
-    return _answer(request, admin, draft, "", message, toast=message)
+    return _answer(page, draft, "", message, toast=message)
 
 
-def _answer_refused(
-    request: HttpRequest, admin: ModelAdmin[Any], slug: str, refusal: Any
-) -> HttpResponse:
+def _answer_refused(page: Page, refusal: Any) -> HttpResponse:
     """Say why nothing was changed: beside the field, and in a message that offers a way out."""
     details = {
         "message": str(getattr(refusal, "message", "") or refusal),
         "field": getattr(refusal, "field", "") or "",
         "fix": show_fix(fix) if (fix := getattr(refusal, "fix", None)) else None,
     }
-    return _answer_problem(request, admin, slug, 422, "_refused.html", {"refusal": details})
+    return _answer_problem(page, 422, "_refused.html", {"refusal": details})
 
 
-def _answer_conflict(
-    request: HttpRequest, admin: ModelAdmin[Any], conflict: drafts.DraftConflict
-) -> HttpResponse:
+def _answer_conflict(page: Page, conflict: drafts.DraftConflict) -> HttpResponse:
     """Say what others did since this page was drawn, and offer to do this once more on top."""
+    request = page.request
     is_publish = request.POST.get("op") == "publish"
     replayed = [
         (name, value)
@@ -179,64 +170,54 @@ def _answer_conflict(
         # On top of somebody else's edit, undo would take that back, not one's own.
         "may_replay": request.POST.get("op") not in {"undo", "redo"},
     }
-    slug = conflict.draft.slug
-    return _answer_problem(request, admin, slug, 409, "_conflict.html", {"conflict": details})
+    return _answer_problem(page, 409, "_conflict.html", {"conflict": details})
 
 
 def _answer_problem(
-    request: HttpRequest,
-    admin: ModelAdmin[Any],
-    slug: str,
-    status: int,
-    template: str,
-    details: dict[str, Any],
+    page: Page, status: int, template: str, details: dict[str, Any]
 ) -> HttpResponse:
-    scene = load_scene(request, admin, slug)
+    request, scene = page.request, make_scene(page)
     selected = request.POST.get("step") or request.POST.get("selected", "")
     if not is_htmx(request):
-        return render_page(request, admin, scene, selected=selected, status=status, **details)
+        return render_page(page, scene, selected=selected, status=status, **details)
     view = read_view(request.POST)
-    context = {**describe(request, admin, scene, view=view, selected=selected), **details}
+    context = {**describe(page, scene, view=view, selected=selected), **details}
     response = render(request, f"pgflow_django/editor/{template}", context, status=status)
     response["HX-Reswap"] = "none"
     return response
 
 
-@require_POST
-def validate(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def validate(page: Page) -> HttpResponse:
     """Return the problems of the draft as they are now: functions may have come or gone."""
-    scene = load_scene(request, admin, slug)
-    return _answer(request, admin, scene.draft, request.POST.get("selected", ""), "")
+    return _answer(page, drafts.load(page.slug), page.request.POST.get("selected", ""), "")
 
 
-@require_POST
-def publish(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def publish(page: Page) -> HttpResponse:
     """Make the draft the version that new runs get; runs in flight keep theirs."""
-    require(admin, request, "publish", slug)
+    request, slug = page.request, page.slug
     try:
         published = drafts.publish(slug, _read_version(request), user=request.user)
     except drafts.DraftConflict as conflict:
-        return _answer_conflict(request, admin, conflict)
+        return _answer_conflict(page, conflict)
     except (PgflowError, FieldError) as refusal:
-        return _answer_refused(request, admin, slug, refusal)
+        return _answer_refused(page, refusal)
     draft = drafts.load(slug)
     toast = _("Published version %(version)s.") % {"version": draft.published_version}
-    older = list_runs(admin, request).exclude(version=published.workflow.version)
+    older = list_runs(page.admin, request).exclude(version=published.workflow.version)
     if runs := count_active(older, [slug]).get(slug):
         toast += " " + ngettext(
             "%(runs)s run goes on with the version that it started with.",
             "%(runs)s runs go on with the version that they started with.",
             runs,
         ) % {"runs": runs}
-    admin.log_change(request, published.workflow, toast)
+    page.admin.log_change(request, published.workflow, toast)
     step = request.POST.get("selected", "")
-    return _answer(request, admin, draft, step, "", toast=toast, template="_published.html")
+    return _answer(page, draft, step, "", toast=toast, template="_published.html")
 
 
-@require_POST
-def presence(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def presence(page: Page) -> HttpResponse:
     """Note that this reader has the page open, and say how many others have."""
-    require(admin, request, "change", slug)
+    request, slug = page.request, page.slug
     key = request.session.session_key or ""
     drafts.touch_presence(slug, request.user, key)
     context = {"others": drafts.others_present(slug, key)}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
 
 from pgflow_django import drafts
-from pgflow_django.views.access import can, require
 from pgflow_django.views.editor.last_output import find_last_output
 from pgflow_django.views.editor.panel import describe_panel
 from pgflow_django.views.editor.scene import (
@@ -21,11 +19,9 @@ from pgflow_django.views.editor.scene import (
     list_palette,
     read_look,
 )
-from pgflow_django.views.page import find_address, frame_options
+from pgflow_django.views.page import Page
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
-
     from pgflow_django.drafts import Draft
 
 VIEWS = ("diagram", "list")
@@ -33,46 +29,37 @@ _LINKS = ("edit", "canvas", "panel", "op", "validate", "publish", "presence")
 _FOREIGN_LINKS = ("history", "export_json", "export_py", "import", "diagram", "run")
 
 
-def load_scene(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Scene:
-    """The draft that may be seen, and whether it may be changed; otherwise ``Http404``."""
-    workflow = require(admin, request, "view", slug)
-    draft = drafts.load(slug)
-    return make_scene(request, admin, draft, workflow)
+def make_scene(page: Page, draft: Draft | None = None) -> Scene:
+    """The draft as this reader may see and change it; the one that there is now by default."""
+    draft = drafts.load(page.slug) if draft is None else draft
+    is_editable = page.may("change", page.flow) and not draft.is_read_only
+    return Scene(draft, is_editable, read_look(page.request), page.flow)
 
 
-def make_scene(request: HttpRequest, admin: ModelAdmin[Any], draft: Draft, workflow: Any) -> Scene:
-    """The scene of a draft for this reader."""
-    is_editable = can(admin, request, "change", workflow) and not draft.is_read_only
-    return Scene(draft, is_editable, read_look(request), workflow)
-
-
-def describe(
-    request: HttpRequest, admin: ModelAdmin[Any], scene: Scene, *, view: str, selected: str = ""
-) -> dict[str, Any]:
+def describe(page: Page, scene: Scene, *, view: str, selected: str = "") -> dict[str, Any]:
     """The variables that all parts of the editor share."""
     selected = selected if selected in scene.rows else ""
-    workflow = scene.workflow
-    may_publish = can(admin, request, "publish", workflow) and not scene.draft.is_read_only
+    may_publish = page.may("publish", page.flow) and not scene.draft.is_read_only
     return {
         "scene": scene,
         "draft": scene.draft,
-        "original": workflow,
+        "original": page.flow,
         "view": view,
         "selected": selected,
         "may_publish": may_publish,
-        "may_run": can(admin, request, "run", workflow) and bool(scene.draft.published_version),
-        "links": find_links(admin, scene.draft.slug),
+        "may_run": page.may("run", page.flow) and bool(scene.draft.published_version),
+        "links": find_links(page),
         **describe_panel(scene, selected),
-        "last_output": find_last_output(request, admin, scene, selected),
+        "last_output": find_last_output(page, scene, selected),
     }
 
 
-def find_links(admin: ModelAdmin[Any], slug: str) -> dict[str, str]:
+def find_links(page: Page) -> dict[str, str]:
     """The addresses of the flow's pages by name, as far as the site has them."""
     links = {}
     for name in (*_LINKS, *_FOREIGN_LINKS):
         try:
-            links[name] = find_address(admin, f"workflow_{name}", slug)
+            links[name] = page.link(f"workflow_{name}", page.slug)
         except NoReverseMatch:
             continue
     return links
@@ -83,30 +70,19 @@ def read_view(data: Any) -> str:
     return data["view"] if data.get("view") in VIEWS else "diagram"
 
 
-@require_safe
-def edit(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def edit(page: Page) -> HttpResponse:
     """Show the whole editor, or the flow without anything to change it with."""
-    scene = load_scene(request, admin, slug)
-    return render_page(request, admin, scene, selected=request.GET.get("step", ""))
+    return render_page(page, make_scene(page), selected=page.request.GET.get("step", ""))
 
 
 def render_page(
-    request: HttpRequest,
-    admin: ModelAdmin[Any],
-    scene: Scene,
-    *,
-    selected: str,
-    status: int = 200,
-    **extra: Any,
+    page: Page, scene: Scene, *, selected: str, status: int = 200, **extra: Any
 ) -> HttpResponse:
     """Return the whole page, ``extra`` being what a refused operation adds to it."""
+    request = page.request
     view = read_view(request.POST if request.method == "POST" else request.GET)
     context = {
-        **admin.admin_site.each_context(request),
-        **describe(request, admin, scene, view=view, selected=selected),
-        "title": scene.draft.slug,
-        "opts": admin.opts,
-        **frame_options(),
+        **page.context(scene.draft.slug, **describe(page, scene, view=view, selected=selected)),
         "directions": list(zip(DIRECTIONS, _name_directions(), strict=True)),
         "palette": list_palette(scene) if scene.is_editable else [],
         "missing": list_missing(scene) if scene.is_editable else [],
@@ -119,17 +95,14 @@ def _name_directions() -> list[str]:
     return [_("What fits better"), _("Left to right"), _("Top to bottom")]
 
 
-@require_safe
-def canvas(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def canvas(page: Page) -> HttpResponse:
     """Return the drawing alone."""
-    return HttpResponse(load_scene(request, admin, slug).render())
+    return HttpResponse(make_scene(page).render())
 
 
-@require_safe
-def panel(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def panel(page: Page) -> HttpResponse:
     """Return what the side panel shows of a step, or of the flow."""
-    scene = load_scene(request, admin, slug)
-    context = describe(
-        request, admin, scene, view=read_view(request.GET), selected=request.GET.get("step", "")
-    )
+    request = page.request
+    selected = request.GET.get("step", "")
+    context = describe(page, make_scene(page), view=read_view(request.GET), selected=selected)
     return render(request, "pgflow_django/editor/_panel.html", context)

@@ -10,65 +10,51 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import (
-    HttpRequest,
     HttpResponse,
     HttpResponseNotModified,
     HttpResponseRedirect,
 )
-from django.views.decorators.http import require_safe
 
 from pgflow_django import drafts
 from pgflow_django.drawing import render_svg
 from pgflow_django.drawing.canvas import find_layout
 from pgflow_django.drawing.graph import Node
 from pgflow_django.exceptions import PgflowError
-from pgflow_django.views.access import require
-from pgflow_django.views.page import find_address, give_file
+from pgflow_django.views.page import Page, give_file
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
-
-    from pgflow_django.drafts import Draft
+    pass
 
 
-def load_draft(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> Draft:
-    """The draft, or what is published, of a flow that the user may see; else ``Http404``."""
-    require(admin, request, "view", slug)
-    return drafts.load(slug)
-
-
-@require_safe
-def export_json(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def export_json(page: Page) -> HttpResponse:
     """Give the flow as the document that the import and ``importflow`` take."""
-    document = load_draft(request, admin, slug).document
-    return give_file(_write(document), f"{slug}.json", "application/json")
+    document = drafts.load(page.slug).document
+    return give_file(_write(document), f"{page.slug}.json", "application/json")
 
 
-@require_safe
-def export_py(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def export_py(page: Page) -> HttpResponse:
     """Give the flow as Python that makes it."""
-    document = load_draft(request, admin, slug).document
+    document = drafts.load(page.slug).document
     try:
         text = drafts.export_python(document)
     except PgflowError as error:
-        messages.error(request, str(error))
-        return HttpResponseRedirect(find_address(admin, "workflow_edit", slug))
-    return give_file(text, f"{slug}.py", "text/x-python")
+        messages.error(page.request, str(error))
+        return HttpResponseRedirect(page.link("workflow_edit", page.slug))
+    return give_file(text, f"{page.slug}.py", "text/x-python")
 
 
-@require_safe
-def diagram(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def diagram(page: Page) -> HttpResponse:
     """Give the flow's drawing as an SVG file."""
-    document = load_draft(request, admin, slug).document
+    document = drafts.load(page.slug).document
     text = render_svg(
-        find_layout(list_nodes(document)), slug, description=document.get("description") or ""
+        find_layout(list_nodes(document)), page.slug, description=document.get("description") or ""
     )
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
     response: HttpResponse
-    if request.headers.get("If-None-Match") == tag:
+    if page.request.headers.get("If-None-Match") == tag:
         response = HttpResponseNotModified()
     else:
-        response = give_file(text, f"{slug}.svg", "image/svg+xml")
+        response = give_file(text, f"{page.slug}.svg", "image/svg+xml")
         # Opened by itself it is a page: nothing in it may run, whatever a site's policy says.
         response["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     response["ETag"] = tag

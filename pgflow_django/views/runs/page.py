@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
 
 from pgflow_django import executor
 from pgflow_django.choices import TaskStatus
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
-from pgflow_django.views.access import can, find_flow, is_published, list_runs, require_run
+from pgflow_django.views.access import find_flow, is_published, list_runs
 from pgflow_django.views.editor.scene import Look, read_look
-from pgflow_django.views.page import describe_page, find_address, give_file
+from pgflow_django.views.page import Page, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.runs.drawing import RunFacts, load_run
@@ -26,8 +24,6 @@ from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.stored import load, show_stored
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
-
     from pgflow_django.views.runs.drawing import StepFacts
 
 #: Tasks of a map step whose outputs the panel shows.
@@ -37,92 +33,82 @@ _PAYLOADS = ("input", "output")
 _STAGE = (980, 400)
 
 
-@require_safe
-def monitor(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+def monitor(page: Page) -> HttpResponse:
     """Show the whole page of a run."""
-    run = require_run(admin, request, "view_run", run_id)
-    facts = load_run(run)
-    context = describe_page(
-        request,
-        admin,
-        _("Run of %(flow)s") % {"flow": run.workflow_slug},
-        **_describe(request, admin, facts),
-        drawing=facts.render(_find_look(request)),
+    facts = load_run(page.run)
+    context = page.context(
+        _("Run of %(flow)s") % {"flow": page.run.workflow_slug},
+        **_describe(page, facts),
+        drawing=facts.render(_find_look(page.request)),
     )
     if context["may_see_payload"]:
-        context["input"] = _show(request, admin, run, "input")
-    return render(request, "pgflow_django/runs/run.html", context)
+        context["input"] = _show(page, "input")
+    return render(page.request, "pgflow_django/runs/run.html", context)
 
 
-@require_safe
-def live(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+def live(page: Page) -> HttpResponse:
     """Return the parts of the page that change; 204 where they are as in ``since``."""
-    run = require_run(admin, request, "view_run", run_id)
-    facts = load_run(run)
+    request, facts = page.request, load_run(page.run)
     if request.GET.get("since") == facts.mark:
         return HttpResponse(status=204)
-    context = _describe(request, admin, facts, step=request.GET.get("step", ""))
+    context = _describe(page, facts, step=request.GET.get("step", ""))
     context["drawing"] = facts.render(_find_look(request))
     return render(request, "pgflow_django/runs/_live.html", context)
 
 
-@require_safe
-def step_panel(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+def step_panel(page: Page) -> HttpResponse:
     """Return what the side panel shows of a step, or of the run."""
-    run = require_run(admin, request, "view_run", run_id)
-    context = _describe(request, admin, load_run(run), step=request.GET.get("step", ""))
-    return render(request, "pgflow_django/runs/_panel.html", context)
+    step = page.request.GET.get("step", "")
+    context = _describe(page, load_run(page.run), step=step)
+    return render(page.request, "pgflow_django/runs/_panel.html", context)
 
 
-def _describe(
-    request: HttpRequest, admin: ModelAdmin[Any], facts: RunFacts, *, step: str = ""
-) -> dict[str, Any]:
+def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     """The variables that all parts of the page share."""
     run = facts.run
-    may_see = can(admin, request, "view_payload", run)
-    flow = find_flow(admin, request, run.workflow_slug)
+    may_see = page.may("view_payload", run)
+    flow = find_flow(page.admin, page.request, run.workflow_slug)
     if flow is not None and not is_published(flow):  # deleted, and being drawn anew
         flow = None
     chosen = facts.steps.get(step)
     context: dict[str, Any] = {
         "run": run,
         "original": run,
-        "parent": _find_parent(request, admin, run),
+        "parent": _find_parent(page),
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
         "shown_key": "" if (run.key or "").startswith(KEY_PREFIX) else run.key,
         "chosen": chosen,
         "may_see_payload": may_see,
-        "may_cancel": not facts.has_ended and can(admin, request, "cancel_run", run),
-        "may_retry": facts.is_retryable and can(admin, request, "retry_run", run),
-        "may_run": flow is not None and flow.is_active and can(admin, request, "run", flow),
+        "may_cancel": not facts.has_ended and page.may("cancel_run", run),
+        "may_retry": facts.is_retryable and page.may("retry_run", run),
+        "may_run": flow is not None and flow.is_active and page.may("run", flow),
         "may_see_flow": flow is not None,
-        "may_see_workers": can(admin, request, "view_workers"),
+        "may_see_workers": page.may("view_workers"),
         "links": {
-            name: find_address(admin, f"workflowrun_{name}", run.pk)
+            name: page.link(f"workflowrun_{name}", run.pk)
             for name in ("change", "live", "step", "cancel", "retry")
         },
         "payload_links": {
-            name: find_address(admin, "workflowrun_payload", run.pk, name) for name in _PAYLOADS
+            name: page.link("workflowrun_payload", run.pk, name) for name in _PAYLOADS
         },
     }
     if may_see and facts.has_ended and run.status == "completed":
-        context["output"] = _show(request, admin, run, "output")
+        context["output"] = _show(page, "output")
     if chosen is not None:
         context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == chosen.slug]
-        context["chosen_tasks"] = _list_tasks(request, admin, run, chosen) if may_see else []
+        context["chosen_tasks"] = _list_tasks(page, chosen) if may_see else []
     return context
 
 
-def _find_parent(
-    request: HttpRequest, admin: ModelAdmin[Any], run: WorkflowRun
-) -> WorkflowRun | None:
+def _find_parent(page: Page) -> WorkflowRun | None:
     """The run that started this one, if its reader may see that."""
+    run = page.run
     if run.parent_run_id is None:
         return None
-    parent = list_runs(admin, request).filter(pk=run.parent_run_id).first()
-    return parent if parent is not None and can(admin, request, "view_run", parent) else None
+    parent = list_runs(page.admin, page.request).filter(pk=run.parent_run_id).first()
+    return parent if parent is not None and page.may("view_run", parent) else None
 
 
 def _find_look(request: HttpRequest) -> Look:
@@ -132,72 +118,68 @@ def _find_look(request: HttpRequest) -> Look:
     return Look(read_look(request).direction, _STAGE)
 
 
-def _show(request: HttpRequest, admin: Any, run: WorkflowRun, column: str) -> Payload:
+def _show(page: Page, column: str) -> Payload:
+    run = page.run
     row = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
     stored = load(row, "pk", column).get(run.pk)
     if stored is None:  # pruned just now
         raise Http404(_("There is no run %(id)s for you.") % {"id": run.pk})
-    return show_stored(request, admin, run, stored)
+    return show_stored(page.request, page.admin, run, stored)
 
 
-def _list_tasks(
-    request: HttpRequest, admin: ModelAdmin[Any], run: WorkflowRun, step: StepFacts
-) -> list[dict[str, Any]]:
+def _list_tasks(page: Page, step: StepFacts) -> list[dict[str, Any]]:
     """The first tasks of a step that have an output."""
+    run = page.run
     tasks = WorkflowStepTask.objects.using(run._state.db).filter(  # noqa: SLF001
         run_id=run.pk, step_slug=step.slug, status=TaskStatus.COMPLETED
     )
     found = load(tasks.order_by("task_index")[:_SHOWN_TASKS], "task_index", "output")
     return [
-        {"index": index, "output": show_stored(request, admin, run, stored)}
+        {"index": index, "output": show_stored(page.request, page.admin, run, stored)}
         for index, stored in found.items()
     ]
 
 
-@require_safe
-def payload(request: HttpRequest, admin: Any, run_id: UUID, which: str) -> HttpResponse:
+def payload(page: Page, which: str) -> HttpResponse:
     """Give all of a run's input or output as a file."""
-    run = require_run(admin, request, "view_payload", run_id)
+    run = page.run
     if which not in _PAYLOADS:
         raise Http404(_("There is no file %(name)s of a run.") % {"name": which})
     value = run.input if which == "input" else run.output
-    hidden = admin.redact_payload(request, run, value)
+    admin: Any = page.admin
+    hidden = admin.redact_payload(page.request, run, value)
     text = json.dumps(hidden, ensure_ascii=False, indent=2) + "\n"
     name = f"{run.workflow_slug}-{short_id(run.pk)}-{which}.json"
     return give_file(text, name, "application/json")
 
 
-@require_safe
-def history(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+def history(page: Page) -> HttpResponse:
     """Show who started, cancelled and retried the run here, on Django's page for that."""
-    run = require_run(admin, request, "view_run", run_id)
-    return admin.history_view(request, str(run.pk))
+    return page.admin.history_view(page.request, str(page.run.pk))
 
 
-@require_POST
-def cancel(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+def cancel(page: Page) -> HttpResponse:
     """Cancel the run; nothing happens to one that has ended."""
-    run = require_run(admin, request, "cancel_run", run_id)
+    request, run = page.request, page.run
     before = run.status
     reason = f"cancelled by {request.user.get_username()} in the admin"
     status = executor.cancel_run(run.pk, reason=reason)
     if status.status == "cancelled" and before != "cancelled":
-        admin.log_change(request, run, _("Cancelled."))
+        page.admin.log_change(request, run, _("Cancelled."))
         messages.success(request, _("The run is cancelled."))
     elif status.status != "cancelled":
         messages.info(request, _("The run had ended already."))
-    return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
+    return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
 
 
-@require_POST
-def retry(request: HttpRequest, admin: ModelAdmin[Any], run_id: UUID) -> HttpResponse:
+def retry(page: Page) -> HttpResponse:
     """Take a failed or cancelled run up again; what had completed is not done twice."""
-    run = require_run(admin, request, "retry_run", run_id)
+    request, run = page.request, page.run
     try:
         executor.retry_run(run.pk)
     except PgflowError as error:
         messages.error(request, str(error))
     else:
-        admin.log_change(request, run, _("Retried."))
+        page.admin.log_change(request, run, _("Retried."))
         messages.success(request, _("The run goes on where it had stopped."))
-    return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
+    return HttpResponseRedirect(page.link("workflowrun_change", run.pk))

@@ -12,15 +12,14 @@ from uuid import UUID, uuid4
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods
 
 from pgflow_django import executor
 from pgflow_django.exceptions import PgflowError, RunFailed
-from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.models import WorkflowRun
 from pgflow_django.runs.serving import find_unserved
 from pgflow_django.storage.trouble import worker_command
-from pgflow_django.views.access import can, find_admin, is_published, list_runs, require
-from pgflow_django.views.page import describe_page, find_address
+from pgflow_django.views.access import find_admin, is_published, list_runs
+from pgflow_django.views.page import Page
 from pgflow_django.views.payloads import SHOWN, drop_hidden
 from pgflow_django.views.runs.form import (
     MAX_BYTES,
@@ -33,7 +32,7 @@ from pgflow_django.views.runs.form import (
 from pgflow_django.views.stored import load
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin
+    pass
 
 #: Before the token of a page in the key of the run that it starts.
 KEY_PREFIX = "admin-"
@@ -56,31 +55,32 @@ class Form:
         return bool(self.fields)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-def start(request: HttpRequest, admin: ModelAdmin[Any], slug: str) -> HttpResponse:
+def start(page: Page) -> HttpResponse:
     """Ask for the input of a run, start it once, and lead to its page."""
-    flow = require(admin, request, "run", slug)
+    request, flow = page.request, page.flow
     if not is_published(flow):
-        raise Http404(_("There is no flow %(slug)s to run: publish it first.") % {"slug": slug})
+        raise Http404(
+            _("There is no flow %(slug)s to run: publish it first.") % {"slug": page.slug}
+        )
     schema = flow.input_schema
     if request.method != "POST":
-        value = _find_value(request, admin, flow)
+        value = _find_value(page)
         fields = make_fields(schema, value)
         is_json = not fields or request.GET.get("mode") == "json"
         shown = value if value is not None else make_sample(schema)
         text = json.dumps(shown, ensure_ascii=False, indent=2)
         form = Form(fields, is_json, text, token=uuid4().hex)
-        return _render(request, admin, flow, form)
+        return _render(page, form)
     form = Form(make_fields(schema), request.POST.get("mode") == "json")
     is_read, value = _read(request, form)
     if is_read and not flow.is_active:
         form.error = _name_switch()
     elif is_read:
         try:
-            return _start(request, admin, flow, value, form.token)
+            return _start(page, value, form.token)
         except PgflowError as error:
             form.error = str(error)
-    return _render(request, admin, flow, form)
+    return _render(page, form)
 
 
 def _name_switch() -> str:
@@ -117,38 +117,37 @@ def _read(request: HttpRequest, form: Form) -> tuple[bool, Any]:
     return value is not None, value
 
 
-def _start(
-    request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow, value: Any, token: str
-) -> HttpResponse:
+def _start(page: Page, value: Any, token: str) -> HttpResponse:
     """Start the run, or find the one that the same page has started, and lead to its page."""
-    key = KEY_PREFIX + token
+    key, flow = KEY_PREFIX + token, page.flow
     is_new = not WorkflowRun.objects.filter(workflow_slug=flow.workflow_slug, key=key).exists()
     with contextlib.suppress(RunFailed):  # where runs are executed at once: its page says why
         executor.start_flow(flow.workflow_slug, value, key=key)
     run = WorkflowRun.objects.defer("input", "output").get(
         workflow_slug=flow.workflow_slug, key=key
     )
-    admin_of_runs = find_admin(admin, WorkflowRun)
+    admin_of_runs = find_admin(page.admin, WorkflowRun)
     if is_new and admin_of_runs is not None:
-        admin_of_runs.log_addition(request, run, _("Started."))
-    is_known = list_runs(admin, request).filter(pk=run.pk).exists()
-    if is_known and can(admin, request, "view_run", run):
-        return HttpResponseRedirect(find_address(admin, "workflowrun_change", run.pk))
-    return HttpResponseRedirect(find_address(admin, "workflow_changelist"))
+        admin_of_runs.log_addition(page.request, run, _("Started."))
+    is_known = list_runs(page.admin, page.request).filter(pk=run.pk).exists()
+    if is_known and page.may("view_run", run):
+        return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
+    return HttpResponseRedirect(page.link("workflow_changelist"))
 
 
-def _find_value(request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow) -> Any:
+def _find_value(page: Page) -> Any:
     """The input to begin with: of the run that was asked for, of the last one, or ``None``."""
+    request, flow = page.request, page.flow
     wish = request.GET.get("from", "")
-    runs = find_admin(admin, WorkflowRun)
-    if wish == "sample" or runs is None or not can(admin, request, "view_payload"):
+    runs = find_admin(page.admin, WorkflowRun)
+    if wish == "sample" or runs is None or not page.may("view_payload"):
         return None
-    past = list_runs(admin, request).filter(workflow_slug=flow.workflow_slug).order_by("-id")
+    past = list_runs(page.admin, request).filter(workflow_slug=flow.workflow_slug).order_by("-id")
     try:
         run = past.filter(pk=UUID(wish)).first() if wish else past.first()
     except ValueError:
         return None
-    if run is None or not can(admin, request, "view_payload", run):
+    if run is None or not page.may("view_payload", run):
         return None
     stored = load(past.filter(pk=run.pk), "pk", "input").get(run.pk)
     if stored is None or not stored.is_whole:
@@ -157,17 +156,14 @@ def _find_value(request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow) ->
     return value if len(json.dumps(value)) <= SHOWN else None
 
 
-def _render(
-    request: HttpRequest, admin: ModelAdmin[Any], flow: Workflow, form: Form
-) -> HttpResponse:
+def _render(page: Page, form: Form) -> HttpResponse:
+    flow = page.flow
     has_error = bool(form.error or any(each.error for each in form.fields))
-    context = describe_page(
-        request,
-        admin,
+    context = page.context(
         _("Run %(flow)s") % {"flow": flow},
         flow=flow,
         original=flow,
-        may_see_workers=can(admin, request, "view_workers"),
+        may_see_workers=page.may("view_workers"),
         form=form,
         unserved=find_unserved(flow),
         command=worker_command(),
@@ -175,4 +171,4 @@ def _render(
         max_size=MAX_BYTES // 1024,
     )
     status = 422 if has_error else 200
-    return render(request, "pgflow_django/runs/start.html", context, status=status)
+    return render(page.request, "pgflow_django/runs/start.html", context, status=status)

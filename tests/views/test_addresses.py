@@ -1,0 +1,108 @@
+"""The table of the admin's pages, walked: each asks what it says, of everybody, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.http import HttpRequest
+
+from pgflow_django import drafts
+from pgflow_django.admin import WorkflowAdmin
+from pgflow_django.models import WorkflowRun
+from pgflow_django.views.urls import FLOW_PAGES, RUN_PAGES, WORKER_PAGES, Address
+from tests.views.conftest import LogIn, address, make_flow, run_flow
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("steps")]
+
+PAGES = [
+    *(("workflow", page) for page in FLOW_PAGES),
+    *(("workflowrun", page) for page in RUN_PAGES),
+    *(("workflowworker", page) for page in WORKER_PAGES),
+]
+#: What a user needs for each action, beside what lets the thing be seen.
+RIGHTS = {
+    "view": "view_workflow",
+    "add": "add_workflow",
+    "change": "change_workflow",
+    "import": "change_workflow",
+    "delete": "delete_workflow",
+    "publish": "publish_workflow",
+    "run": "run_workflow",
+    "view_run": "view_workflowrun",
+    "cancel_run": "cancel_workflowrun",
+    "retry_run": "retry_workflowrun",
+    "view_payload": "view_payload",
+    "view_workers": "view_workflowworker",
+}
+SEES = {"workflow": "view_workflow", "workflowrun": "view_workflowrun", "workflowworker": None}
+MAY_NOT = {403, 404}
+
+
+@pytest.fixture
+def run() -> WorkflowRun:
+    """Give a run of a flow that has a history."""
+    draft = drafts.load(make_flow())
+    drafts.edit("numbers", draft.version, "set_flow", {"description": "Numbers."}, user="ada")
+    return run_flow()
+
+
+def path_of(model: str, page: Address, run: WorkflowRun) -> str:
+    values: dict[str, Any] = {"slug": "numbers", "run_id": run.pk, "seq": 0, "which": "input"}
+    return address(f"{model}_{page.name}", *(v for k, v in values.items() if k in page.route))
+
+
+def request(client: Any, method: str, path: str) -> int:
+    return int(getattr(client, method.lower())(path).status_code)
+
+
+@pytest.mark.parametrize(("model", "page"), PAGES, ids=lambda each: getattr(each, "name", each))
+def test_a_page_is_for_those_who_may_do_what_it_asks(
+    model: str, page: Address, run: WorkflowRun, log_in: LogIn
+) -> None:
+    path, sees, right = path_of(model, page, run), SEES[model], RIGHTS[page.asks]
+    for method in ("GET", "POST"):
+        assert request(log_in("anonymous"), method, path) == 302
+        stranger = request(log_in("bare"), method, path)
+        if method not in page.methods:
+            assert stranger == 405
+            continue
+        assert stranger == 404
+        if sees is not None and sees != right:
+            assert request(log_in("sees", sees), method, path) == 403
+        may = log_in("may", *{sees, right} - {None})
+        assert request(may, method, path) not in {*MAY_NOT, 405, 500}
+
+
+def test_every_action_is_asked_by_a_page() -> None:
+    assert {page.asks for _, page in PAGES} == RIGHTS.keys()
+
+
+def test_an_edit_asks_for_its_permission_once(
+    run: WorkflowRun, log_in: LogIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def watch(hook: str) -> None:
+        original = getattr(WorkflowAdmin, hook)
+
+        def ask(self: WorkflowAdmin, request: HttpRequest, obj: Any = None) -> bool:
+            asked.append(hook)
+            return bool(original(self, request, obj))
+
+        monkeypatch.setattr(WorkflowAdmin, hook, ask)
+
+    for hook in ("has_view_permission", "has_change_permission", "has_publish_permission"):
+        watch(hook)
+    client = log_in("boss")
+    data = {"op": "add_step", "slug": "more", "version": drafts.load("numbers").version}
+    answer = client.post(address("workflow_op", "numbers"), data, headers={"HX-Request": "true"})
+    assert answer.status_code == 200, answer.content
+    assert len(asked) == len(set(asked)), asked
+
+
+def test_the_users_of_these_tests_have_no_more_than_they_say(log_in: LogIn) -> None:
+    log_in("may", "view_workflow")
+    found = Permission.objects.filter(user=User.objects.get(username="may"))
+    assert [each.codename for each in found] == ["view_workflow"]
