@@ -8,7 +8,7 @@ PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-chaos test-e2e lint format bench bench-full soak bench-ui pictures clean
+.PHONY: help install demo serve test test-slow test-chaos test-e2e lint format bench bench-full soak bench-ui pictures clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,15 +22,18 @@ demo: $(STAMP) ## Start PostgreSQL, migrate, run a real ETL flow, show its repor
 serve: $(STAMP) ## Run the demo site with a worker on http://127.0.0.1:8000/
 	@$(PY) manage.py serve $(ARGS)
 
-test: $(STAMP) ## Run the tests; ARGS="-k words" picks some
-	@$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+test: $(STAMP) ## Run the tests, without the slow and the browser's; ARGS="-k words" picks some
+	@$(PY) -m pytest --ignore=tests/e2e -m "not slow" -n auto --maxprocesses 4 $(ARGS)
 
-test-e2e: $(STAMP) ## Run the browser's tests, which need Debian's chromium (make test runs them too)
+test-slow: $(STAMP) ## Run those that take more than ten seconds each: brokers, the benchmark, random steps
+	@$(PY) -m pytest --ignore=tests/e2e -m slow -n auto --maxprocesses 4 $(ARGS)
+
+test-e2e: $(STAMP) ## Run the browser's tests, which need Debian's chromium
 	@$(PY) -m pytest tests/e2e -n auto --maxprocesses 2 $(ARGS)
 
-test-chaos: $(STAMP) ## Kill workers, servers and networks at random, and steps in any order (12 minutes)
+test-chaos: $(STAMP) ## Kill workers, servers and networks at random, and steps in any order (a quarter of an hour)
 	@PGFLOW_CHAOS=1 $(PY) -m pytest tests/chaos -n 0 -q $(ARGS)
-	@PGFLOW_TEST_EFFORT=3 $(PY) -m pytest tests/engine/test_hostile.py -k sequence -n 0 -q
+	@PGFLOW_TEST_EFFORT=34 $(PY) -m pytest tests/engine/test_hostile.py -k sequence -n 0 -q
 
 lint: $(STAMP) ## Check style, types and migrations
 	@$(PY) -m ruff check .

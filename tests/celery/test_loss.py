@@ -126,6 +126,7 @@ def test_a_warm_shutdown_finishes_what_runs_and_hands_back_what_waits(
         assert executor.wait(waiting.id, timeout=30) == {"total": 50 * 49}
 
 
+@pytest.mark.slow
 def test_a_cold_shutdown_hands_back_what_ran_without_spending_its_attempt(tmp_path: Path) -> None:
     held = Held(tmp_path)
     with worker(tmp_path, concurrency=1, LEASE_SECONDS=600) as running:

@@ -27,6 +27,7 @@ def end_in_time(running: Worker, seconds: float = IN_TIME) -> None:
     assert took < seconds, f"{took:.1f} s: {running.log()}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_step_stuck_in_c_holds_a_warm_shutdown_up_no_longer_than_its_timeout(
     pool: str, tmp_path: Path

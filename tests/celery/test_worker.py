@@ -155,6 +155,7 @@ def test_a_loop_that_listens_notices_when_its_session_ends(tmp_path: Path) -> No
         assert executor.wait(run.id, timeout=2)["only"] in running.children()
 
 
+@pytest.mark.slow
 def test_behind_a_transaction_pooler_a_worker_polls(tmp_path: Path) -> None:
     slug = flows.mapped()
     with (
@@ -235,6 +236,7 @@ def test_flows_go_on_after_celery_tasks_had_all_processes(
         assert executor.wait(run.id, timeout=30) == {"total": 6}
 
 
+@pytest.mark.slow
 def test_autoscale_adds_loops_while_there_is_plenty_to_do(tmp_path: Path) -> None:
     slug = flows.over_input("work.hold", timeout=60)
     gate = tmp_path / "gate"

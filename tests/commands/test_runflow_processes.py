@@ -67,6 +67,7 @@ def deaf(tmp_path: Path) -> Iterator[Holding]:
     held.process.communicate()
 
 
+@pytest.mark.slow
 def test_exit_statuses(doubles: str, failing: str) -> None:
     assert manage("runflow", doubles).status == 0
     assert manage("runflow", failing).status == 1

@@ -39,10 +39,11 @@ DESK, PHONE = {"width": 1440, "height": 860}, {"width": 390, "height": 844}
 TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
 PATIENCE = 15_000  # milliseconds: machines may be busy
 
-#: What Chromium itself says in the console about answers that a test provokes.
+#: What Chromium and htmx say in the console about answers that a test provokes, and about requests
+#: that a newer one has overtaken.
 PROVOKED = re.compile(
     r"Failed to load resource: .*(status of 4(09|22)|ERR_INTERNET_DISCONNECTED)"
-    r"|htmx:(sendError|afterRequest)"
+    r"|htmx:(sendError|sendAbort|afterRequest)"
 )
 #: Tables of drafts, children first.
 DRAFTS = ("workflow_presences", "workflow_revisions", "workflow_drafts")

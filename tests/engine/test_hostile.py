@@ -207,7 +207,7 @@ class TestInATestCase(TestCase):
 
 
 @settings(
-    max_examples=100 * EFFORT,
+    max_examples=30 * EFFORT,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
