@@ -20,7 +20,7 @@ def install(app: Celery) -> None:
     To be called in the module that makes the app. Calling it again changes nothing.
     """
     delivery.set_eager(lambda: app.conf.task_always_eager, lambda: app.conf.task_eager_propagates)
-    app.steps["worker"].add("pgflow_django.celery_worker.step:PgflowStep")
+    app.steps["worker"].add("pgflow_django.celery_worker.bootstep:PgflowStep")
     app.user_options["worker"].add(_QUEUES)
     # When the worker starts: the app may not be configured yet.
     app.autodiscover_tasks(["pgflow_django"])

@@ -13,9 +13,9 @@ from contextlib import suppress
 import psycopg
 from django.db import DatabaseError, InterfaceError
 
-from pgflow_django.celery_worker.crew import TICK, BoardCrew
 from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.node import Node
+from pgflow_django.celery_worker.process_crew import TICK, BoardCrew
 from pgflow_django.celery_worker.thread_crew import ThreadCrew
 from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.storage.sqlstates import remedy_of

@@ -14,7 +14,7 @@ from django.db import connection
 
 from pgflow_django import executor
 from pgflow_django.celery_worker.board import WORKING, Board
-from pgflow_django.celery_worker.crew import BoardCrew
+from pgflow_django.celery_worker.process_crew import BoardCrew
 from pgflow_django.exceptions import DatabaseNotReady
 from pgflow_django.models import WorkflowTaskAttempt
 from tests.engine.building import build

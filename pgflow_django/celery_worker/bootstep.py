@@ -19,11 +19,11 @@ from django.utils.module_loading import autodiscover_modules
 from pgflow_django.celery_worker import hosting
 from pgflow_django.celery_worker.board import Board
 from pgflow_django.celery_worker.code_flows import sync_code_flows
-from pgflow_django.celery_worker.crew import BoardCrew
+from pgflow_django.celery_worker.dispatching import Loops, pauses
 from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.loop import Loop, SharedOutage, SlotLoop
-from pgflow_django.celery_worker.loops import Loops, pauses
 from pgflow_django.celery_worker.node import Node
+from pgflow_django.celery_worker.process_crew import BoardCrew
 from pgflow_django.celery_worker.queues import chosen_queues
 from pgflow_django.celery_worker.service import Service
 from pgflow_django.celery_worker.thread_crew import ThreadCrew, ThreadLoop
