@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Final
 
 from django.db import connections
 
 from pgflow_django import engine
+from pgflow_django.celery_worker.crew import Crew
 from pgflow_django.celery_worker.listener import QUEUES, WORK, Listener, number_of
 from pgflow_django.celery_worker.loop import register
 from pgflow_django.conf import settings
@@ -35,45 +36,6 @@ _HEAD_START = 0.002
 _MUTE: Final = 5.0
 #: Seconds between two readings of the list of queues.
 _QUEUES_INTERVAL = 30.0
-
-
-class Crew(Protocol):
-    """The loops of this worker, in whatever processes or threads they are."""
-
-    is_asleep: bool
-    due_at: float
-
-    def ring(self) -> bool:
-        """Wake one that is parked; False where none is."""
-        ...
-
-    def is_parked(self) -> bool:
-        """Whether one is parked, so that it could take new work."""
-        ...
-
-    def will_look(self) -> bool:
-        """Whether one that lets tasks gather is about to look for more by itself."""
-        ...
-
-    def has_sentry(self) -> bool:
-        """Whether one is parked that listens to the database itself."""
-        ...
-
-    def has_heard(self, number: int) -> bool:
-        """Whether the one that listens has heard the notification of this number."""
-        ...
-
-    def note_news(self) -> int:
-        """Let those that are about to park look once more; a number for ``has_looked``."""
-        ...
-
-    def has_looked(self, news: int) -> bool:
-        """Whether one has looked since ``note_news`` gave that number, and has left nothing."""
-        ...
-
-    def workers(self) -> Iterable[int]:
-        """The worker ids under which they claim."""
-        ...
 
 
 class Node:

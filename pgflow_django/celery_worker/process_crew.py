@@ -39,7 +39,7 @@ class BoardCrew:
 
     @property
     def is_asleep(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return self.board.is_asleep
 
     @is_asleep.setter
@@ -48,7 +48,7 @@ class BoardCrew:
 
     @property
     def due_at(self) -> float:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return self.board.due_at
 
     @due_at.setter
@@ -56,15 +56,15 @@ class BoardCrew:
         self.board.due_at = value
 
     def ring(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return self.board.ring()
 
     def is_parked(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return PARKED in self.board.states()
 
     def will_look(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         now = time.monotonic()
         return any(
             state == GATHERING
@@ -73,24 +73,24 @@ class BoardCrew:
         )
 
     def has_sentry(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return self.board.has_sentry and self.board.state(SENTRY) == PARKED
 
     def has_heard(self, number: int) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return self.board.has_heard(number)
 
     def note_news(self) -> int:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         self.board.count_ring()
         return self.board.rung
 
     def has_looked(self, news: int) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return any(self.board.looked(slot) >= news for slot in range(self.board.size))
 
     def workers(self) -> list[int]:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         owners = [self.board.owner(slot) for slot in self.running_slots()]
         return [worker for _, worker in owners if worker]
 

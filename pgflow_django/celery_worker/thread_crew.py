@@ -31,35 +31,35 @@ class ThreadCrew:
         return self._bell
 
     def ring(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return self._bell.ring()
 
     def is_parked(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return self._bell.parked > 0
 
     def will_look(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return False
 
     def has_sentry(self) -> bool:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return False
 
-    def has_heard(self, number: int) -> bool:  # noqa: ARG002 - see ``node.Crew``
-        """See ``node.Crew``."""
+    def has_heard(self, number: int) -> bool:  # noqa: ARG002 - see ``Crew``
+        """See ``Crew``."""
         return False
 
     def note_news(self) -> int:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return 0
 
-    def has_looked(self, news: int) -> bool:  # noqa: ARG002 - see ``node.Crew``
-        """See ``node.Crew``."""
+    def has_looked(self, news: int) -> bool:  # noqa: ARG002 - see ``Crew``
+        """See ``Crew``."""
         return False
 
     def workers(self) -> list[int]:
-        """See ``node.Crew``."""
+        """See ``Crew``."""
         return [self.loop.worker] if self.loop is not None and self.loop.worker else []
 
     def is_gone(self) -> bool:
