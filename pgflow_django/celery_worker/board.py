@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from pgflow_django.celery_worker.pipe import Pipe
 from pgflow_django.worker.claimed import ClaimedTask
 
 #: A loop that gathers is at work, and looks into the queues every few milliseconds whatever comes.
@@ -77,10 +76,9 @@ class Board:
         self._leaves = _STATES + size
         self._slots = self._leaves + size
         self._memory = mmap.mmap(-1, self._slots + size * _SLOT_SIZE)
-        self._pipes = [_pipe() for _ in range(size)]
+        self._pipes = [Pipe(waits=True) for _ in range(size)]
         #: Readable when a child has something to tell its parent.
-        self.news, self._tell = _pipe()
-        os.set_blocking(self.news, False)
+        self.news = Pipe()
         self.due_at = math.inf
         self.plenty_at = self.back_at = -math.inf
         for slot in range(size):
@@ -152,13 +150,7 @@ class Board:
 
     def tell_parent(self) -> None:
         """Wake the parent, to look at the board."""
-        with suppress(BlockingIOError):
-            os.write(self._tell, b"!")
-
-    def take_news(self) -> None:
-        """Forget what made ``news`` readable."""
-        with suppress(BlockingIOError):
-            os.read(self.news, 4096)
+        self.news.wake()
 
     def count_ring(self) -> None:
         """Let loops that are about to park look once more."""
@@ -227,16 +219,15 @@ class Board:
 
     def wake(self, slot: int) -> None:
         """Wake its loop, if it is parked or about to be."""
-        with suppress(BlockingIOError):
-            os.write(self._pipes[slot][1], b"!")
+        self._pipes[slot].wake()
 
     def waits_at(self, slot: int) -> int:
         """What is readable when somebody has woken this slot."""
-        return self._pipes[slot][0]
+        return self._pipes[slot].fileno()
 
     def wait(self, slot: int) -> None:
         """Wait until somebody wakes this slot."""
-        os.read(self._pipes[slot][0], 4096)
+        self._pipes[slot].read()
 
     def owner(self, slot: int) -> tuple[int, int]:
         """The process and the worker id of its loop; 0 for none."""
@@ -300,9 +291,3 @@ class Board:
     def _time(self, at: int) -> float:
         value: float = _TIME.unpack_from(self._memory, at)[0]
         return value
-
-
-def _pipe() -> tuple[int, int]:
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    return reader, writer

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -15,6 +13,7 @@ from celery import Celery
 from celery.worker import state
 
 from pgflow_django.celery_worker.board import OFF, PARKED, Board
+from pgflow_django.celery_worker.pipe import Pipe
 from pgflow_django.celery_worker.requests import LoopRequest
 from pgflow_django.conf import settings
 
@@ -66,9 +65,7 @@ class Loops:
         self._retry_at = 0.0
         # The pool of an event loop may be given work by the thread of that loop only.
         self._outbox: list[LoopRequest] = []
-        self._outbox_reader, self._outbox_writer = os.pipe()
-        os.set_blocking(self._outbox_reader, False)
-        os.set_blocking(self._outbox_writer, False)
+        self._outbox_pipe = Pipe()
 
     # What Celery calls, from its threads.
 
@@ -85,12 +82,11 @@ class Loops:
             for slot, request in list(self._requests.items()):
                 if not request.has_begun:
                     state.task_ready(self._requests.pop(slot))
-        hub.add_reader(self._outbox_reader, self._submit_outbox)
+        hub.add_reader(self._outbox_pipe.fileno(), self._submit_outbox)
         self.poke()
 
     def _submit_outbox(self, *_: Any) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._outbox_reader, 4096)
+        self._outbox_pipe.read()
         while self._outbox:
             self._submit(self._outbox.pop(0))
 
@@ -137,8 +133,7 @@ class Loops:
         state.task_reserved(request)
         if self.worker.use_eventloop and self.worker.pool.uses_semaphore:
             self._outbox.append(request)
-            with suppress(BlockingIOError):
-                os.write(self._outbox_writer, b"!")
+            self._outbox_pipe.wake()
         else:
             # It may have to wait for a free process, in its turn.
             threading.Thread(

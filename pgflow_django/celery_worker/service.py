@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import psycopg
 from django.db import DatabaseError, InterfaceError
 
 from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.node import Node
+from pgflow_django.celery_worker.pipe import Pipe
 from pgflow_django.celery_worker.process_crew import TICK, BoardCrew
 from pgflow_django.celery_worker.thread_crew import ThreadCrew
 from pgflow_django.exceptions import DatabaseNotReady
@@ -56,9 +55,7 @@ class Service(threading.Thread):
         self._tend_loops = tend_loops
         self._forget_loops = forget_loops
         self._is_closing = False
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
+        self._pipe = Pipe()
         self._pause = 0.0
         self._retry_at = 0.0
         self._has_news = False
@@ -66,8 +63,7 @@ class Service(threading.Thread):
 
     def poke(self) -> None:
         """Let it have a look now; from any thread."""
-        with suppress(BlockingIOError, OSError):
-            os.write(self._writer, b"!")
+        self._pipe.wake()
 
     def close(self) -> None:
         """Wait until every loop has ended and all is handed back, then end."""
@@ -134,7 +130,7 @@ class Service(threading.Thread):
     def _wait(self, seconds: float) -> None:
         """Wait for a notification, for a child, for a poke."""
         with selectors.DefaultSelector() as selector:
-            selector.register(self._reader, selectors.EVENT_READ)
+            selector.register(self._pipe, selectors.EVENT_READ)
             listening = None if self.node.is_patient else self.listener.fileno()
             if listening is not None:
                 selector.register(listening, selectors.EVENT_READ)
@@ -143,12 +139,11 @@ class Service(threading.Thread):
             ready = {key.fd for key, _ in selector.select(seconds)}
         if listening in ready:
             self._hear()
-        if self._reader in ready:
-            with suppress(BlockingIOError):
-                os.read(self._reader, 4096)
+        if self._pipe.fileno() in ready:
+            self._pipe.read()
             self._has_news = True
-        if isinstance(self.crew, BoardCrew) and self.crew.board.news in ready:
-            self.crew.board.take_news()
+        if isinstance(self.crew, BoardCrew) and self.crew.board.news.fileno() in ready:
+            self.crew.board.news.read()
             self._has_news = True
 
     def _hear(self) -> None:
