@@ -25,6 +25,7 @@ import pgflow_django
 
 PACKAGE = Path(pgflow_django.__file__).parent
 NAME = PACKAGE.name
+TABLE = PACKAGE.parent / "docs" / "architecture.md"
 
 #: Modules and packages; what lies in a package belongs to its layer. The package itself is on top.
 LAYERS: dict[str, str] = {
@@ -191,6 +192,12 @@ def test_every_module_belongs_to_a_layer() -> None:
 
 def test_every_entry_of_a_layer_is_a_module() -> None:
     assert LAYER.keys() == {module.partition(".")[0] or NAME for module in SOURCES}
+
+
+def test_the_table_in_the_docs_has_the_same_layers() -> None:
+    rows = re.findall(rf"^\| ({'|'.join(ORDER)}) \|(.*?)\|", TABLE.read_text("utf-8"), re.MULTILINE)
+    told = [(layer, re.findall(r"`(\w+)`", modules)) for layer, modules in rows]
+    assert told == [(layer, LAYERS[layer].split()) for layer in reversed(ORDER)]
 
 
 def test_imports_go_downwards_only() -> None:
