@@ -43,7 +43,7 @@ class InProcess:
         return nullcontext()
 
     def finish(self, runs: Sequence[UUID], using: str) -> None:
-        """Drain: it works off whatever there is."""
+        """Drain: it executes whatever there is."""
         if not executor.drain(timeout=PATIENCE, using=using):
             raise WrongResult(f"{len(runs)} runs were not done after {PATIENCE:g} s")
 

@@ -29,7 +29,7 @@ class Throughput:
     using: str = "default"
 
     def measure(self) -> Sample:
-        """Start the runs, have them worked off, check them."""
+        """Start the runs, have them executed, check them."""
         inputs = self.shape.inputs(self.size)
         tasks = sum(self.shape.tasks(value) for value in inputs)
         with self.engine.running(self.using):

@@ -14,7 +14,7 @@ class PgflowConfig(AppConfig):
     """Installs pgflow_django into a site."""
 
     name = "pgflow_django"
-    verbose_name = _("Workflows")
+    verbose_name = _("Flows")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

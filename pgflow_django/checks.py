@@ -1,7 +1,7 @@
 """System checks: everything that can be wrong with how a site installs pgflow_django.
 
 ``manage.py check`` runs the first group, ``check --database ALIAS`` and ``migrate`` the second too.
-A message says what is wrong, its hint how to mend it.
+A message says what is wrong, its hint how to fix it.
 """
 
 from __future__ import annotations
@@ -165,11 +165,11 @@ def check_databases(
 ) -> list[CheckMessage]:
     """E006 to E013, W002, W004: what ``pgflow_doctor`` looks at, where it is wrong.
 
-    Never what ``migrate`` mends itself, since it runs this first.
+    Never what ``migrate`` fixes itself, since it runs this first.
     """
     return [
         (checks.Warning if finding.check.startswith("pgflow.W") else Error)(
-            finding.trouble.what, hint=finding.trouble.mend, id=finding.check
+            finding.trouble.what, hint=finding.trouble.fix, id=finding.check
         )
         for alias in databases or ()
         if connections[alias].vendor == "postgresql" and router.allow_migrate_model(alias, Workflow)

@@ -47,7 +47,7 @@ class PgflowError(Exception):
     """Base of all errors here.
 
     ``code`` is stable and machine-readable; ``str(error)`` says what was wrong, where, and
-    how to mend it.
+    how to fix it.
     """
 
     default_code: ClassVar[str] = "pgflow_error"

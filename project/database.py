@@ -14,7 +14,8 @@ EXAMPLE = "postgresql://user:password@host:5432/name"
 def database_settings() -> dict[str, Any]:
     """Give Django's `DATABASES["default"]`: `DATABASE_URL` where set, else the embedded server.
 
-    Raises `ImproperlyConfigured`, which names `DATABASE_URL`, where that is no URL of a PostgreSQL.
+    Raises `ImproperlyConfigured`, which names `DATABASE_URL`, where that is not the URL of a
+    PostgreSQL.
     """
     url = os.environ.get("DATABASE_URL")
     if url:
@@ -33,8 +34,8 @@ def _read(url: str) -> dict[str, Any]:
         found = {}
     if found.get("ENGINE") != "django.db.backends.postgresql":
         raise ImproperlyConfigured(
-            f"DATABASE_URL is no URL of a PostgreSQL database, such as {EXAMPLE} (characters like "
-            "@ and / in a password are written %40 and %2F). Mend it, or unset it for the demo "
+            f"DATABASE_URL is not the URL of a PostgreSQL database, such as {EXAMPLE} (characters "
+            "like @ and / in a password are written %40 and %2F). Fix it, or unset it for the demo "
             "site's own server."
         )
     return found

@@ -24,8 +24,8 @@ def chosen_queues(option: str | None) -> list[str] | None:
     for name in names:
         if not isinstance(name, str) or not re.fullmatch(QUEUE_PATTERN, name):
             raise ImproperlyConfigured(
-                f"{source}: {name!r} is no queue: small letters, digits and underscores, at most "
-                "40 of them; several queues are separated by commas"
+                f"{source}: {name!r} is not the name of a queue: small letters, digits and "
+                "underscores, at most 40 of them; several queues are separated by commas"
             )
         if name == RESERVED_QUEUE:
             raise ImproperlyConfigured(

@@ -163,7 +163,7 @@ class _Steps:
         return places
 
     def _rename(self, index: int, slug: object, names: Sequence[str]) -> Patch | None:
-        """Give a step its mended name, there and in all steps that wait for it."""
+        """Give a step its new name, there and in all steps that wait for it."""
         if not names or names[0] in self.position or not isinstance(slug, str):
             return None
         if self.position[slug] != index:  # those that wait, wait for the first of this name

@@ -18,7 +18,7 @@ RESERVED_SLUGS = frozenset({"run"})
 SLUG_PATTERN = "[a-zA-Z_][a-zA-Z0-9_]*"
 
 _SLUG = re.compile(SLUG_PATTERN, re.ASCII)
-#: Names that difflib compares for one question: it is dear, the more so for long names.
+#: Names that difflib compares for one question: it is costly, the more so for long names.
 _COMPARED = 8
 
 Graph = Mapping[str, Collection[str]]

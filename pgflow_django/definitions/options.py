@@ -71,7 +71,7 @@ class Rule(Protocol):
     def fault(self, value: Any) -> str | None:
         """What is wrong with ``value``, as the end of a sentence; ``None`` when it passes."""
 
-    def mend(self, value: Any) -> Any:
+    def fix(self, value: Any) -> Any:
         """The value that was probably meant; ``None`` when there is no telling."""
 
 
@@ -91,7 +91,7 @@ class WholeNumber:
         rule = f"must be a whole number from {self.low:,} to {self.high:,}{unit}"
         return f"is {show(value)}, but {rule}"
 
-    def mend(self, value: Any) -> Any:
+    def fix(self, value: Any) -> Any:
         """See ``Rule``: the nearest number within bounds."""
         if isinstance(value, str | float) and re.fullmatch(r"-?[0-9]{1,18}(\.0)?", str(value)):
             value = int(float(value))
@@ -110,7 +110,7 @@ class OneOf:
             return None
         return f"is {show(value)}, but must be {' or '.join(map(show, self.words))}"
 
-    def mend(self, value: Any) -> Any:
+    def fix(self, value: Any) -> Any:
         """See ``Rule``: the nearest word."""
         return next(iter(nearest_names(value, self.words)), None)
 
@@ -129,7 +129,7 @@ class Text:
             return f"has {len(value):,} characters, but may have at most {self.max_length:,}"
         return jsonvalue.text_fault(value)
 
-    def mend(self, value: Any) -> Any:  # noqa: ARG002 - nobody knows what text to leave out
+    def fix(self, value: Any) -> Any:  # noqa: ARG002 - nobody knows what text to leave out
         """See ``Rule``."""
         return None
 
@@ -150,7 +150,7 @@ class Name:
             return f"is {show(value)}, which is reserved for runs that their caller executes"
         return None
 
-    def mend(self, value: Any) -> Any:  # noqa: ARG002 - a queue or a function is elsewhere too
+    def fix(self, value: Any) -> Any:  # noqa: ARG002 - a queue or a function is elsewhere too
         """See ``Rule``."""
         return None
 
@@ -171,7 +171,7 @@ class Json:
             return str(error).strip().rstrip(".")
         return None
 
-    def mend(self, value: Any) -> Any:  # noqa: ARG002 - constants are the author's own
+    def fix(self, value: Any) -> Any:  # noqa: ARG002 - constants are the author's own
         """See ``Rule``."""
         return None
 

@@ -34,7 +34,7 @@ NEW_STEP = "/steps/-"
 
 #: Problems, and steps, that are told in one message; ``error.problems`` has all problems.
 _MAX_TOLD = 10
-#: Nearest names are dear; a document full of unknown names gets suggestions for the first ones.
+#: Nearest names are costly; a document full of unknown names gets suggestions for the first ones.
 _MAX_SUGGESTED = 20
 
 _CLASSES: dict[str, type[exceptions.PgflowError]] = {
@@ -58,7 +58,7 @@ class Problem:
     """Something wrong (``error``) or doubtful (``warning``) in a flow document.
 
     ``pointer`` is a JSON Pointer into the document, ``""`` for the whole. ``suggestions`` are names
-    that were probably meant. ``fix`` is a JSON Patch that mends it, where there is one way to.
+    that were probably meant. ``fix`` is a JSON Patch that fixes it, where there is one way to.
     """
 
     code: str
@@ -140,17 +140,17 @@ def say(owner: str, text: str) -> str:
 def workflow_slug_problems(slug: object, pointer: str = "/workflow_slug") -> Iterator[Problem]:
     """Whether ``slug`` may name a flow."""
     if fault := slug_fault(slug):
-        mended = _mend_slug(slug)
-        fix = [{"op": "add", "path": pointer, "value": name} for name in mended]
+        meant = _meant_slug(slug)
+        fix = [{"op": "add", "path": pointer, "value": name} for name in meant]
         message = f"The flow slug {show(slug)} {fault}."
-        yield Problem("invalid_workflow_slug", pointer, message, mended, fix or None)
+        yield Problem("invalid_workflow_slug", pointer, message, meant, fix or None)
 
 
 def step_slug_problems(slug: object, flow: object, pointer: str) -> Iterator[Problem]:
     """Whether ``slug`` may name a step. The fix is left to who knows the steps that wait for it."""
     if fault := slug_fault(slug):
         message = f"The step slug {show(slug)} in {name_flow(flow)} {fault}."
-        yield Problem("invalid_step_slug", pointer, message, _mend_slug(slug))
+        yield Problem("invalid_step_slug", pointer, message, _meant_slug(slug))
 
 
 def option_problems(
@@ -160,13 +160,13 @@ def option_problems(
     for key, option in options.items():
         if key in values and (fault := option.fault(values[key])):
             path = f"{pointer}/{key}"
-            mended = option.rule.mend(values[key])
+            meant = option.rule.fix(values[key])
             fix: Patch | None = None
-            if mended is not None:
-                fix = [{"op": "replace", "path": path, "value": mended}]
+            if meant is not None:
+                fix = [{"op": "replace", "path": path, "value": meant}]
             elif values[key] is None:
                 fix = [{"op": "remove", "path": path}]
-            suggestions = (mended,) if isinstance(mended, str) else ()
+            suggestions = (meant,) if isinstance(meant, str) else ()
             yield Problem(option.code, path, say(owner, f"{key} {fault}"), suggestions, fix)
 
 
@@ -272,12 +272,12 @@ def joining_problems(
     yield from size_problems(len(known) + 1, edges, name_flow(workflow_slug))
 
 
-def _mend_slug(slug: object) -> list[str]:
+def _meant_slug(slug: object) -> list[str]:
     """The slug that was probably meant, or none."""
     if not isinstance(slug, str):
         return []
-    mended = re.sub(r"[^a-zA-Z0-9_]+", "_", slug[:1000]).strip("_")
-    if mended[:1].isdigit() or mended == "run":
-        mended = f"_{mended}"
-    mended = mended[:MAX_SLUG_LENGTH]
-    return [mended] if is_valid_slug(mended) else []
+    meant = re.sub(r"[^a-zA-Z0-9_]+", "_", slug[:1000]).strip("_")
+    if meant[:1].isdigit() or meant == "run":
+        meant = f"_{meant}"
+    meant = meant[:MAX_SLUG_LENGTH]
+    return [meant] if is_valid_slug(meant) else []

@@ -59,7 +59,7 @@ def find_fault(text: str) -> tuple[int, str] | None:
         elif token[0] in {"]", "}"}:
             keys.pop()
         elif string is None:
-            return token.start(), f"{token[0]} is no JSON value"
+            return token.start(), f"{token[0]} is not a JSON value"
         elif ("\\u" in string or colon) and (fault := _string_fault(string, colon, keys)):
             return token.start(), fault
     return None

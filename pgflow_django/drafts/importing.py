@@ -148,7 +148,7 @@ def _parse(text: str) -> tuple[Any, Located | None]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        return None, _fault(f"This is no JSON: {error.msg}.", error.lineno, error.colno)
+        return None, _fault(f"This is not JSON: {error.msg}.", error.lineno, error.colno)
     except RecursionError:
         pass  # find_fault says where
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What is wrong or doubtful in a document, with the edits that would mend it."""
+"""What is wrong or doubtful in a document, with the edits that would fix it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Found:
     """One problem: an ``error`` keeps the draft from being published, a ``warning`` does not.
 
     ``step`` is the slug of the step that it is about, ``None`` for the flow. ``fixes`` are
-    operations that mend it: ``{"op", "arguments", "label"}``.
+    operations that fix it: ``{"op", "arguments", "label"}``.
     """
 
     level: str
@@ -92,7 +92,7 @@ def _name_fix(problem: Problem) -> str:
         return f"Use {problem.suggestions[0]}"
     first = problem.fix[0] if problem.fix else {}
     key = str(first.get("path", "")).rpartition("/")[2]
-    return f"Remove {key}" if first.get("op") == "remove" and not key.isdecimal() else "Mend it"
+    return f"Remove {key}" if first.get("op") == "remove" and not key.isdecimal() else "Fix it"
 
 
 def _choose(step: str, name: str) -> dict[str, Any]:

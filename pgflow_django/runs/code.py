@@ -59,7 +59,7 @@ def definition_of(flow: Any) -> CodeFlow:
         return code
     if not hasattr(flow, "__workflow_steps__"):
         raise TypeError(
-            f"{show(flow)} is no flow: pass a slug, a Flow class, or an object with "
+            f"{show(flow)} is not a flow: pass a slug, a Flow class, or an object with "
             "__workflow_steps__()"
         )
     name: str = getattr(flow, "__name__", None) or type(flow).__name__

@@ -113,7 +113,7 @@ def functions_of_version(version_id: int, *, using: str) -> dict[str, str]:
 def own_worker(
     using: str, queues: Sequence[str] = ("in_process",), functions: Sequence[str] | None = None
 ) -> Iterator[int]:
-    """Register this process for what it is about to work off, and sweep after others."""
+    """Register this process for what it is about to execute, and sweep after others."""
     if not connections[using].in_atomic_block:
         patiently(partial(engine.sweep, using=using), using=using)
     worker = patiently(partial(register, using, queues, functions), using=using)
@@ -124,7 +124,7 @@ def own_worker(
 
 
 def execute_run(run_id: UUID, worker: int, functions: Functions, options: Options) -> RunStatus:
-    """Work a run off that ``worker`` owns, and give how it ended.
+    """Execute a run that ``worker`` owns, and give how it ended.
 
     Raises ``RunTimedOut``, with the run cancelled. So it is when anything else interrupts.
     """

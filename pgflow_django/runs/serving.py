@@ -1,4 +1,4 @@
-"""Whether anybody would work off a run of a flow."""
+"""Whether anybody would pick up a run of a flow."""
 
 from __future__ import annotations
 

@@ -132,8 +132,8 @@ def find_trouble(found: Pgmq, using: str) -> Trouble | None:
     where = place(using)
     match found.state:
         case "missing":
-            mend = f"`{doctor_command(using)} --repair` installs it again."
-            return Trouble(f"pgmq is missing from the {where}.", mend)
+            fix = f"`{doctor_command(using)} --repair` installs it again."
+            return Trouble(f"pgmq is missing from the {where}.", fix)
         case "foreign":
             things = ", ".join(sorted(found.functions | found.relations)[:5])
             what = f'The {where} has a schema "pgmq" of {found.owner} that is not pgmq: {things}.'
@@ -141,9 +141,9 @@ def find_trouble(found: Pgmq, using: str) -> Trouble | None:
         case "old":
             lacks = ", ".join(sorted(NEEDED - found.functions))
             scripts = "pgmq's own update scripts, one version after the other"
-            mend = "`alter extension pgmq update`" if found.extension else scripts
+            fix = "`alter extension pgmq update`" if found.extension else scripts
             what = f"pgmq in the {where} is older than {MINIMUM} ({found}): it lacks {lacks}."
-            return Trouble(what, f"Let {found.owner} update it: {mend}.")
+            return Trouble(what, f"Let {found.owner} update it: {fix}.")
         case "forbidden":
             lacks = ", ".join(found.lacks_rights)
             what = f"{found.role} may not use pgmq in the {where} ({found}): it lacks {lacks}."

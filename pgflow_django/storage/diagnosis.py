@@ -57,7 +57,7 @@ class Finding:
 
 
 def diagnose(using: str) -> list[Finding]:
-    """Look at everything that can be looked at; never raises for what an operator can mend."""
+    """Look at everything that can be looked at; never raises for what an operator can fix."""
     findings: list[Finding] = []
     if connections[using].vendor != "postgresql":
         trouble = Trouble(f"The {place(using)} is not PostgreSQL.", "Flows need PostgreSQL.")
@@ -66,8 +66,8 @@ def diagnose(using: str) -> list[Finding]:
         findings.extend(_look_at_server(using))
         findings.extend(_look_at_installation(using))
     except NotSupportedError as error:
-        mend = "Upgrade the server: the releases that this version of Django supports will do."
-        trouble = Trouble(f"The server of the {place(using)} is too old: {error}.", mend)
+        fix = "Upgrade the server: the releases that this version of Django supports will do."
+        trouble = Trouble(f"The server of the {place(using)} is too old: {error}.", fix)
         findings.append(Finding("PostgreSQL", "too old", trouble, "pgflow.E007"))
     except Error as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)

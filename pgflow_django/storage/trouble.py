@@ -31,10 +31,10 @@ _MAX_TRIES = 5
 
 
 class Trouble(NamedTuple):
-    """What is wrong, and how to mend it."""
+    """What is wrong, and how to fix it."""
 
     what: str
-    mend: str
+    fix: str
 
 
 def retried(call: Callable[[], T], using: str, *, also: tuple[type[Exception], ...] = ()) -> T:
@@ -65,7 +65,7 @@ def transact(call: Callable[[], T], using: str, *, also: tuple[type[Exception], 
 
 
 class database_errors:  # noqa: N801 - a context manager, used like a function
-    """Turn what only an operator can mend into ``DatabaseNotReady``; let all else pass.
+    """Turn what only an operator can fix into ``DatabaseNotReady``; let all else pass.
 
     Runs no query and, until something goes wrong, no code of its own. (A class, since it is
     entered on the hot path: a generator takes four times as long.)

@@ -160,7 +160,7 @@ class ConnectionState:
             self._session.end()
 
     def restore(self, *, is_borrowed: bool) -> None:
-        """Undo what the step has left. Never raises: what can't be mended is closed."""
+        """Undo what the step has left. Never raises: what can't be undone is closed."""
         connection = self.connection
         try:
             self.depth.unwind()

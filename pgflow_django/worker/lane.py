@@ -110,9 +110,9 @@ class Lane(Exchange):
                 if not self.pool.wait_for_work(self):
                     return
             else:
-                self._work_off()
+                self._execute()
 
-    def _work_off(self) -> None:
+    def _execute(self) -> None:
         started = time.monotonic()
         count = 0
         while (task := self._next_task()) is not None:

@@ -119,7 +119,7 @@ def _refusal_of(outcome: Outcome, error: Exception) -> dict[str, Any]:
     what = (
         f'PostgreSQL refused what step "{group.step_slug}" of flow "{group.workflow_slug}" ended '
         f"with: {str(error).strip()} (SQLSTATE {sqlstate_of(error)}). It would refuse the same "
-        "again: mend what it names, then retry the run."
+        "again: fix what it names, then retry the run."
     )
     logger.error("%s", what)
     return {

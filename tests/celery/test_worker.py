@@ -83,7 +83,7 @@ def test_a_worker_of_all_queues_serves_those_made_later(tmp_path: Path) -> None:
 def test_a_queue_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with worker(tmp_path, "--pgflow-queues", "default,No Queue") as running:
         assert running.end() != 0
-        assert "'No Queue' is no queue" in running.log()
+        assert "'No Queue' is not the name of a queue" in running.log()
 
 
 def test_a_worker_leaves_tasks_alone_whose_function_it_lacks(tmp_path: Path) -> None:

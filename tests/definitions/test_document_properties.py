@@ -56,8 +56,8 @@ def test_validation_takes_anything_and_tells_it_in_json(document: Any) -> None:
 def test_every_fix_can_be_applied_and_mends_its_problem(document: Any) -> None:
     for problem in validate_flow(document):
         if problem.fix:
-            mended = validate_flow(apply_patch(document, problem.fix))
-            assert problem not in mended
+            fixed = validate_flow(apply_patch(document, problem.fix))
+            assert problem not in fixed
 
 
 @pytest.mark.django_db

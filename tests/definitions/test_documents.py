@@ -42,7 +42,7 @@ def steps(*edges: str, **more: Any) -> dict[str, Any]:
 
 
 def only(document: Any) -> Problem:
-    """The one problem of a document. Where it has a fix, the fix must mend it."""
+    """The one problem of a document. Where it has a fix, the fix must do so."""
     [problem] = validate_flow(document)
     if problem.fix:
         assert validate_flow(apply_patch(document, problem.fix)) == []
@@ -215,7 +215,7 @@ def test_every_kind_of_warning(document: Any, code: str, pointer: str, text: str
 
 
 @pytest.mark.parametrize(
-    ("document", "mended"),
+    ("document", "fixed"),
     [
         (flow({"slug": "a"}, workflow_slug="a b!"), flow({"slug": "a"}, workflow_slug="a_b")),
         (flow({"slug": "run"}), flow({"slug": "_run"})),
@@ -243,10 +243,10 @@ def test_every_kind_of_warning(document: Any, code: str, pointer: str, text: str
         (flow({"slug": "a", "initial_tasks": 3}), flow({"slug": "a"})),
     ],
 )  # fmt: skip
-def test_fixes_make_what_was_meant(document: Any, mended: Any) -> None:
+def test_fixes_make_what_was_meant(document: Any, fixed: Any) -> None:
     [problem] = validate_flow(document)
     assert problem.fix is not None
-    assert apply_patch(document, problem.fix) == mended
+    assert apply_patch(document, problem.fix) == fixed
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,7 @@ def test_classes_and_modules_are_objects_too() -> None:
 
 @pytest.mark.parametrize("found", [None, 5, "report", object(), dict])
 def test_what_is_no_flow_is_refused(found: Any) -> None:
-    with pytest.raises(TypeError, match="is no flow: pass a slug, a Flow class, or an object"):
+    with pytest.raises(TypeError, match="is not a flow: pass a slug, a Flow class, or an object"):
         definition_of(found)
 
 

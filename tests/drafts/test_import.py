@@ -58,7 +58,7 @@ def test_a_flow_can_be_imported_under_another_name() -> None:
     ("text", "line", "column", "words"),
     [
         ("", 0, 0, "no text"),
-        ('{\n  "steps": [,]\n}', 2, 13, "no JSON"),
+        ('{\n  "steps": [,]\n}', 2, 13, "not JSON"),
         ('{"steps": [NaN]}', 1, 12, "NaN"),
         ('{"NaN": "[",\n "steps": [-Infinity]}', 2, 12, "-Infinity"),
         ('{"a": {"a": 1},\n  "\\u0061": 2}', 2, 3, 'the key "a" already'),

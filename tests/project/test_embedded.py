@@ -167,7 +167,9 @@ def test_a_wrong_database_url_is_told_in_one_line(place: Path, url: str, command
     result = manage(place / "pg", command, DATABASE_URL=url)
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
-    assert line.startswith("DATABASE_URL is no URL of a PostgreSQL database, such as postgresql://")
+    assert line.startswith(
+        "DATABASE_URL is not the URL of a PostgreSQL database, such as postgresql://"
+    )
 
 
 def test_with_database_url_nothing_of_it_is_imported(place: Path) -> None:

@@ -109,7 +109,7 @@ def test_server_of_the_demo_site_that_can_not_start_speaks_for_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sqlstate", "words", "mend"),
+    ("sqlstate", "words", "fix"),
     [
         ("53300", "sorry, too many clients already", "Close connections, or raise max_connections"),
         ("57P03", "the database system is starting up", "Start the server or correct"),
@@ -117,11 +117,11 @@ def test_server_of_the_demo_site_that_can_not_start_speaks_for_itself() -> None:
     ],
 )
 def test_server_at_its_limits(
-    database: BaseDatabaseWrapper, sqlstate: str, words: str, mend: str
+    database: BaseDatabaseWrapper, sqlstate: str, words: str, fix: str
 ) -> None:
     message = message_of("scratch", raising(sqlstate, words))
     assert words in message
-    assert mend in message
+    assert fix in message
 
 
 def raising(sqlstate: str, words: str = "as it is") -> str:

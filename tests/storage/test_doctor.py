@@ -107,13 +107,13 @@ def test_a_server_that_is_down(django_db_blocker: Any) -> None:
         status, printed = doctor(using="down")
 
     assert status == 1
-    title, what, mend = printed.splitlines()
+    title, what, fix = printed.splitlines()
     assert title == "Database    WRONG  can't be used"
     assert what.strip() == (
         'No connection to the database "shop" (alias "down", host 127.0.0.1:1, user "ann"): '
         "Connection refused."
     )
-    assert mend.strip() == (
+    assert fix.strip() == (
         'Start the server or correct DATABASES["down"] (in the demo site: DATABASE_URL; with that '
         "unset, `make demo` brings a server of its own)."
     )

@@ -81,7 +81,7 @@ def test_a_file_is_read(client: Client) -> None:
 
 @pytest.mark.parametrize(
     ("content", "complaint"),
-    [(b"\xff\xfe\x00", "no text in UTF-8"), (b" " * (1024 * 1024 + 1), "larger than 1024 KiB")],
+    [(b"\xff\xfe\x00", "not UTF-8 text"), (b" " * (1024 * 1024 + 1), "larger than 1024 KiB")],
 )
 def test_a_file_that_cannot_be_read_is_refused(
     client: Client, content: bytes, complaint: str

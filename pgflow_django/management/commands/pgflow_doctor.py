@@ -84,7 +84,7 @@ class Command(BaseCommand):
                     "ok": finding.trouble is None,
                     "found": finding.found,
                     "problem": finding.trouble.what if finding.trouble else None,
-                    "mend": finding.trouble.mend if finding.trouble else None,
+                    "mend": finding.trouble.fix if finding.trouble else None,
                 }
                 for finding in findings
             ],

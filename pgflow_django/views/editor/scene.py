@@ -51,7 +51,7 @@ def read_look(request: HttpRequest) -> Look:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """A way to mend a problem with one click, as a form posts it."""
+    """A way to fix a problem with one click, as a form posts it."""
 
     op: str
     arguments: str
@@ -193,7 +193,7 @@ class Scene:
             doubtful=self.messages.keys() - {shown.step for shown in self.errors},
             editable=self.is_editable,
             options=DrawOptions(find_labels()),
-            attributes={"aria-roledescription": _("workflow diagram")},
+            attributes={"aria-roledescription": _("flow diagram")},
         )
         return mark_safe(drawing)  # noqa: S308 - svg.py has escaped every text
 

@@ -65,7 +65,7 @@ def _read_text(request: HttpRequest) -> tuple[str, str]:
     try:
         return file.read().decode("utf-8-sig"), ""
     except UnicodeDecodeError:
-        return "", _("The file is no text in UTF-8.")
+        return "", _("The file is not UTF-8 text.")
 
 
 def _show(page: Page, slug: str | None, text: str, preview: drafts.ImportPreview) -> HttpResponse:

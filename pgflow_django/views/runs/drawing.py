@@ -193,7 +193,7 @@ class RunFacts:
             % {"flow": self.run.workflow_slug},
             states={slug: step.as_state() for slug, step in self.steps.items()},
             options=DrawOptions(find_state_labels()),
-            attributes={"aria-roledescription": _("workflow diagram")},
+            attributes={"aria-roledescription": _("flow diagram")},
         )
         return mark_safe(drawing)  # noqa: S308 - svg.py has escaped every text
 
@@ -247,7 +247,7 @@ def _add_states(facts: RunFacts, using: str) -> None:
 
 
 def _add_tasks(facts: RunFacts, using: str) -> None:
-    """Single steps have one task, which says who runs it and for the how manieth time."""
+    """Single steps have one task, which says who runs it and which attempt it is."""
     single = [slug for slug, step in facts.steps.items() if not step.is_map]
     tasks = WorkflowStepTask.objects.using(using).filter(
         run_id=facts.run.pk, step_slug__in=single, task_index=0

@@ -209,7 +209,7 @@ def read_json(text: str) -> Any:
     except json.JSONDecodeError as error:
         place = {"line": error.lineno, "column": error.colno, "problem": error.msg}
         raise ValueError(
-            _("This is no JSON: line %(line)s, column %(column)s: %(problem)s") % place
+            _("This is not JSON: line %(line)s, column %(column)s: %(problem)s") % place
         ) from None
     except RecursionError:
         pass  # find_fault says where
