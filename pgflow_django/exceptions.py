@@ -22,12 +22,13 @@ PgflowError
 ├── InvalidInput                invalid_input, invalid_key, input_too_large,
 │                               type_violation
 ├── InvalidOutput               output_not_json, output_too_large
-├── RunFailed                   run_failed
-├── RunTimedOut                 run_timed_out
-├── RunCancelled                run_cancelled
-├── RunNotFound                 run_not_found
-├── RunNotRetryable             run_not_retryable
-├── WaitRefused                 wait_refused: the run is part of the caller's own transaction
+├── RunError                    no output to wait for: see its subclasses
+│   ├── RunFailed               run_failed
+│   ├── RunTimedOut             run_timed_out
+│   ├── RunCancelled            run_cancelled
+│   ├── RunNotFound             run_not_found
+│   ├── RunNotRetryable         run_not_retryable
+│   └── WaitRefused             wait_refused: the run is part of the caller's own transaction
 ├── StepTimeout                 step_timeout
 ├── TransactionMisused          transaction_misused: what a step wrote can't be kept
 ├── DatabaseNotReady            database_not_ready: no server, no pgmq, migrations not applied
@@ -39,8 +40,11 @@ PgflowError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import UUID
+
+if TYPE_CHECKING:
+    from pgflow_django.definitions.problems import Problem
 
 
 class PgflowError(Exception):
@@ -51,6 +55,8 @@ class PgflowError(Exception):
     """
 
     default_code: ClassVar[str] = "pgflow_error"
+    #: All that was wrong with a flow or a step, where that is what was wrong.
+    problems: Sequence[Problem] = ()
 
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message)
@@ -118,7 +124,7 @@ class InvalidDocument(PgflowError, ValueError):
     default_code = "invalid_document"
 
     def __init__(
-        self, message: str = "", *, code: str | None = None, problems: Sequence[Any] = ()
+        self, message: str = "", *, code: str | None = None, problems: Sequence[Problem] = ()
     ) -> None:
         super().__init__(message, code=code)
         self.problems = list(problems)

@@ -110,7 +110,7 @@ def raise_problems(problems: Iterable[Problem]) -> None:
         message += f" And {len(errors) - _MAX_TOLD:,} more."
     first = errors[0]
     error = _exception_class(first)(message, code=first.code)
-    error.problems = errors  # type: ignore[attr-defined]
+    error.problems = errors
     raise error
 
 

@@ -482,7 +482,7 @@ def test_all_that_is_wrong_is_told_at_once_under_the_code_of_the_first(flow: str
         flow_builder.add_step(flow, "save", step_type="loop", timeout=0)
     assert caught.value.code == "invalid_step_type"
     assert "timeout is 0" in str(caught.value)
-    problems: Any = caught.value.problems  # type: ignore[attr-defined]
+    problems = caught.value.problems
     assert [problem.code for problem in problems] == ["invalid_step_type", "invalid_timeout"]
 
 
