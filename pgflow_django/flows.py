@@ -25,7 +25,7 @@ from pgflow_django.runs.code import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pgflow_django.models import WorkflowRun
 
@@ -145,6 +145,19 @@ class Flow:
     async def astart(cls, input: Any = _NO_INPUT, **options: Any) -> WorkflowRun:
         """Do what ``start`` does, from async code."""
         return await sync_to_async(cls.start)(input, **options)
+
+
+def code_flows() -> Iterator[type[Flow]]:
+    """Every class with steps that this process has imported, in the order of definition.
+
+    A subclass comes after its base, before what stands beside that.
+    """
+    waiting = Flow.__subclasses__()[::-1]
+    while waiting:
+        flow = waiting.pop()
+        waiting += flow.__subclasses__()[::-1]
+        if flow.__workflow_steps__():
+            yield flow
 
 
 def _collect_steps(cls: type) -> dict[str, Step]:

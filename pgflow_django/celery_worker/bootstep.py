@@ -18,7 +18,6 @@ from django.utils.module_loading import autodiscover_modules
 
 from pgflow_django.celery_worker import hosting
 from pgflow_django.celery_worker.board import Board
-from pgflow_django.celery_worker.code_flows import sync_code_flows
 from pgflow_django.celery_worker.dispatching import Loops, pauses
 from pgflow_django.celery_worker.listener import Listener
 from pgflow_django.celery_worker.loop import Loop, SharedOutage, SlotLoop
@@ -27,6 +26,8 @@ from pgflow_django.celery_worker.process_crew import BoardCrew
 from pgflow_django.celery_worker.queues import chosen_queues
 from pgflow_django.celery_worker.service import Service
 from pgflow_django.celery_worker.thread_crew import ThreadCrew, ThreadLoop
+from pgflow_django.exceptions import PgflowError
+from pgflow_django.flows import code_flows, definition_of, sync_code_flow
 from pgflow_django.models import WorkflowRun
 from pgflow_django.worker.keepalive import harden
 from pgflow_django.worker.patience import Outage
@@ -158,6 +159,15 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def info(self, worker: Any) -> dict[str, Any]:  # noqa: ARG002
         """What ``inspect stats`` shows of it."""
         return {"pgflow": {"queues": self.queues or "all", "loops": len(list(self.crew.workers()))}}
+
+
+def sync_code_flows(*, using: str) -> None:
+    """Store each ``Flow`` class whose fingerprint is not the stored one, as a new version."""
+    for flow in code_flows():
+        try:
+            sync_code_flow(definition_of(flow), using=using)
+        except PgflowError as error:
+            logger.error("flow %s is not stored: %s", flow.slug, error)  # noqa: TRY400
 
 
 def is_solo(worker: Any) -> bool:

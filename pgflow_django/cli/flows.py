@@ -9,7 +9,7 @@ from pgflow_django import executor
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.exceptions import StepFunctionMissing
-from pgflow_django.flows import Flow
+from pgflow_django.flows import Flow, code_flows
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
 from pgflow_django.storage.definitions import workflow_not_found
@@ -26,7 +26,7 @@ def find_flow(slug: str, *, using: str) -> str | type[Flow]:
     """
     origins = Workflow.objects.using(using).filter(workflow_slug=slug)
     origin = origins.values_list("origin", flat=True).first()
-    code = next((flow for flow in code_flows() if flow.slug == slug), None)
+    code = {flow.slug: flow for flow in code_flows()}.get(slug)  # of several, the last
     if code is not None and origin in {None, Origin.CODE}:
         return code
     if origin is None:
@@ -46,16 +46,6 @@ def suggest_functions(error: StepFunctionMissing) -> Iterator[str]:
     for step, name in error.missing:
         if names := nearest_names(name, registry.names()):
             yield f'Step "{step}", function "{name}":{did_you_mean(names)}'
-
-
-def code_flows() -> Iterator[type[Flow]]:
-    """Every class with steps that this process has imported."""
-    waiting = Flow.__subclasses__()
-    while waiting:
-        flow = waiting.pop()
-        waiting += flow.__subclasses__()
-        if flow.__workflow_steps__():
-            yield flow
 
 
 def missing_functions(flow: Mapping[str, Any]) -> dict[str, str]:
