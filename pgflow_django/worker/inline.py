@@ -19,12 +19,11 @@ from django.db import connections, transaction
 
 from pgflow_django import engine
 from pgflow_django.engine import Settled
-from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from pgflow_django.worker.connection_state import drop
 from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Attempt, Resolve
-from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
+from pgflow_django.worker.outcome import Outcome, StepInterrupted, timed_out
 from pgflow_django.worker.patience import is_refusal
 from pgflow_django.worker.sessions import forget
 from pgflow_django.worker.settling import REFUSED, refuse_messages, settle_surely
@@ -164,10 +163,7 @@ def _run_limited(
             drop(connections[using])
         if limit < task.group.timeout:
             return None
-        error = StepTimeout(
-            f'step "{task.group.step_slug}" ran longer than its timeout of {task.group.timeout} s'
-        )
-        return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
+        return timed_out(task)
     else:
         return outcome
     finally:

@@ -14,17 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 from django.db import connections
 
 from pgflow_django import engine
-from pgflow_django.exceptions import StepTimeout
 from pgflow_django.worker.batch import Taken
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.connection_state import drop
 from pgflow_django.worker.exchange import BATCH_SECONDS, Exchange, Owner
 from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Attempt, Resolve
-from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
-from pgflow_django.worker.settling import (
-    LARGE,
-)
+from pgflow_django.worker.outcome import Outcome, StepInterrupted, timed_out
+from pgflow_django.worker.settling import LARGE
 from pgflow_django.worker.surroundings import Surroundings
 
 if TYPE_CHECKING:
@@ -214,11 +211,7 @@ class Lane(Exchange):
                 return None
             self._interrupt()
             self._is_in_hand = True
-        timeout = task.group.timeout
-        error = StepTimeout(
-            f'step "{task.group.step_slug}" ran longer than its timeout of {timeout} s'
-        )
-        return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
+        return timed_out(task)
 
     def take_waiting(self, now: float) -> Taken:
         """Outcomes and tasks that wait behind a step that takes long; then ``let_go``."""

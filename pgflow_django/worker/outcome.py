@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from pgflow_django import jsonvalue
-from pgflow_django.exceptions import InvalidOutput, PermanentFailure, RetryAfter
+from pgflow_django.exceptions import InvalidOutput, PermanentFailure, RetryAfter, StepTimeout
 from pgflow_django.logs import extra_of
 from pgflow_django.worker.claimed import ClaimedTask
 
@@ -96,6 +96,15 @@ def _safely(call: Callable[[], T], otherwise: T) -> T:
         raise
     except BaseException:  # noqa: BLE001 - a step's exception may raise anything where it is asked
         return otherwise
+
+
+def timed_out(task: ClaimedTask) -> Outcome:
+    """How an attempt has ended that was stopped at its step's timeout."""
+    group = task.group
+    error = StepTimeout(
+        f'step "{group.step_slug}" ran longer than its timeout of {group.timeout} s'
+    )
+    return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
 
 
 def _code_of(error: BaseException) -> str | None:
