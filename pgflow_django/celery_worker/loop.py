@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,6 +26,7 @@ from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.hosted import Host, HostedPool
 from pgflow_django.worker.keepalive import harden
 from pgflow_django.worker.patience import Outage, is_lost, patiently
+from pgflow_django.worker.registration import register
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -107,8 +107,9 @@ class Loop(Host):
 
     def _register(self) -> int:
         harden(self.using)
+        functions = registry.names()
         return patiently(
-            partial(register, self.node, self.queues, using=self.using),
+            partial(register, "celery", self.queues, functions, using=self.using, node=self.node),
             using=self.using,
             seconds=math.inf,
             outage=self.outage,
@@ -120,19 +121,6 @@ def die_with_parent(number: int) -> None:
     """Get this signal when the parent ends, where the system can do that."""
     with suppress(OSError):
         set_pdeathsig(number)
-
-
-def register(node: str, queues: Sequence[str] | None, *, using: str) -> int:
-    """Register this process as a worker of a node, for these queues or for all; its worker id."""
-    return engine.register_worker(
-        "celery",
-        socket.gethostname(),
-        os.getpid(),
-        engine.list_queues(using=using) if queues is None else queues,
-        registry.names(),
-        using=using,
-        node=node,
-    )
 
 
 class SlotLoop(Loop):

@@ -13,9 +13,10 @@ from django.db import connections
 from pgflow_django import engine
 from pgflow_django.celery_worker.crew import Crew
 from pgflow_django.celery_worker.listener import QUEUES, WORK, Listener, number_of
-from pgflow_django.celery_worker.loop import register
 from pgflow_django.conf import settings
+from pgflow_django.registry import registry
 from pgflow_django.worker.keepalive import harden
+from pgflow_django.worker.registration import register
 
 logger = logging.getLogger("pgflow_django.worker")
 
@@ -158,7 +159,9 @@ class Node:
     def _register(self) -> None:
         harden(self.using)
         engine.sweep(using=self.using)
-        self.worker = register(self.name, self.fixed_queues, using=self.using)
+        self.worker = register(
+            "celery", self.fixed_queues, registry.names(), using=self.using, node=self.name
+        )
         self._is_mute = False
         self.crew.is_asleep = False
         self._renewed_at = time.monotonic()

@@ -26,7 +26,8 @@ from pgflow_django.runs import delivery
 from pgflow_django.runs.status import RunStatus, load_status
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.patience import patiently
-from pgflow_django.worker.pool import Pool, register
+from pgflow_django.worker.pool import Pool
+from pgflow_django.worker.registration import register
 
 #: Seconds between two calls of ``on_tick``.
 _TICK = 0.1
@@ -116,7 +117,7 @@ def own_worker(
     """Register this process for what it is about to execute, and sweep after others."""
     if not connections[using].in_atomic_block:
         patiently(partial(engine.sweep, using=using), using=using)
-    worker = patiently(partial(register, using, queues, functions), using=using)
+    worker = patiently(partial(register, "in_process", queues, functions, using=using), using=using)
     try:
         yield worker
     finally:

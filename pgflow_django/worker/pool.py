@@ -8,11 +8,9 @@ connection back when it is lost.
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -36,13 +34,6 @@ T = TypeVar("T")
 _TICK = 0.02
 #: Seconds that interrupted lanes get to end.
 _GRACE = 2.0
-
-
-def register(using: str, queues: Sequence[str], functions: Sequence[str] | None) -> int:
-    """Register this process as a worker that runs things in its own threads; its worker id."""
-    return engine.register_worker(
-        "in_process", socket.gethostname(), os.getpid(), queues, functions, using=using
-    )
 
 
 class Pool:
