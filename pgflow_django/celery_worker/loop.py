@@ -133,7 +133,7 @@ class SlotLoop(Loop):
         self.board = board
         self.slot = slot
         self.parent = os.getppid()
-        self.is_told = False
+        self.was_told_to_leave = False
         self.outage = SharedOutage(board)
 
     def bell(self) -> Bell:
@@ -168,12 +168,16 @@ class SlotLoop(Loop):
 
     def _terminated(self, *_: Any) -> None:
         """Leave in order: a supervisor such as systemd may signal children with their parent."""
-        self.is_told = True
+        self.was_told_to_leave = True
         self.board.wake(self.slot)
 
     def leaves(self) -> bool:
         """See ``Host``: told by the parent, by a signal, or without a parent."""
-        return self.board.shall_leave(self.slot) or self.is_told or os.getppid() != self.parent
+        return (
+            self.board.shall_leave(self.slot)
+            or self.was_told_to_leave
+            or os.getppid() != self.parent
+        )
 
     def found_plenty(self) -> None:
         """See ``Host``."""
@@ -203,8 +207,8 @@ class SlotLoop(Loop):
         self.board.task_ends(self.slot)
 
 
-class Told(Protocol):
-    """What the log of a worker was told, in memory that all who use it share."""
+class OutageMemory(Protocol):
+    """What a worker's log has said of an outage, in memory that all who use it share."""
 
     is_out: bool
     back_at: float
@@ -216,20 +220,20 @@ class SharedOutage(Outage):
     A connection may hear of an outage only after others are back: that is the same one.
     """
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, memory: OutageMemory) -> None:
         super().__init__()
-        self._told = told
+        self._memory = memory
 
     def begin(self, error: BaseException) -> None:
         """See ``Outage``."""
-        if self.since is not None or time.monotonic() - self._told.back_at > _AFTERMATH:
+        if self.since is not None or time.monotonic() - self._memory.back_at > _AFTERMATH:
             super().begin(error)
 
     def tell(self, message: str, value: object) -> None:
         """See ``Outage``."""
         is_out = self.since is not None
-        if self._told.is_out != is_out:
-            self._told.is_out = is_out
+        if self._memory.is_out != is_out:
+            self._memory.is_out = is_out
             if not is_out:
-                self._told.back_at = time.monotonic()
+                self._memory.back_at = time.monotonic()
             super().tell(message, value)

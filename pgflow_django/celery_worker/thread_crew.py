@@ -19,7 +19,7 @@ class ThreadCrew:
         self.is_asleep = False
         self.is_closed = False
         self.due_at = math.inf
-        #: See ``loop.Told``.
+        #: See ``OutageMemory``.
         self.is_out = False
         self.back_at = -math.inf
 
