@@ -52,7 +52,7 @@ begin
                     'step_slug', v_message.message->>'step_slug',
                     'error_type', 'DatabaseRefused',
                     'error_message', format(
-                        'PostgreSQL can''t hand out step "%s": %s (SQLSTATE %s). It would refuse again: mend what it '
+                        'PostgreSQL can''t hand out step "%s": %s (SQLSTATE %s). It would refuse again: fix what it '
                         'names, then retry the run', v_message.message->>'step_slug', v_text, v_state
                     )
                 ));
