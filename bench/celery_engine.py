@@ -23,7 +23,7 @@ from bench.engines import PATIENCE, Engine
 from bench.figures import Sample, median_sample
 from bench.flows import CHAIN, FAN, MAP
 from pgflow_django import executor
-from pgflow_django.choices import RunStatus
+from pgflow_django.choices import RunState
 from pgflow_django.models import WorkflowRun, WorkflowWorker
 
 #: Seconds between two looks at whether runs have ended: a driver that waits is part of the load.
@@ -74,7 +74,7 @@ class CeleryPrefork:
         """
         sleep(_LOOK)
         active = WorkflowRun.objects.using(using).filter(
-            status__in=[RunStatus.STARTED, RunStatus.PAUSED]
+            status__in=[RunState.STARTED, RunState.PAUSED]
         )
         _wait(lambda: not active.exists(), (), f"{len(runs)} runs were not done")
 

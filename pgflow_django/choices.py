@@ -22,7 +22,7 @@ class Origin(TextChoices):
     AGENT = "agent", _("agent")
 
 
-class RunStatus(TextChoices):
+class RunState(TextChoices):
     """Where a run stands."""
 
     STARTED = "started", _("started")
@@ -59,7 +59,7 @@ class TaskStatus(TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
-_TERMINAL_RUNS = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
+_TERMINAL_RUNS = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})
 
 Transitions = list[tuple[str, str]]
 

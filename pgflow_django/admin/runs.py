@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from pgflow_django.admin.own import LookedAt, OwnAdmin, OwnList
-from pgflow_django.choices import RunStatus
+from pgflow_django.choices import RunState
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.views.access import can, find_admin
 from pgflow_django.views.page import frame_options
@@ -49,14 +49,14 @@ class StateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Offer every status, and those that have not ended together."""
-        words = [(status, name_run_status(status)) for status in RunStatus.values]
+        words = [(status, name_run_status(status)) for status in RunState.values]
         return [("active", _("not ended")), *words]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         """Keep the runs of the chosen state."""
         if self.value() is None:
             return queryset
-        active = [RunStatus.STARTED, RunStatus.PAUSED]
+        active = [RunState.STARTED, RunState.PAUSED]
         return queryset.filter(status__in=active if self.value() == "active" else [self.value()])
 
 
@@ -208,7 +208,7 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
         pill = show_pill(run.status, name_run_status(run.status))
         error = run.cut_error
         why = ""
-        if run.status == RunStatus.FAILED:
+        if run.status == RunState.FAILED:
             text = f"{error['error_type'] or ''}: {error['error_message'] or ''}"
             step = error["step_slug"]
             why = f"{step}: {text}" if step else text

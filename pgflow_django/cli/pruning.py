@@ -11,7 +11,7 @@ from django.db.models import Count
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pgflow_django import engine
-from pgflow_django.choices import RunStatus
+from pgflow_django.choices import RunState
 from pgflow_django.models import WorkflowRun
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Seconds between two lines about how far it is, where there is no terminal.
 _PAUSE = 5.0
 #: Statuses of runs that have ended: no others can be deleted.
-ENDED = tuple(status.value for status in RunStatus if status.is_terminal)
+ENDED = tuple(status.value for status in RunState if status.is_terminal)
 
 
 def count_prunable(before: datetime, statuses: Sequence[str], *, using: str) -> dict[str, int]:

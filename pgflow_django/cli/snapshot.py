@@ -20,7 +20,7 @@ from django.db.models import (
 from django.db.models.functions import JSONObject, Left
 from django.utils.dateparse import parse_datetime
 
-from pgflow_django.choices import RunStatus, StepStatus, TaskStatus
+from pgflow_django.choices import RunState, StepStatus, TaskStatus
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import (
     WorkflowRun,
@@ -109,7 +109,7 @@ class RunView:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more happens to it by itself."""
-        return RunStatus(self.status).is_terminal
+        return RunState(self.status).is_terminal
 
     def count(self, *statuses: Status) -> int:
         """How many of its steps have one of these statuses."""

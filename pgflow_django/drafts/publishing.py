@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import router
 
-from pgflow_django.choices import Origin, RunStatus
+from pgflow_django.choices import Origin, RunState
 from pgflow_django.drafts.editing import conflict, lock_for_edit
 from pgflow_django.drafts.problems import problems
 from pgflow_django.drafts.stored import Stored
@@ -97,7 +97,7 @@ def _count_active_runs(workflow: Workflow, alias: str) -> int:
         WorkflowRun.objects.using(alias)
         .filter(
             workflow_slug=workflow.workflow_slug,
-            status__in=[RunStatus.STARTED, RunStatus.PAUSED],
+            status__in=[RunState.STARTED, RunState.PAUSED],
         )
         .exclude(version=workflow.version)
         .count()

@@ -18,7 +18,7 @@ from django.db.models.lookups import Exact, IsNull
 from pgflow_django.choices import (
     RUN_TRANSITIONS,
     STEP_TRANSITIONS,
-    RunStatus,
+    RunState,
     StepStatus,
     StepType,
     TaskStatus,
@@ -58,7 +58,7 @@ class WorkflowRun(models.Model):
     version = models.IntegerField()
     version_id = models.BigIntegerField()
     status = models.TextField(
-        choices=RunStatus.choices, default=RunStatus.STARTED, db_default=RunStatus.STARTED
+        choices=RunState.choices, default=RunState.STARTED, db_default=RunState.STARTED
     )
     input = models.JSONField()
     output = models.JSONField(null=True)
@@ -85,7 +85,7 @@ class WorkflowRun(models.Model):
             # One check a table: PostgreSQL reads each anew for every statement of the hot path.
             models.CheckConstraint(
                 name="run_columns_agree_with_its_status",
-                condition=Q(remaining_steps__gte=0, status__in=RunStatus.values)
+                condition=Q(remaining_steps__gte=0, status__in=RunState.values)
                 & _exactly(Q(status__in=["started", "paused"]), IsNull(F("ended_at"), True))
                 & _exactly(Q(status="completed"), IsNull(F("output"), False))
                 & _exactly(Q(status="failed"), IsNull(F("error"), False))

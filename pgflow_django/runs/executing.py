@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import connections
 
 from pgflow_django import engine
-from pgflow_django.choices import RunStatus as Status
+from pgflow_django.choices import RunState
 from pgflow_django.conf import settings
 from pgflow_django.engine import TaskGroup
 from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing
@@ -159,7 +159,7 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
         engine.cancel_run(run_id, reason, using=using)
     status = patiently(partial(load_status, run_id, using=using), using=using)
     # It may have ended by itself at the last moment.
-    if not in_time and status.status == Status.CANCELLED:
+    if not in_time and status.status == RunState.CANCELLED:
         raise run_timed_out(status, reason)
     return status
 
@@ -210,7 +210,7 @@ def wait_timed_out(status: RunStatus, timeout: float | None) -> RunTimedOut:
 
 def raise_if_failed(status: RunStatus) -> None:
     """Raise ``RunFailed`` for a run that failed in eager mode, where the site asks for that."""
-    if status.status == Status.FAILED and delivery.propagates():
+    if status.status == RunState.FAILED and delivery.propagates():
         status.result()
 
 

@@ -9,8 +9,7 @@ from uuid import UUID
 from django.db import connections
 from django.db.models import Count, Q
 
-from pgflow_django.choices import RunStatus as Status
-from pgflow_django.choices import StepStatus
+from pgflow_django.choices import RunState, StepStatus
 from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound, WaitRefused
 from pgflow_django.models import WorkflowRun
 from pgflow_django.runs.waiting import Waiting, find_waiting
@@ -61,13 +60,13 @@ class RunStatus:
     @property
     def has_ended(self) -> bool:
         """Whether the run is completed, failed or cancelled."""
-        return Status(self.status).is_terminal
+        return RunState(self.status).is_terminal
 
     def result(self) -> dict[str, Any]:
         """The run's output; raises ``RunFailed`` or ``RunCancelled`` where there is none."""
-        if self.status == Status.COMPLETED:
+        if self.status == RunState.COMPLETED:
             return self.output or {}
-        if self.status == Status.CANCELLED:
+        if self.status == RunState.CANCELLED:
             raise RunCancelled(
                 f'run {self.run_id} of flow "{self.workflow_slug}" was cancelled',
                 run_id=self.run_id,

@@ -17,7 +17,7 @@ from django.db.models.functions import JSONObject, Now
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from pgflow_django.choices import RunStatus, StepStatus, TaskStatus
+from pgflow_django.choices import RunState, StepStatus, TaskStatus
 from pgflow_django.models import (
     WorkflowClaim,
     WorkflowStepState,
@@ -58,9 +58,9 @@ def find_waiting(
     run_id: UUID, *, status: str, version_id: int, owner_id: int | None, using: str
 ) -> Waiting | None:
     """Why nothing moves in this run; ``None`` where something runs, or will in a moment."""
-    if status == RunStatus.PAUSED:
+    if status == RunState.PAUSED:
         return Waiting("paused", "the run is paused: nothing of it is started until it goes on")
-    if status != RunStatus.STARTED:
+    if status != RunState.STARTED:
         return None
     states = list(_started_steps(run_id, using))
     idle = [state for state in states if not state["is_running"]]

@@ -14,7 +14,7 @@ from pgflow_django import executor
 from pgflow_django.choices import (
     RUN_TRANSITIONS,
     STEP_TRANSITIONS,
-    RunStatus,
+    RunState,
     StepStatus,
     TaskStatus,
 )
@@ -74,7 +74,7 @@ def ignoring(trigger: str) -> Callable[[str], None]:
 
 
 def test_the_statuses_of_these_tests_are_those_of_the_models() -> None:
-    assert list(RUN_STATES) == RunStatus.values
+    assert list(RUN_STATES) == RunState.values
     assert list(STEP_STATES) == StepStatus.values
     assert list(TASK_STATES) == TaskStatus.values
 

@@ -115,7 +115,7 @@ def test_what_is_asked_of_pgmq_is_in_the_script_of_the_package() -> None:
 @pytest.mark.parametrize(
     ("table", "known"),
     [
-        ("workflow_runs", choices.RunStatus.values),
+        ("workflow_runs", choices.RunState.values),
         ("workflow_step_states", choices.StepStatus.values),
         ("workflow_step_tasks", choices.TaskStatus.values),
     ],
@@ -135,7 +135,7 @@ def test_constraints_know_the_statuses_of_choices(
 
 
 def test_functions_name_only_statuses_of_choices() -> None:
-    known = {*choices.RunStatus.values, *choices.StepStatus.values, *choices.TaskStatus.values}
+    known = {*choices.RunState.values, *choices.StepStatus.values, *choices.TaskStatus.values}
     comparison = re.compile(r"\bstatus\s*(?:=|<>|!=|(?:not\s+)?in)\s*(\([^)]*\)|'\w+')")
     for name in FUNCTIONS:
         literals = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 from rich.text import Text
 
-from pgflow_django.choices import RunStatus
+from pgflow_django.choices import RunState
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.options import read_count, read_words
 from pgflow_django.cli.overview import list_runs
@@ -47,7 +47,7 @@ examples:
         parser.add_argument(
             "--status",
             metavar="STATUS[,STATUS]",
-            help=f"only runs that are {', '.join(RunStatus.values)}",
+            help=f"only runs that are {', '.join(RunState.values)}",
         )
         parser.add_argument(
             "--limit", metavar="N", default=20, help="at most so many runs (default: 20)"
@@ -57,7 +57,7 @@ examples:
     def handle(self, *args: Any, **options: Any) -> None:
         """List them."""
         limit = read_count(options["limit"], "--limit")
-        statuses = read_words(options["status"], "--status", RunStatus.values)
+        statuses = read_words(options["status"], "--status", RunState.values)
         flow = options["flow"]
         # One more than is shown says whether there are more.
         runs = list_runs(flow=flow, statuses=statuses, limit=limit + 1, using=self.using)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from pgflow_django.choices import RunStatus, StepStatus, StepType, TaskStatus
+from pgflow_django.choices import RunState, StepStatus, StepType, TaskStatus
 from pgflow_django.drawing.canvas import find_layout, render_canvas
 from pgflow_django.drawing.graph import Node
 from pgflow_django.drawing.states import Status, StepState
@@ -115,12 +115,12 @@ class RunFacts:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more happens by itself."""
-        return RunStatus(self.run.status).is_terminal
+        return RunState(self.run.status).is_terminal
 
     @property
     def is_retryable(self) -> bool:
         """Whether it can be taken up again, by workers."""
-        has_failed = self.run.status in {RunStatus.FAILED, RunStatus.CANCELLED}
+        has_failed = self.run.status in {RunState.FAILED, RunState.CANCELLED}
         return has_failed and self.is_whole and not self.run.has_caller_functions
 
     @property
@@ -201,7 +201,7 @@ class RunFacts:
 def load_run(run: WorkflowRun) -> RunFacts:
     """Read the steps, the newest failed attempts and events of a run, and what it waits for."""
     using = run._state.db or "default"  # noqa: SLF001 - Django's own name for it
-    facts = RunFacts(run, error=load_error(run) if run.status == RunStatus.FAILED else {})
+    facts = RunFacts(run, error=load_error(run) if run.status == RunState.FAILED else {})
     plans = WorkflowVersionStep.objects.using(using).filter(version_id=run.version_id)
     for plan in plans.order_by("step_index"):
         facts.steps[plan.step_slug] = StepFacts(
