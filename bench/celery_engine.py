@@ -23,7 +23,6 @@ from bench.engines import PATIENCE, Engine
 from bench.figures import Sample, median_sample
 from bench.flows import CHAIN, FAN, MAP
 from pgflow_django import executor
-from pgflow_django.choices import RunState
 from pgflow_django.models import WorkflowRun, WorkflowWorker
 
 #: Seconds between two looks at whether runs have ended: a driver that waits is part of the load.
@@ -73,9 +72,7 @@ class CeleryPrefork:
         The first look comes late, too: none that has just been started has ended.
         """
         sleep(_LOOK)
-        active = WorkflowRun.objects.using(using).filter(
-            status__in=[RunState.STARTED, RunState.PAUSED]
-        )
+        active = WorkflowRun.objects.using(using).active()
         _wait(lambda: not active.exists(), (), f"{len(runs)} runs were not done")
 
     def measure_idle(self) -> Sample:

@@ -34,7 +34,7 @@ class RunState(TextChoices):
     @property
     def is_terminal(self) -> bool:
         """Whether nothing more happens to such a run by itself."""
-        return self in _TERMINAL_RUNS
+        return self not in ACTIVE_RUNS
 
 
 class StepStatus(TextChoices):
@@ -59,7 +59,8 @@ class TaskStatus(TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
-_TERMINAL_RUNS = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})
+#: Runs that have not ended: all others are terminal.
+ACTIVE_RUNS = (RunState.STARTED, RunState.PAUSED)
 
 Transitions = list[tuple[str, str]]
 

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from pgflow_django import jsonvalue
-from pgflow_django.choices import RunState
 from pgflow_django.models import WorkflowRun
 from pgflow_django.worker.async_steps import in_thread_of_step
 from pgflow_django.worker.step_log import StepLog
@@ -109,7 +108,5 @@ class StepContext:
 
     def cancelled(self) -> bool:
         """Whether the run has ended meanwhile, so that going on is for nothing."""
-        runs = WorkflowRun.objects.using(self._lines.using).filter(
-            id=self.run_id, status__in=[RunState.STARTED, RunState.PAUSED]
-        )
-        return not in_thread_of_step(runs.exists)
+        active = WorkflowRun.objects.using(self._lines.using).active().filter(id=self.run_id)
+        return not in_thread_of_step(active.exists)

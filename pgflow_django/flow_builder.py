@@ -15,7 +15,7 @@ from django.db import IntegrityError, router, transaction
 
 from pgflow_django import engine
 from pgflow_django.async_twins import async_twin
-from pgflow_django.choices import Origin, RunState
+from pgflow_django.choices import Origin
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf
@@ -214,9 +214,7 @@ def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = 
 
 def _delete_flow(workflow_slug: str, force: bool, alias: str) -> None:
     workflow = _lock(workflow_slug, alias)
-    active = WorkflowRun.objects.using(alias).filter(
-        workflow_slug=workflow_slug, status__in=[RunState.STARTED, RunState.PAUSED]
-    )
+    active = WorkflowRun.objects.using(alias).active().filter(workflow_slug=workflow_slug)
     if force:
         _cancel(active, alias)
         # Others may start runs at any moment, and none of them needs the definition any more.

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from pgflow_django.admin.own import LookedAt, OwnAdmin, OwnList
-from pgflow_django.choices import RunState
+from pgflow_django.choices import ACTIVE_RUNS, RunState
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.views.access import can, find_admin
 from pgflow_django.views.page import frame_options
@@ -56,8 +56,8 @@ class StateFilter(admin.SimpleListFilter):
         """Keep the runs of the chosen state."""
         if self.value() is None:
             return queryset
-        active = [RunState.STARTED, RunState.PAUSED]
-        return queryset.filter(status__in=active if self.value() == "active" else [self.value()])
+        states = ACTIVE_RUNS if self.value() == "active" else [self.value()]
+        return queryset.filter(status__in=states)
 
 
 class FlowFilter(admin.SimpleListFilter):

@@ -47,7 +47,7 @@ def list_flows(search: str = "", *, using: str) -> list[dict[str, Any]]:
     last = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")
     rows = flows.annotate(
         steps_count=_count(steps, "workflow_slug"),
-        active_runs=_count(runs.filter(status__in=["started", "paused"]), "workflow_slug"),
+        active_runs=_count(runs.active(), "workflow_slug"),
         last_run=Subquery(runs.order_by("-id").values(found=last)[:1]),
     )
     return list(rows.values(*FLOW_COLUMNS, "steps_count", "active_runs", "last_run"))

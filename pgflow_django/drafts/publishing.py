@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import router
 
-from pgflow_django.choices import Origin, RunState
+from pgflow_django.choices import Origin
 from pgflow_django.drafts.editing import conflict, lock_for_edit
 from pgflow_django.drafts.problems import problems
 from pgflow_django.drafts.stored import Stored
@@ -93,12 +93,6 @@ def _store(stored: Stored, user: str) -> Workflow:
 
 
 def _count_active_runs(workflow: Workflow, alias: str) -> int:
-    return (
-        WorkflowRun.objects.using(alias)
-        .filter(
-            workflow_slug=workflow.workflow_slug,
-            status__in=[RunState.STARTED, RunState.PAUSED],
-        )
-        .exclude(version=workflow.version)
-        .count()
-    )
+    active = WorkflowRun.objects.using(alias).active()
+    of_flow = active.filter(workflow_slug=workflow.workflow_slug)
+    return of_flow.exclude(version=workflow.version).count()

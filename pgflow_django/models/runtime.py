@@ -25,6 +25,7 @@ from pgflow_django.choices import (
     Transitions,
 )
 from pgflow_django.models.definitions import SlugField, WorkflowVersionStep
+from pgflow_django.models.querysets import RunQuerySet
 
 
 def _exactly(status: Q, column: IsNull) -> Q:
@@ -72,6 +73,8 @@ class WorkflowRun(models.Model):
     has_caller_functions = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
+
+    objects = RunQuerySet.as_manager()
 
     class Meta:
         db_table = "workflow_runs"

@@ -13,7 +13,7 @@ from django.db.models import Count, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_datetime
 
-from pgflow_django.choices import RunState
+from pgflow_django.choices import ACTIVE_RUNS
 from pgflow_django.drawing.canvas import find_layout, render_thumbnail
 from pgflow_django.drawing.graph import Node
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep, WorkflowStepDependency
@@ -98,7 +98,7 @@ def count_active(known: QuerySet[WorkflowRun], slugs: Collection[str]) -> dict[s
 
     A site may have joined other tables to find them: each run counts once.
     """
-    active = known.filter(workflow_slug__in=slugs, status__in=[RunState.STARTED, RunState.PAUSED])
+    active = known.filter(workflow_slug__in=slugs, status__in=ACTIVE_RUNS)
     counts = active.order_by("workflow_slug").values_list("workflow_slug")
     return dict(counts.annotate(count=Count("id", distinct=True)))
 
