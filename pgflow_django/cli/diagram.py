@@ -11,7 +11,7 @@ from pgflow_django.drawing.svg import StepState, render_svg
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pgflow_django.cli.snapshot import RunView, StepView
+    from pgflow_django.runs.view import RunView, StepView
 
 
 def draw_run(view: RunView) -> str:

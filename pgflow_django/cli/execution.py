@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from pgflow_django.cli.base import PgflowCommand
     from pgflow_django.cli.files import OutputFile
-    from pgflow_django.cli.snapshot import RunView
     from pgflow_django.flows import Flow
+    from pgflow_django.runs.view import RunView
 
 T = TypeVar("T")
 #: Errors that leave a run which can be taken up again.

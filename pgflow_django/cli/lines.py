@@ -10,7 +10,7 @@ from pgflow_django.cli.words import duration, one_line, plural
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pgflow_django.cli.snapshot import RunView, StepView
+    from pgflow_django.runs.view import RunView, StepView
 
 #: A map step speaks when it has gained this share of its tasks, or after so many seconds; but
 #: never sooner than after the first number of seconds.

@@ -14,7 +14,7 @@ from pgflow_django.cli.words import duration, one_line, plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pgflow_django.cli.snapshot import RunView, StepView
+    from pgflow_django.runs.view import RunView, StepView
 
 _WORD, _TIME = 9, 10
 _GAP: Final = "  "

@@ -12,8 +12,8 @@ from django.db import InterfaceError, OperationalError, connections
 
 from pgflow_django.cli.lines import LineDisplay
 from pgflow_django.cli.live import LiveDisplay
-from pgflow_django.cli.snapshot import RunView, StepPlan, load_plans, load_view
 from pgflow_django.exceptions import DatabaseNotReady
+from pgflow_django.runs.view import RunView, StepPlan, load_plans, load_view
 
 if TYPE_CHECKING:
     from uuid import UUID

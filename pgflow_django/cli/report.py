@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
-from pgflow_django.cli.snapshot import load_plans, load_view
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, clock, duration, one_line, plural
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
 from pgflow_django.runs.status import describe_error
+from pgflow_django.runs.view import load_plans, load_view
 from pgflow_django.runs.waiting import find_waiting
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from pgflow_django.cli.snapshot import StepView
     from pgflow_django.cli.terminal import Terminal
     from pgflow_django.models import WorkflowRun
+    from pgflow_django.runs.view import StepView
 
 #: Characters of input and output that are shown.
 _SHOWN: Final = 300

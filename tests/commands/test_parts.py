@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.live import choose
-from pgflow_django.cli.snapshot import StepPlan, StepView
 from pgflow_django.cli.tree import draw_tree
 from pgflow_django.cli.words import ago, duration, one_line, parse_age, plural
 from pgflow_django.definitions.edits.differences import compare
 from pgflow_django.definitions.source import Source
+from pgflow_django.runs.view import StepPlan, StepView
 
 OURS = sorted(
     name
