@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 from pgflow_django.admin.own import LookedAt, OwnAdmin, OwnList
 from pgflow_django.choices import ACTIVE_RUNS, RunState
 from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.runs.view import cut_error
 from pgflow_django.views.access import can, find_admin
 from pgflow_django.views.page import frame_options
 from pgflow_django.views.payloads import by_keys, redact
@@ -30,7 +31,6 @@ from pgflow_django.views.pieces import (
     show_pill,
     show_time,
 )
-from pgflow_django.views.stored import cut_error
 from pgflow_django.views.urls import RUN_PAGES, urls_of
 
 #: Flows that the filter offers; a search finds the runs of others.

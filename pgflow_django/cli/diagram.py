@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def draw_run(view: RunView) -> str:
     """A run as SVG: its flow, with each step's state."""
-    nodes = [_node(step.slug, step.depends_on, step.kind, step.function) for step in view.plans]
+    nodes = [
+        _node(step.slug, step.depends_on, step.function, is_map=step.is_map) for step in view.steps
+    ]
     return render_svg(
         compute_layout(nodes),
         view.workflow_slug,
@@ -28,21 +30,26 @@ def draw_run(view: RunView) -> str:
 def draw_flow(flow: Mapping[str, Any]) -> str:
     """A flow, as ``flow_builder.get_flow`` gives it, as SVG."""
     nodes = [
-        _node(step["step_slug"], step["depends_on"], step["step_type"], step["function"])
+        _node(
+            step["step_slug"],
+            step["depends_on"],
+            step["function"],
+            is_map=step["step_type"] == "map",
+        )
         for step in flow["steps"]
     ]
     return render_svg(compute_layout(nodes), flow["workflow_slug"], description=flow["description"])
 
 
-def _node(slug: str, depends_on: Sequence[str], kind: str, function: str | None) -> Node:
+def _node(slug: str, depends_on: Sequence[str], function: str | None, *, is_map: bool) -> Node:
     subtitle = function if function and function != slug else ""
-    return Node(slug, depends_on, kind="map" if kind == "map" else "single", subtitle=subtitle)
+    return Node(slug, depends_on, kind="map" if is_map else "single", subtitle=subtitle)
 
 
 def _state(step: StepView) -> StepState:
     note = ""
     if step.failures and not step.is_map:
-        note = f"attempt {step.attempt:,} of {step.plan.max_attempts:,}"
+        note = f"attempt {step.attempt:,} of {step.max_attempts:,}"
     return StepState(
         step.status,
         done=step.done,

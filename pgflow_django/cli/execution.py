@@ -145,7 +145,7 @@ class Execution:
             return (
                 f"but the database does not answer, so run {run_id} could not be cancelled. {end}"
             )
-        done, total = view.count("completed", "skipped"), len(view.steps)
+        done, total = view.steps_done, len(view.steps)
         if view.status != "cancelled":
             return f'run {run_id} of flow "{view.workflow_slug}" had {view.status} by then.'
         return (

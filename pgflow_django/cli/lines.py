@@ -63,7 +63,7 @@ class LineDisplay:
         if view.status == "completed":
             self._write(f"run {view.id}: {end}, {steps}, {tasks}")
         else:
-            done = view.count("completed", "skipped")
+            done = view.steps_done
             self._write(f"run {view.id}: {end}, {done:,} of {steps} and {tasks} had completed")
 
     def _counts(self, step: StepView) -> Iterator[tuple[float, str]]:
@@ -108,7 +108,7 @@ def _failure(before: StepView | None, step: StepView) -> str:
         return f"an attempt failed: {error}{more}"
     number = step.attempt if step.status in {"failed", "cancelled"} else step.attempt - 1
     then = f"; next try in {duration(step.wait)}" if step.wait is not None else ""
-    return f"attempt {number:,} of {step.plan.max_attempts:,} failed: {error}{then}"
+    return f"attempt {number:,} of {step.max_attempts:,} failed: {error}{then}"
 
 
 def _end(step: StepView) -> str:

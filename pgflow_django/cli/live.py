@@ -116,7 +116,7 @@ class Table:
         view = self.view
         status = "running" if view.status == "started" else view.status
         line = self._begin("", view.workflow_slug, status, view.seconds, "bold")
-        done, total = view.count("completed", "skipped"), len(view.steps)
+        done, total = view.steps_done, len(view.steps)
         if self.note:
             return line.append(self.note, "yellow")
         if not view.has_ended:
@@ -168,7 +168,7 @@ def _remark(step: StepView) -> str:
         return "nothing to do"
     if not step.failures:
         return ""
-    number = f"attempt {step.attempt:,} of {step.plan.max_attempts:,}"
+    number = f"attempt {step.attempt:,} of {step.max_attempts:,}"
     if step.status == "completed":
         return number
     error = one_line(step.error)

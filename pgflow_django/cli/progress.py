@@ -13,7 +13,7 @@ from django.db import InterfaceError, OperationalError, connections
 from pgflow_django.cli.lines import LineDisplay
 from pgflow_django.cli.live import LiveDisplay
 from pgflow_django.exceptions import DatabaseNotReady
-from pgflow_django.runs.view import RunView, StepPlan, load_plans, load_view
+from pgflow_django.runs.view import RunView, load
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -92,7 +92,6 @@ class Progress:
         self.display = display
         self._interrupts = interrupts
         self._using = using
-        self._plans: dict[str, StepPlan] = {}
         self.is_shown = False
         self._next_look = 0.0
 
@@ -130,8 +129,7 @@ class Progress:
             return
         begun = time.monotonic()
         try:
-            self._plans = self._plans or load_plans(self.run_id, using=self._using)
-            view = load_view(self.run_id, self._plans, using=self._using)
+            view = load(self.run_id, using=self._using)
         except (OperationalError, InterfaceError, DatabaseNotReady):
             connection = connections[self._using]
             if connection.in_atomic_block:

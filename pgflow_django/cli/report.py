@@ -13,8 +13,7 @@ from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, clock, duration, one_line, plural
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
 from pgflow_django.runs.status import describe_error
-from pgflow_django.runs.view import load_plans, load_view
-from pgflow_django.runs.waiting import find_waiting
+from pgflow_django.runs.view import load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,19 +60,12 @@ class Report:
     def __init__(self, run: WorkflowRun, *, limit: int, using: str) -> None:
         """Read everything."""
         self.run = run
-        self.view = load_view(run.id, load_plans(run.id, using=using), using=using)
+        self.view = load(run.id, using=using, explain=True)
         self.attempts, self.attempts_left = _last(
             WorkflowTaskAttempt.objects.using(using).filter(run_id=run.id), limit
         )
         self.events, self.events_left = _last(
             WorkflowRunEvent.objects.using(using).filter(run_id=run.id), limit
-        )
-        self.waiting = find_waiting(
-            run.id,
-            status=run.status,
-            version_id=run.version_id,
-            owner_id=run.owner_id,
-            using=using,
         )
         self._states = WorkflowStepState.objects.using(using).filter(run_id=run.id)
 
@@ -90,7 +82,7 @@ class Report:
         ]
         return {
             **_columns(self.run, skip=("version_id", "owner_id")),
-            "waiting": asdict(self.waiting) if self.waiting else None,
+            "waiting": asdict(self.view.waiting) if self.view.waiting else None,
             "steps": steps,
             "attempts": [_columns(attempt, skip=("id", "run_id")) for attempt in self.attempts],
             "events": [_columns(event, skip=("id", "run_id")) for event in self.events],
@@ -123,8 +115,8 @@ class Report:
         yield _fact("started", started)
         if run.ended_at:
             yield _fact("ended", f"{clock(run.ended_at)}, after {duration(view.seconds)}")
-        if self.waiting:
-            yield _fact("waiting", self.waiting.message, "yellow")
+        if view.waiting:
+            yield _fact("waiting", view.waiting.message, "yellow")
         yield _fact("input", _shorten(run.input))
         if run.output is not None:
             yield _fact("output", _shorten(run.output))

@@ -1,8 +1,12 @@
-"""How a run and its steps stand: what the live table, ``showrun`` and diagrams show."""
+"""How a run and its steps stand: the one reading of it, which commands and pages show.
+
+Service layer, beside ``status``. Three queries, however many steps a run has; of texts that nobody
+bounds it reads the beginnings.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import (
@@ -17,10 +21,11 @@ from django.db.models import (
     Subquery,
     When,
 )
+from django.db.models.fields.json import KT
 from django.db.models.functions import JSONObject, Left
 from django.utils.dateparse import parse_datetime
 
-from pgflow_django.choices import RunState, StepStatus, TaskStatus
+from pgflow_django.choices import RunState, StepStatus, StepType, TaskStatus
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import (
     WorkflowRun,
@@ -29,96 +34,86 @@ from pgflow_django.models import (
     WorkflowTaskAttempt,
     WorkflowVersionStep,
 )
+from pgflow_django.runs.waiting import Waiting, find_waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from uuid import UUID
 
     from django.db.models import QuerySet
 
-    from pgflow_django.drawing.svg import Status
+    from pgflow_django.drawing.states import Status
 
-#: Characters of an error message that a line may need.
+#: Characters of a step's last error message that are read.
 _ERROR_LENGTH = 500
-_RUN_FIELDS = ("workflow_slug", "version_id", "status", "started_at", "ended_at", "error")
-_STATE_FIELDS = (
-    "step_slug",
-    "status",
-    "initial_tasks",
-    "remaining_tasks",
-    "started_at",
-    "ended_at",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class StepPlan:
-    """What a run's version says of a step."""
-
-    slug: str
-    kind: str
-    depends_on: Sequence[str]
-    function: str
-    max_attempts: int
+#: Characters of the texts of a run's error that are read.
+SHOWN_TEXT = 16_000
+_RUN = ("workflow_slug", "version_id", "owner_id", "status", "started_at", "ended_at")
+_PLAN = ("step_slug", "step_type", "depends_on", "function", "max_attempts")
+_STATE = ("step_slug", "status", "initial_tasks", "remaining_tasks", "started_at", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """How a step of a run stands. ``failures`` counts attempts that failed, ``failed`` tasks.
+    """A step of a run: what the run's version says of it, and how it stands.
 
-    ``attempt`` is the one that runs or comes next; ``wait`` the seconds until then, while every
-    task that is left waits for its next attempt. ``error`` is that of the last attempt to fail.
+    ``failures`` counts the attempts that failed since the step was last begun, ``failed`` the tasks
+    that did. ``attempt`` is the one that runs or comes next. A step is "retrying" while every task
+    that is left waits for its next attempt: the first of them in ``wait`` seconds, at ``retry_at``.
+    ``is_queued`` is a single step whose task nobody has taken yet; ``worker`` who took it last.
+    ``error`` is that of the last attempt to fail.
     """
 
-    plan: StepPlan
-    status: Status
+    slug: str
+    function: str
+    is_map: bool = False
+    depends_on: tuple[str, ...] = ()
+    max_attempts: int = 1
+    status: Status = "waiting"
     done: int = 0
     total: int | None = None
     failed: int = 0
     failures: int = 0
     attempt: int = 1
-    wait: float | None = None
+    is_queued: bool = False
+    worker: str = ""
     error: str = ""
-    seconds: float | None = None
+    retry_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-
-    @property
-    def slug(self) -> str:
-        """The step's slug."""
-        return self.plan.slug
-
-    @property
-    def is_map(self) -> bool:
-        """Whether it may have many tasks."""
-        return self.plan.kind == "map"
+    # These change while nothing happens, and so ``repr`` leaves them out.
+    wait: float | None = field(default=None, repr=False)
+    seconds: float | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """How a run stands, with its steps in the order of definition."""
+    """How a run stands, with its steps in the order of definition.
+
+    ``error`` has the beginnings of the texts of a failed run's error. A run that is not whole is
+    being deleted, in slices.
+    """
 
     id: UUID
     workflow_slug: str
     status: str
-    seconds: float
-    steps: Sequence[StepView]
-    error: dict[str, Any] | None
+    steps: tuple[StepView, ...]
+    error: Mapping[str, Any]
+    waiting: Waiting | None
+    is_whole: bool
+    ended_at: datetime | None
+    seconds: float = field(repr=False)
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing more happens to it by itself."""
         return RunState(self.status).is_terminal
 
-    def count(self, *statuses: Status) -> int:
-        """How many of its steps have one of these statuses."""
-        return sum(step.status in statuses for step in self.steps)
-
     @property
-    def plans(self) -> Sequence[StepPlan]:
-        """The steps as the run's version has them."""
-        return [step.plan for step in self.steps]
+    def steps_done(self) -> int:
+        """How many of its steps need nothing more."""
+        return sum(step.status in {"completed", "skipped"} for step in self.steps)
 
     @property
     def tasks_done(self) -> int:
@@ -126,47 +121,63 @@ class RunView:
         return sum(step.done for step in self.steps)
 
 
-def load_plans(run_id: UUID, *, using: str) -> dict[str, StepPlan]:
-    """The steps of the version that a run is pinned to; none where there is no such run."""
-    version = WorkflowRun.objects.filter(id=run_id).values("version_id")[:1]
-    rows = WorkflowVersionStep.objects.using(using).filter(version_id=Subquery(version))
-    return {
-        row.step_slug: StepPlan(
-            row.step_slug, row.step_type, tuple(row.depends_on), row.function, row.max_attempts
-        )
-        for row in rows.order_by("step_index")
-    }
+def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
+    """How the run stands now, by the database's clock. Raises ``RunNotFound``.
 
-
-def load_view(run_id: UUID, plans: Mapping[str, StepPlan], *, using: str) -> RunView:
-    """How the run stands now, by the database's clock. Raises ``RunNotFound``."""
+    ``waiting`` is found if ``explain``, which takes up to four queries more.
+    """
     runs = WorkflowRun.objects.using(using).filter(id=run_id)
-    run = runs.annotate(now=_now()).values(*_RUN_FIELDS, "now").first()
+    run = runs.annotate(now=_now(), beginning=cut_error()).values(*_RUN, "now", "beginning").first()
     if run is None:
         raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
-    states = WorkflowStepState.objects.using(using).filter(run_id=run_id).order_by("step_index")
-    rows = states.annotate(
-        tries=Subquery(_count_attempts()),
-        last_error=Subquery(_last_error()),
-        # No other steps have any, so nobody else's tasks are looked at.
-        failed=Case(When(status=StepStatus.FAILED, then=Subquery(_count_failed_tasks()))),
-    ).values(*_STATE_FIELDS, "tries", "last_error", "failed")
-    now = run["now"]
+    status, version_id, now = run["status"], run["version_id"], run["now"]
+    plans = WorkflowVersionStep.objects.using(using).filter(version_id=version_id)
+    states = {row["step_slug"]: row for row in _states(run_id, using)}
+    steps = [
+        _view(plan, states.get(plan["step_slug"]), now)
+        for plan in plans.order_by("step_index").values(*_PLAN)
+    ]
+    waiting = None
+    if explain:
+        waiting = find_waiting(
+            run_id, status=status, version_id=version_id, owner_id=run["owner_id"], using=using
+        )
     return RunView(
         id=run_id,
         workflow_slug=run["workflow_slug"],
-        status=run["status"],
+        status=status,
+        steps=tuple(steps),
+        error=run["beginning"] if status == RunState.FAILED else {},
+        waiting=waiting,
+        is_whole=len(states) == len(steps),
+        ended_at=run["ended_at"],
         seconds=((run["ended_at"] or now) - run["started_at"]).total_seconds(),
-        steps=[_view(plans[row["step_slug"]], row, now) for row in rows],
-        error=run["error"],
     )
+
+
+def cut_error(length: int = SHOWN_TEXT) -> JSONObject:
+    """The error of a run with the beginnings of its texts; nulls where it has none."""
+    names = ("step_slug", "error_type", "error_message", "traceback")
+    return JSONObject(**{name: Left(KT(f"error__{name}"), length) for name in names})
+
+
+def _states(run_id: UUID, using: str) -> Iterable[dict[str, Any]]:
+    states = WorkflowStepState.objects.using(using).filter(run_id=run_id)
+    rows: Iterable[dict[str, Any]] = states.annotate(
+        tries=Subquery(_count_attempts()),
+        last_error=Subquery(_last_error()),
+        first_task=Subquery(_tasks(task_index=0).values(found=JSONObject(s="status", w="worker"))),
+        # No other steps have any, so nobody else's tasks are looked at.
+        failed=Case(When(status=StepStatus.FAILED, then=Subquery(_count_failed_tasks()))),
+    ).values(*_STATE, "tries", "last_error", "first_task", "failed")
+    return rows
 
 
 def _now() -> Func:
     return Func(function="clock_timestamp", output_field=DateTimeField())
 
 
-def _failed_attempts() -> QuerySet[Any]:
+def _failed_attempts() -> QuerySet[WorkflowTaskAttempt]:
     """Attempts that failed since the step started: what came before a retry counts no more."""
     return WorkflowTaskAttempt.objects.filter(
         run_id=OuterRef("run_id"),
@@ -175,7 +186,7 @@ def _failed_attempts() -> QuerySet[Any]:
     )
 
 
-def _count_attempts() -> QuerySet[Any]:
+def _count_attempts() -> QuerySet[Any, Any]:
     later = Q(retry_at__gt=_now())
     found = JSONObject(
         failures=Count("*"),
@@ -186,46 +197,66 @@ def _count_attempts() -> QuerySet[Any]:
     return _failed_attempts().order_by().values("run_id").values(found=found)
 
 
-def _last_error() -> QuerySet[Any]:
+def _last_error() -> QuerySet[Any, Any]:
     found = JSONObject(type="error_type", message=Left("error_message", _ERROR_LENGTH))
     return _failed_attempts().order_by("-id").values(found=found)[:1]
 
 
-def _count_failed_tasks() -> QuerySet[Any]:
-    tasks = WorkflowStepTask.objects.filter(
-        run_id=OuterRef("run_id"), step_slug=OuterRef("step_slug"), status=TaskStatus.FAILED
+def _tasks(**which: Any) -> QuerySet[WorkflowStepTask]:
+    return WorkflowStepTask.objects.filter(
+        run_id=OuterRef("run_id"), step_slug=OuterRef("step_slug"), **which
     )
+
+
+def _count_failed_tasks() -> QuerySet[Any, Any]:
+    tasks = _tasks(status=TaskStatus.FAILED)
     return tasks.order_by().values("run_id").values(found=Count("*"))
 
 
-def _view(plan: StepPlan, row: Mapping[str, Any], now: datetime) -> StepView:
-    tries = row["tries"] or {"failures": 0, "last": 0, "waiting": 0, "next": None}
-    total, left = row["initial_tasks"], row["remaining_tasks"]
-    started_at, ended_at = row["started_at"], row["ended_at"]
-    is_waiting = (
-        row["status"] == StepStatus.STARTED and left is not None and 0 < left <= tries["waiting"]
-    )
-    next_at = parse_datetime(tries["next"]) if is_waiting and tries["next"] else None
+def _view(plan: Mapping[str, Any], state: Mapping[str, Any] | None, now: datetime) -> StepView:
+    is_map = plan["step_type"] == StepType.MAP
     return StepView(
-        plan=plan,
-        status="retrying" if is_waiting else _WORDS[row["status"]],
-        done=(total or 0) - (left or 0) if left is not None else 0,
-        total=total,
-        failed=row["failed"] or 0,
-        failures=tries["failures"],
-        attempt=tries["last"] + (row["status"] in _RUNNING_ON or not tries["last"]),
-        error="{type}: {message}".format(**row["last_error"]) if row["last_error"] else "",
-        wait=max(0.0, (next_at - now).total_seconds()) if next_at else None,
-        seconds=((ended_at or now) - started_at).total_seconds() if started_at else None,
-        started_at=started_at,
-        ended_at=ended_at,
+        slug=plan["step_slug"],
+        function=plan["function"],
+        is_map=is_map,
+        depends_on=tuple(plan["depends_on"]),
+        max_attempts=plan["max_attempts"],
+        **({} if state is None else _standing(state, now, is_map=is_map)),
     )
+
+
+def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[str, Any]:
+    """How a step stands."""
+    tries = state["tries"] or {"failures": 0, "last": 0, "waiting": 0, "next": None}
+    total, left = state["initial_tasks"], state["remaining_tasks"]
+    started_at, ended_at = state["started_at"], state["ended_at"]
+    is_started = state["status"] == StepStatus.STARTED
+    is_waiting = is_started and left is not None and 0 < left <= tries["waiting"]
+    retry_at = parse_datetime(tries["next"]) if is_waiting else None
+    task = {} if is_map else state["first_task"] or {}
+    is_queued = is_started and not is_waiting and task.get("s") == TaskStatus.QUEUED
+    return {
+        "status": "retrying" if is_waiting else _WORDS[state["status"]],
+        "done": (total or 0) - left if left is not None else 0,
+        "total": total,
+        "failed": state["failed"] or 0,
+        "failures": tries["failures"],
+        "attempt": tries["last"] + (state["status"] in _RUNNING_ON or not tries["last"]),
+        "is_queued": is_queued,
+        "worker": task.get("w") or "",
+        "error": "{type}: {message}".format(**state["last_error"]) if state["last_error"] else "",
+        "retry_at": retry_at,
+        "started_at": started_at,
+        "ended_at": ended_at,
+        "wait": max(0.0, (retry_at - now).total_seconds()) if retry_at else None,
+        "seconds": ((ended_at or now) - started_at).total_seconds() if started_at else None,
+    }
 
 
 #: Statuses of a step whose last attempt to fail was followed by another one.
 _RUNNING_ON = {StepStatus.STARTED, StepStatus.COMPLETED}
 
-_WORDS: dict[str, Status] = {
+_WORDS: Mapping[str, Status] = {
     StepStatus.CREATED: "waiting",
     StepStatus.STARTED: "running",
     StepStatus.COMPLETED: "completed",

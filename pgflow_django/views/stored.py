@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import F, Func, QuerySet, TextField
-from django.db.models.fields.json import KT
-from django.db.models.functions import JSONObject, Left
+from django.db.models.functions import Left
 from django.http import HttpRequest
 
+from pgflow_django.runs.view import SHOWN_TEXT
 from pgflow_django.views.payloads import SHOWN, Payload, judges_by_keys, name_size, show
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 #: The parts of a JSON text. A string that the cut has ended has no second quote.
 _PART = re.compile(r'"(?:[^"\\]|\\(?:u[0-9a-fA-F]{4}|[^u]))*("?)|[\[\]{}:,]|[^\s"\[\]{}:,]+')
 _CLOSING = {"{": "}", "[": "]"}
-#: Characters of messages and tracebacks that are read.
-SHOWN_TEXT = 16_000
 
 
 class _Beginning(Func):
@@ -86,18 +84,6 @@ def load_cut(rows: QuerySet[Any], *texts: str) -> list[Any]:
         for name in texts:
             setattr(row, name, getattr(row, f"cut_{name}"))
     return found
-
-
-def cut_error(length: int = SHOWN_TEXT) -> JSONObject:
-    """The error of a run with the beginnings of its texts; nulls where it has none."""
-    names = ("step_slug", "error_type", "error_message", "traceback")
-    return JSONObject(**{name: Left(KT(f"error__{name}"), length) for name in names})
-
-
-def load_error(run: WorkflowRun) -> dict[str, Any]:
-    """The error of a failed run with the beginnings of its texts."""
-    row = type(run).objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
-    return row.values_list(cut_error(), flat=True).first() or {}
 
 
 def complete(text: str) -> str:

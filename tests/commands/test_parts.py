@@ -19,7 +19,7 @@ from pgflow_django.cli.tree import draw_tree
 from pgflow_django.cli.words import ago, duration, one_line, parse_age, plural
 from pgflow_django.definitions.edits.differences import compare
 from pgflow_django.definitions.source import Source
-from pgflow_django.runs.view import StepPlan, StepView
+from pgflow_django.runs.view import StepView
 
 OURS = sorted(
     name
@@ -114,7 +114,7 @@ def test_every_step_stands_in_the_tree_once_below_what_it_waits_for(edges: Any) 
 
 def step(slug: str, status: Any, ended: int | None = None) -> StepView:
     at = None if ended is None else datetime(2026, 1, 1, 0, 0, ended, tzinfo=UTC)
-    return StepView(StepPlan(slug, "single", (), slug, 1), status, ended_at=at)
+    return StepView(slug, slug, status=status, ended_at=at)
 
 
 def test_the_table_prefers_what_happens_then_what_is_next_then_what_was_last() -> None:

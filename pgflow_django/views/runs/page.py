@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from pgflow_django import executor
 from pgflow_django.choices import TaskStatus
-from pgflow_django.exceptions import PgflowError
+from pgflow_django.exceptions import PgflowError, RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.access import find_flow, is_published, list_runs
 from pgflow_django.views.editor.scene import Look, read_look
@@ -23,9 +23,6 @@ from pgflow_django.views.runs.drawing import RunFacts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.stored import load, show_stored
 
-if TYPE_CHECKING:
-    from pgflow_django.views.runs.drawing import StepFacts
-
 #: Tasks of a map step whose outputs the panel shows.
 _SHOWN_TASKS = 10
 _PAYLOADS = ("input", "output")
@@ -35,7 +32,7 @@ _STAGE = (980, 400)
 
 def monitor(page: Page) -> HttpResponse:
     """Show the whole page of a run."""
-    facts = load_run(page.run)
+    facts = _load(page)
     context = page.context(
         _("Run of %(flow)s") % {"flow": page.run.workflow_slug},
         **_describe(page, facts),
@@ -48,7 +45,7 @@ def monitor(page: Page) -> HttpResponse:
 
 def live(page: Page) -> HttpResponse:
     """Return the parts of the page that change; 204 where they are as in ``since``."""
-    request, facts = page.request, load_run(page.run)
+    request, facts = page.request, _load(page)
     if request.GET.get("since") == facts.mark:
         return HttpResponse(status=204)
     context = _describe(page, facts, step=request.GET.get("step", ""))
@@ -59,8 +56,20 @@ def live(page: Page) -> HttpResponse:
 def step_panel(page: Page) -> HttpResponse:
     """Return what the side panel shows of a step, or of the run."""
     step = page.request.GET.get("step", "")
-    context = _describe(page, load_run(page.run), step=step)
+    context = _describe(page, _load(page), step=step)
     return render(page.request, "pgflow_django/runs/_panel.html", context)
+
+
+def _load(page: Page) -> RunFacts:
+    try:
+        return load_run(page.run)
+    except RunNotFound:
+        raise _gone(page.run) from None
+
+
+def _gone(run: WorkflowRun) -> Http404:
+    """What to raise where a run was pruned just now."""
+    return Http404(_("There is no run %(id)s for you.") % {"id": run.pk})
 
 
 def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
@@ -97,8 +106,8 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     if may_see and facts.has_ended and run.status == "completed":
         context["output"] = _show(page, "output")
     if chosen is not None:
-        context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == chosen.slug]
-        context["chosen_tasks"] = _list_tasks(page, chosen) if may_see else []
+        context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == step]
+        context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
     return context
 
 
@@ -122,16 +131,16 @@ def _show(page: Page, column: str) -> Payload:
     run = page.run
     row = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
     stored = load(row, "pk", column).get(run.pk)
-    if stored is None:  # pruned just now
-        raise Http404(_("There is no run %(id)s for you.") % {"id": run.pk})
+    if stored is None:
+        raise _gone(run)
     return show_stored(page.request, page.admin, run, stored)
 
 
-def _list_tasks(page: Page, step: StepFacts) -> list[dict[str, Any]]:
+def _list_tasks(page: Page, step: str) -> list[dict[str, Any]]:
     """The first tasks of a step that have an output."""
     run = page.run
     tasks = WorkflowStepTask.objects.using(run._state.db).filter(  # noqa: SLF001
-        run_id=run.pk, step_slug=step.slug, status=TaskStatus.COMPLETED
+        run_id=run.pk, step_slug=step, status=TaskStatus.COMPLETED
     )
     found = load(tasks.order_by("task_index")[:_SHOWN_TASKS], "task_index", "output")
     return [
