@@ -277,9 +277,17 @@ class RunCancelled(RunError):
 
 
 class RunNotFound(RunError, LookupError):
-    """No run has this id."""
+    """No run has this id; ``why`` ends the sentence that says so."""
 
     default_code = "run_not_found"
+
+    def __init__(self, run_id: object, why: str = "") -> None:
+        known, shown = (run_id, str(run_id)) if isinstance(run_id, UUID) else (None, repr(run_id))
+        super().__init__(f"there is no run {shown}{why}", run_id=known)
+        self._given = (run_id, why)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._given
 
 
 class WaitRefused(RunError):

@@ -202,7 +202,7 @@ def cancel_run(
     """
     alias, run_id = _alias(using), _uuid(run_id)
     if engine.cancel_run(run_id, reason, using=alias) is None:
-        raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
+        raise RunNotFound(run_id)
     return load_status(run_id, using=alias)
 
 
@@ -222,7 +222,7 @@ def retry_run(
     alias, run_id = _alias(using), _uuid(run_id)
     run = WorkflowRun.objects.using(alias).filter(id=run_id).first()
     if run is None:
-        raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
+        raise RunNotFound(run_id)
     if step_functions is None and run.has_caller_functions:
         raise StepFunctionMissing(
             f"run {run_id} was executed with functions of its caller, which workers don't "
@@ -288,7 +288,7 @@ def _execute(
 def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
     before = engine.retry_run(run.id, owner, using=alias)
     if before is None:
-        raise RunNotFound(f"there is no run {run.id} any more: it is being deleted")
+        raise RunNotFound(run.id, " any more: it is being deleted")
     if before not in ("failed", "cancelled"):
         raise RunNotRetryable(
             f'run {run.id} of flow "{run.workflow_slug}" can\'t be retried: it is {before}; only '
@@ -305,7 +305,7 @@ def _uuid(run_id: UUID | str) -> UUID:
     try:
         return run_id if isinstance(run_id, UUID) else UUID(str(run_id))
     except ValueError:
-        raise RunNotFound(f"there is no run {run_id!r}: a run's id is a UUID") from None
+        raise RunNotFound(run_id, ": a run's id is a UUID") from None
 
 
 aexecute_dynamic = waiting_twin(execute_dynamic)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pgflow_django.cli.base import BadUsage
-from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import WorkflowRun
 
 if TYPE_CHECKING:
@@ -21,19 +20,23 @@ _NAMED = 5
 def find_run(text: str, *, using: str) -> WorkflowRun:
     """The run with this id, or whose id alone begins so; without its input and output.
 
-    Raises ``RunNotFound``, and ``BadUsage`` where several begin so.
+    Raises ``BadUsage`` where there is none, and where several begin so.
     """
     digits = text.strip().lower().replace("-", "")
     if not _PREFIX.fullmatch(digits):
-        raise RunNotFound(f'There is no run "{text}": ids of runs are UUIDs.')
+        raise _not_found(f'"{text}": ids of runs are UUIDs.')
     found = list(_with_prefix(digits, using)[: _NAMED + 1])
     if not found:
-        raise RunNotFound(f'There is no run "{text}".')
+        raise _not_found(f'"{text}".')
     if len(found) > 1:
         listed = "".join(f"\n  {run.id}  {run.workflow_slug}" for run in found[:_NAMED])
         more = "\n  …" if len(found) > _NAMED else ""
         raise BadUsage(f'Several runs begin with "{text}":{listed}{more}', code="ambiguous_run")
     return found[0]
+
+
+def _not_found(which: str) -> BadUsage:
+    return BadUsage(f"There is no run {which}", code="run_not_found")
 
 
 def _with_prefix(digits: str, using: str) -> QuerySet[WorkflowRun]:

@@ -106,7 +106,7 @@ def load_status(run_id: UUID, *, using: str, explain: bool = False) -> RunStatus
         .first()
     )
     if row is None:
-        raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
+        raise RunNotFound(run_id)
     pinned = {name: row.pop(name) for name in _PINNED}
     waiting = None
     if explain:

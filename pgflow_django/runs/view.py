@@ -129,7 +129,7 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
     runs = WorkflowRun.objects.using(using).filter(id=run_id)
     run = runs.annotate(now=_now(), beginning=cut_error()).values(*_RUN, "now", "beginning").first()
     if run is None:
-        raise RunNotFound(f"there is no run {run_id}", run_id=run_id)
+        raise RunNotFound(run_id)
     status, version_id, now = run["status"], run["version_id"], run["now"]
     plans = WorkflowVersionStep.objects.using(using).filter(version_id=version_id)
     states = {row["step_slug"]: row for row in _states(run_id, using)}

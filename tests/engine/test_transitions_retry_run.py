@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from copy import copy
 from typing import Any
 from uuid import UUID
 
@@ -75,6 +76,8 @@ def test_unknown_runs_are_not_found(call: str, run_id: Any) -> None:
     with pytest.raises(RunNotFound, match="there is no run") as caught:
         getattr(executor, call)(run_id)
     assert caught.value.code == "run_not_found"
+    told = copy(caught.value)  # as other processes are told: by ``__reduce__``
+    assert (str(told), told.run_id) == (str(caught.value), caught.value.run_id)
 
 
 def test_cancelling_while_a_step_runs_refuses_its_result() -> None:
