@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pgflow_django import executor
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
+from pgflow_django.definitions.shape import function_of
 from pgflow_django.exceptions import StepFunctionMissing
 from pgflow_django.flows import Flow, code_flows
 from pgflow_django.models import Workflow
@@ -52,9 +53,3 @@ def missing_functions(flow: Mapping[str, Any]) -> dict[str, str]:
     """``{step slug: function}`` of what ``flow_builder.get_flow`` gave and nobody registered."""
     functions = {step["step_slug"]: function_of(step) for step in flow["steps"]}
     return {slug: name for slug, name in functions.items() if name not in registry}
-
-
-def function_of(step: Mapping[str, Any]) -> str:
-    """The name of a step's function."""
-    name: str = step["function"] or step["step_slug"]
-    return name

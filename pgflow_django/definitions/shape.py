@@ -70,6 +70,16 @@ def write_document(definition: FlowDefinition) -> Document:
     }
 
 
+def function_of(row: Mapping[str, Any]) -> str:
+    """The name of the function that a step calls: the one that it names, or else its own slug.
+
+    ``row`` is a step of a document or of a table, which have different names for both.
+    """
+    named, slug = ("uses", "slug") if "slug" in row else ("function", "step_slug")
+    function: str = row.get(named) or row[slug]
+    return function
+
+
 def canonical(value: FlowDefinition | StepDefinition) -> str:
     """Text that two definitions share exactly when they are the same (in Python ``1 == True``)."""
     return json.dumps(value, default=_values, sort_keys=True, separators=(",", ":"))

@@ -18,6 +18,7 @@ from django.db import connections
 from pgflow_django import engine
 from pgflow_django.choices import RunState
 from pgflow_django.conf import settings
+from pgflow_django.definitions.shape import function_of
 from pgflow_django.engine import TaskGroup
 from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing
 from pgflow_django.models import WorkflowStep, WorkflowVersionStep
@@ -98,10 +99,8 @@ def _describe(function: StepFunction) -> RegisteredFunction:
 def functions_of_flow(workflow_slug: str, *, using: str) -> dict[str, str]:
     """``{step slug: function name}`` of the stored flow; empty where there is none."""
     rows = WorkflowStep.objects.using(using).filter(workflow_slug=workflow_slug)
-    return {
-        slug: function or slug
-        for slug, function in rows.order_by("step_index").values_list("step_slug", "function")
-    }
+    named = rows.order_by("step_index").values("step_slug", "function")
+    return {row["step_slug"]: function_of(row) for row in named}
 
 
 def functions_of_version(version_id: int, *, using: str) -> dict[str, str]:

@@ -9,11 +9,12 @@ from rich.text import Text
 
 from pgflow_django import flow_builder
 from pgflow_django.cli.base import PgflowCommand
-from pgflow_django.cli.flows import function_of, missing_functions
+from pgflow_django.cli.flows import missing_functions
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.tree import Line, draw_tree
 from pgflow_django.cli.words import clock, one_line, plural
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.definitions.shape import function_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from pgflow_django.definitions.shape import function_of
 from pgflow_django.registry import registry
 from pgflow_django.views.editor.scene import Row, Scene
 
@@ -29,7 +30,7 @@ def describe_panel(scene: Scene, slug: str) -> dict[str, Any]:
     row = scene.rows.get(slug)
     if row is None:
         return {"scene": scene, **_describe_flow(scene)}
-    name = row.get("uses") or slug
+    name = function_of(row)
     function = registry.get(name)
     return {
         "scene": scene,

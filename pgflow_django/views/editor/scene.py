@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
 from pgflow_django.definitions.graph import topological_order
+from pgflow_django.definitions.shape import function_of
 from pgflow_django.drawing.canvas import find_layout, render_canvas
 from pgflow_django.drawing.graph import Node
 from pgflow_django.drawing.states import Labels
@@ -144,7 +145,7 @@ class Scene:
     @cached_property
     def uses(self) -> set[str]:
         """The names of the functions that the flow uses."""
-        return {row.get("uses") or slug for slug, row in self.rows.items()}
+        return {function_of(row) for row in self.rows.values()}
 
     @cached_property
     def messages(self) -> dict[str, str]:
@@ -160,7 +161,7 @@ class Scene:
             row = self.rows[slug]
             yield {
                 "slug": slug,
-                "uses": row.get("uses") or slug,
+                "uses": function_of(row),
                 "is_map": row.get("type") == "map",
                 "depends_on": self.depends_on[slug],
                 "problem": self.messages.get(slug, ""),
@@ -226,7 +227,7 @@ def find_state_labels() -> Labels:
 
 def _find_subtitle(slug: str, row: Row, functions: Mapping[str, RegisteredFunction]) -> str:
     """Return what the card says below the name: the function, or where it lives."""
-    name = row.get("uses") or slug
+    name = function_of(row)
     function = functions.get(name)
     if function is None:
         return _("no function %(name)s") % {"name": name}
