@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, JSONObject
 
-from pgflow_django.choices import StepStatus
-from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep, WorkflowStepState
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.runs.status import count_steps
 from pgflow_django.storage.definitions import FLOW_COLUMNS
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def list_flows(search: str = "", *, using: str) -> list[dict[str, Any]]:
     runs = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug"))
     last = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")
     rows = flows.annotate(
-        steps_count=_count(steps, "workflow_slug"),
-        active_runs=_count(runs.active(), "workflow_slug"),
+        steps_count=_count(steps),
+        active_runs=_count(runs.active()),
         last_run=Subquery(runs.order_by("-id").values(found=last)[:1]),
     )
     return list(rows.values(*FLOW_COLUMNS, "steps_count", "active_runs", "last_run"))
@@ -62,14 +62,11 @@ def list_runs(
         runs = runs.filter(workflow_slug=flow)
     if statuses:
         runs = runs.filter(status__in=statuses)
-    states = WorkflowStepState.objects.filter(run_id=OuterRef("id"))
-    done = [StepStatus.COMPLETED, StepStatus.SKIPPED]
-    rows = runs.annotate(
-        steps_count=_count(states, "run_id"),
-        steps_done=_count(states.filter(status__in=done), "run_id"),
-    )
-    return list(rows.values(*_RUN_COLUMNS, "steps_count", "steps_done")[:limit])
+    counts = {"steps_count": F("total_steps"), "steps_done": F("completed_steps")}
+    return list(count_steps(runs).values(*_RUN_COLUMNS, **counts)[:limit])
 
 
-def _count(rows: QuerySet[Any], group: str) -> Coalesce:
-    return Coalesce(Subquery(rows.order_by().values(group).values(count=Count("*"))), 0)
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    """How many rows of a flow there are."""
+    of_flow = rows.order_by().values("workflow_slug")
+    return Coalesce(Subquery(of_flow.values(count=Count("*"))), 0)

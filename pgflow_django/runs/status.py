@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connections
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from pgflow_django.choices import RunState, StepStatus
 from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound, WaitRefused
-from pgflow_django.models import WorkflowRun
+from pgflow_django.models import WorkflowRun, WorkflowStepState
 from pgflow_django.runs.waiting import Waiting, find_waiting
 
 _FIELDS = ("workflow_slug", "status", "output", "error", "total_steps", "completed_steps")
@@ -94,17 +95,8 @@ def describe_error(error: dict[str, Any]) -> str:
 
 def load_status(run_id: UUID, *, using: str, explain: bool = False) -> RunStatus:
     """Read a run's status, with ``waiting`` if ``explain``; raises ``RunNotFound``."""
-    completed = Q(step_states__status__in=[StepStatus.COMPLETED, StepStatus.SKIPPED])
-    row = (
-        WorkflowRun.objects.using(using)
-        .filter(id=run_id)
-        .annotate(
-            total_steps=Count("step_states__step_slug"),
-            completed_steps=Count("step_states__step_slug", filter=completed),
-        )
-        .values(*_FIELDS, *_PINNED)
-        .first()
-    )
+    runs = count_steps(WorkflowRun.objects.using(using).filter(id=run_id))
+    row = runs.values(*_FIELDS, *_PINNED).first()
     if row is None:
         raise RunNotFound(run_id)
     pinned = {name: row.pop(name) for name in _PINNED}
@@ -112,6 +104,16 @@ def load_status(run_id: UUID, *, using: str, explain: bool = False) -> RunStatus
     if explain:
         waiting = find_waiting(run_id, status=row["status"], **pinned, using=using)
     return RunStatus(run_id=run_id, waiting=waiting, **row)
+
+
+def count_steps(runs: QuerySet[WorkflowRun]) -> QuerySet[Any, Any]:
+    """The runs with ``total_steps`` and ``completed_steps``: those that need nothing more."""
+    states = WorkflowStepState.objects.filter(run_id=OuterRef("id")).order_by().values("run_id")
+    done = states.filter(status__in=[StepStatus.COMPLETED, StepStatus.SKIPPED])
+    return runs.annotate(
+        total_steps=Coalesce(Subquery(states.values(count=Count("*"))), 0),
+        completed_steps=Coalesce(Subquery(done.values(count=Count("*"))), 0),
+    )
 
 
 def refuse_hopeless_wait(run_id: UUID, *, using: str) -> None:
