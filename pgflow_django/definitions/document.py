@@ -13,7 +13,6 @@ from pgflow_django.definitions.options import (
     MAX_DEPENDENCIES,
     MAX_STEPS,
     STEP_OPTIONS,
-    show,
 )
 from pgflow_django.definitions.problems import (
     NearestNames,
@@ -28,6 +27,7 @@ from pgflow_django.definitions.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
+from pgflow_django.definitions.rules import show
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence

@@ -21,12 +21,8 @@ from pgflow_django.definitions.graph import (
     nearest_names,
     slug_fault,
 )
-from pgflow_django.definitions.options import (
-    FLOW_OPTIONS,
-    STEP_OPTIONS,
-    Option,
-    show,
-)
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, Option
+from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document
 from pgflow_django.exceptions import EditRefused
 

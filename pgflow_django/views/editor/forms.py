@@ -10,13 +10,8 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from pgflow_django.definitions.options import (
-    FLOW_OPTIONS,
-    STEP_OPTIONS,
-    Json,
-    Option,
-    WholeNumber,
-)
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, Option
+from pgflow_django.definitions.rules import Json, WholeNumber
 from pgflow_django.views.runs.form import read_json
 
 Arguments = dict[str, Any]
