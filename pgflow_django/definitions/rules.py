@@ -1,4 +1,6 @@
-"""What a value of an option must be, each kind of value once. Pure: no ORM.
+"""What a value of an option must be, each kind of value once: in words, as a CHECK, as a control.
+
+Pure: no ORM, though a CHECK is written with its expressions.
 
 A value passes as it is or not at all: ``True`` is no number, ``5.0`` and ``"5"`` are no integers.
 """
@@ -10,10 +12,19 @@ import re
 import reprlib
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+
+from django.db.models import Func, Q, TextField
+from django.db.models.functions import Length
+from django.db.models.lookups import Exact, LessThanOrEqual
 
 from pgflow_django import jsonvalue
 from pgflow_django.definitions.graph import nearest_names
+
+if TYPE_CHECKING:
+    from django.db.models import Lookup
+
+    Condition = Q | Lookup[Any]
 
 MAX_JSON_BYTES = 1024 * 1024
 
@@ -46,14 +57,63 @@ def show(value: object) -> str:
     return text if len(text) <= 2 * _SHOWN else f"{text[: 2 * _SHOWN]}…"
 
 
+class Unit(NamedTuple):
+    """What a number counts: the sign behind it, and the word in a sentence."""
+
+    sign: str
+    word: str
+
+
+SECONDS = Unit("s", "seconds")
+
+#: What a control looks like. Options have those of the first line.
+Kind = Literal[
+    "integer",
+    "name",
+    "text",
+    "radio",
+    "choice",
+    "json",
+    "string",
+    "number",
+    "boolean",
+    "date",
+    "list",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What a value is typed into, and what the control itself keeps out."""
+
+    kind: Kind
+    low: int | None = None
+    high: int | None = None
+    max_length: int | None = None
+    words: tuple[str, ...] = ()
+    unit: str = ""
+
+
 class Rule(Protocol):
     """What a value must be."""
+
+    #: The end of the name of its constraint, a sentence about the ``{column}``.
+    keeps: ClassVar[str]
+
+    def describe(self) -> str:
+        """What a value must be, as the end of a sentence."""
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with ``value``, as the end of a sentence; ``None`` when it passes."""
 
     def fix(self, value: Any) -> Any:
         """The value that was probably meant; ``None`` when there is no telling."""
+
+    def check(self, column: str) -> Condition | None:
+        """The condition on a column that PostgreSQL keeps; ``None`` where its type says it all."""
+
+    def control(self) -> Control:
+        """What a value is typed into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +122,34 @@ class WholeNumber:
 
     low: int
     high: int
-    unit: str = ""
+    unit: Unit | None = None
+
+    keeps: ClassVar[str] = "is_in_range"
+
+    def describe(self) -> str:
+        """See ``Rule``."""
+        unit = f" ({self.unit.word})" if self.unit else ""
+        return f"a whole number from {self.low:,} to {self.high:,}{unit}"
 
     def fault(self, value: Any) -> str | None:
         """See ``Rule``."""
         if _is_integer(value) and self.low <= value <= self.high:
             return None
-        unit = f" {self.unit}" if self.unit else ""
-        rule = f"must be a whole number from {self.low:,} to {self.high:,}{unit}"
-        return f"is {show(value)}, but {rule}"
+        return f"is {show(value)}, but must be {self.describe()}"
 
     def fix(self, value: Any) -> Any:
         """See ``Rule``: the nearest number within bounds."""
         if isinstance(value, str | float) and re.fullmatch(r"-?[0-9]{1,18}(\.0)?", str(value)):
             value = int(float(value))
         return min(max(value, self.low), self.high) if _is_integer(value) else None
+
+    def check(self, column: str) -> Condition | None:
+        """See ``Rule``."""
+        return Q(**{f"{column}__range": (self.low, self.high)})
+
+    def control(self) -> Control:
+        """See ``Rule``."""
+        return Control("integer", self.low, self.high, unit=self.unit.sign if self.unit else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +158,29 @@ class OneOf:
 
     words: tuple[str, ...]
 
+    keeps: ClassVar[str] = "is_known"
+
+    def describe(self) -> str:
+        """See ``Rule``."""
+        return " or ".join(map(show, self.words))
+
     def fault(self, value: Any) -> str | None:
         """See ``Rule``."""
         if isinstance(value, str) and value in self.words:
             return None
-        return f"is {show(value)}, but must be {' or '.join(map(show, self.words))}"
+        return f"is {show(value)}, but must be {self.describe()}"
 
     def fix(self, value: Any) -> Any:
         """See ``Rule``: the nearest word."""
         return next(iter(nearest_names(value, self.words)), None)
+
+    def check(self, column: str) -> Condition | None:
+        """See ``Rule``."""
+        return Q(**{f"{column}__in": list(self.words)})
+
+    def control(self) -> Control:
+        """See ``Rule``."""
+        return Control("radio", words=self.words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +188,12 @@ class Text:
     """Text that PostgreSQL can store."""
 
     max_length: int
+
+    keeps: ClassVar[str] = "is_not_too_long"
+
+    def describe(self) -> str:
+        """See ``Rule``."""
+        return f"text of at most {self.max_length:,} characters"
 
     def fault(self, value: Any) -> str | None:
         """See ``Rule``."""
@@ -114,6 +207,14 @@ class Text:
         """See ``Rule``."""
         return None
 
+    def check(self, column: str) -> Condition | None:
+        """See ``Rule``."""
+        return LessThanOrEqual(Length(column), self.max_length)
+
+    def control(self) -> Control:
+        """See ``Rule``."""
+        return Control("text", max_length=self.max_length)
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -121,12 +222,19 @@ class Name:
 
     pattern: str
     description: str
+    max_length: int
     reserved: str | None = None
+
+    keeps: ClassVar[str] = "follows_the_{column}_rule"
+
+    def describe(self) -> str:
+        """See ``Rule``."""
+        return self.description
 
     def fault(self, value: Any) -> str | None:
         """See ``Rule``."""
         if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.ASCII):
-            return f"is {show(value)}, but must be {self.description}"
+            return f"is {show(value)}, but must be {self.describe()}"
         if value == self.reserved:
             return f"is {show(value)}, which is reserved for runs that their caller executes"
         return None
@@ -135,6 +243,15 @@ class Name:
         """See ``Rule``."""
         return None
 
+    def check(self, column: str) -> Condition | None:
+        """See ``Rule``."""
+        matches = Q(**{f"{column}__regex": f"^{self.pattern}$"})
+        return matches if self.reserved is None else matches & ~Q(**{column: self.reserved})
+
+    def control(self) -> Control:
+        """See ``Rule``."""
+        return Control("name", max_length=self.max_length)
+
 
 @dataclass(frozen=True, slots=True)
 class Json:
@@ -142,10 +259,16 @@ class Json:
 
     must_be_object: bool = False
 
+    keeps: ClassVar[str] = "is_an_object"
+
+    def describe(self) -> str:
+        """See ``Rule``."""
+        return "a JSON object" if self.must_be_object else "a JSON value"
+
     def fault(self, value: Any) -> str | None:
         """See ``Rule``."""
         if self.must_be_object and not isinstance(value, dict):
-            return f"is {show(value)}, but must be a JSON object"
+            return f"is {show(value)}, but must be {self.describe()}"
         try:
             jsonvalue.encode(value, subject="", not_json=ValueError, limit=MAX_JSON_BYTES)
         except ValueError as error:
@@ -155,6 +278,17 @@ class Json:
     def fix(self, value: Any) -> Any:  # noqa: ARG002 - constants are the author's own
         """See ``Rule``."""
         return None
+
+    def check(self, column: str) -> Condition | None:
+        """See ``Rule``."""
+        if not self.must_be_object:
+            return None
+        kind = Func(column, function="jsonb_typeof", output_field=TextField())
+        return Q(**{f"{column}__isnull": True}) | Q(Exact(kind, "object"))
+
+    def control(self) -> Control:
+        """See ``Rule``."""
+        return Control("json")
 
 
 def _is_integer(value: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, Option
+from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
 from pgflow_django.definitions.rules import Json, WholeNumber
 from pgflow_django.views.runs.form import read_json
 
@@ -18,8 +18,6 @@ Arguments = dict[str, Any]
 
 #: Digits of other scripts, and numbers that no column holds, are refused as they were typed.
 _WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
-_STEP_FIELDS = {option.key: option for option in STEP_OPTIONS.values()}
-_FLOW_FIELDS = {option.key: option for option in FLOW_OPTIONS.values()}
 
 
 @dataclass
@@ -101,7 +99,7 @@ def _read_add_step(post: QueryDict) -> Arguments:
 
 def read_step_fields(post: QueryDict) -> Arguments:
     """The options of a step, and what it waits for, as far as they are in ``post``."""
-    fields = read_fields(post, _STEP_FIELDS)
+    fields = read_fields(post, STEP_KEYS)
     dependencies = read_dependencies(post)
     return fields if dependencies is None else {**fields, "depends_on": dependencies}
 
@@ -120,7 +118,7 @@ _READERS: dict[str, Callable[[QueryDict], Arguments]] = {
     "delete_edge": _read_edge,
     "insert_on_edge": lambda post: {**_read_edge(post), **_read_new_step(post)},
     "duplicate": _read_step,
-    "set_flow": lambda post: read_fields(post, _FLOW_FIELDS),
+    "set_flow": lambda post: read_fields(post, FLOW_KEYS),
     "undo": lambda _post: {},
     "redo": lambda _post: {},
     "restore": _read_restore,
@@ -137,7 +135,7 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
     if op == "save_step":
         return _read_changed_step(post, document)
     if op == "save_flow":
-        changed = _find_changes(read_fields(post, _FLOW_FIELDS), document, _FLOW_FIELDS)
+        changed = _find_changes(read_fields(post, FLOW_KEYS), document, FLOW_KEYS)
         return [("set_flow", changed)] if changed else []
     if op == "fix":
         return [_read_fix(post)]
@@ -159,7 +157,7 @@ def _read_changed_step(post: QueryDict, document: Mapping[str, Any]) -> list[tup
     row: Mapping[str, Any] = next(
         (row for row in document.get("steps", ()) if row.get("slug") == slug), {}
     )
-    changed = _find_changes(read_step_fields(post), row, _STEP_FIELDS)
+    changed = _find_changes(read_step_fields(post), row, STEP_KEYS)
     operations: list[tuple[str, Arguments]] = []
     if changed:
         operations.append(("update_step", {"step": slug, **changed}))
