@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,9 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
-from pgflow_django.definitions.rules import Json, WholeNumber
-from pgflow_django.views.runs.form import read_json
+from pgflow_django.views.fields import read_json, read_option
 
 Arguments = dict[str, Any]
-
-#: Digits of other scripts, and numbers that no column holds, are refused as they were typed.
-_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
 
 
 @dataclass
@@ -38,31 +33,15 @@ def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
     refuses them and says why.
     """
     return {
-        key: _read_value(key, _text(post, key), option)
-        for key, option in fields.items()
-        if key in post
+        key: _read_value(option, _text(post, key)) for key, option in fields.items() if key in post
     }
 
 
-def _read_value(key: str, text: str, option: Option) -> Any:
-    if isinstance(option.rule, WholeNumber):
-        number = text.strip()
-        if not number:
-            return option.default
-        return int(number) if _WHOLE_NUMBER.fullmatch(number) else number
-    if isinstance(option.rule, Json):
-        return _read_json(key, text)
-    text = text.replace("\r\n", "\n")
-    return text if text or option.default == "" else option.default
-
-
-def _read_json(key: str, text: str) -> Any:
-    if not text.strip():
-        return None
+def _read_value(option: Option, text: str) -> Any:
     try:
-        return read_json(text)
+        return read_option(option, text)
     except ValueError as error:
-        raise FieldError(key, str(error)) from error
+        raise FieldError(option.key, str(error)) from error
 
 
 def _text(post: QueryDict, name: str) -> str:
@@ -145,8 +124,11 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
 
 
 def _read_fix(post: QueryDict) -> tuple[str, Arguments]:
-    arguments = _read_json("fix", _text(post, "arguments"))
     op = _text(post, "fix")
+    try:
+        arguments = read_json(_text(post, "arguments").strip() or "null")
+    except ValueError as error:
+        raise FieldError("fix", str(error)) from error
     if op not in {*_READERS, "patch"} or not isinstance(arguments, dict):
         raise FieldError("fix", _("This fix is not known here. Reload the page."))
     return op, arguments
