@@ -83,19 +83,22 @@ def test_the_tables_of_the_docs_are_fresh(page: str) -> None:
     assert is_fresh, f"docs/{page} is old: run python manage.py doctables"
 
 
+def make_document() -> dict[str, Any]:
+    """A flow with a step that have a value for every option."""
+    values = {FLOW_OPTIONS[key].key: value for key, value in sample_options(FLOW_OPTIONS).items()}
+    step = {STEP_OPTIONS[key].key: value for key, value in sample_options(STEP_OPTIONS).items()}
+    return {"workflow_slug": "orders", **values, "steps": [{"slug": "fetch", **step}]}
+
+
 @pytest.fixture
 def orders(db: None) -> str:
-    """Give a flow and a step of it that have a value for every option."""
-    flow_builder.create_flow("orders", **sample_options(FLOW_OPTIONS))
-    flow_builder.add_step("orders", "fetch", **sample_options(STEP_OPTIONS))
+    """Give the flow of that document."""
+    flow_builder.create_flow_from_spec(make_document())
     return "orders"
 
 
 def test_every_option_is_stored_and_exported(orders: str) -> None:
-    values = {FLOW_OPTIONS[key].key: value for key, value in sample_options(FLOW_OPTIONS).items()}
-    step = {STEP_OPTIONS[key].key: value for key, value in sample_options(STEP_OPTIONS).items()}
-    document = flow_builder.export_flow(orders)
-    assert document == {"workflow_slug": orders, **values, "steps": [{"slug": "fetch", **step}]}
+    assert flow_builder.export_flow(orders) == make_document()
 
 
 def test_every_option_of_a_step_is_pinned_with_its_value(orders: str) -> None:
