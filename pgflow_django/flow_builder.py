@@ -18,7 +18,7 @@ from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.graph import is_valid_slug
-from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, OneOf
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.problems import (
     NEW_STEP,
     Problem,
@@ -30,6 +30,7 @@ from pgflow_django.definitions.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
+from pgflow_django.definitions.rules import OneOf
 from pgflow_django.definitions.shape import (
     StepDefinition,
     clean_options,

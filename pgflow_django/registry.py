@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from pgflow_django.definitions.options import FUNCTION_NAME, show
+from pgflow_django.definitions.options import FUNCTION_NAME
+from pgflow_django.definitions.rules import show
 from pgflow_django.exceptions import InvalidStepOption, PgflowError
 
 StepFunction = Callable[..., Any]

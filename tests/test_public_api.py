@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import pgflow_django
 from pgflow_django import executor, flow_builder
 from pgflow_django.context import StepContext
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, Option
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.runs.status import RunStatus
 
@@ -32,9 +34,18 @@ ADD_STEP = (
     "max_attempts=None, timeout=None, base_delay=None, start_delay=0, function=None, params=None, "
     "queue=None, using=None"
 )
+
+
+def add_options(signature: str, options: Mapping[str, Option]) -> str:
+    """The signature of the first release, with the options that came later behind the others."""
+    later = [option for name, option in options.items() if f" {name}=" not in signature]
+    added = "".join(f"{option.name}={option.default!r}, " for option in later)
+    return signature.replace("using=None", f"{added}using=None")
+
+
 FLOW_BUILDER = {
-    "create_flow": CREATE_FLOW,
-    "add_step": ADD_STEP,
+    "create_flow": add_options(CREATE_FLOW, FLOW_OPTIONS),
+    "add_step": add_options(ADD_STEP, STEP_OPTIONS),
     "list_flows": "*, using=None",
     "get_flow": "workflow_slug, *, using=None",
     "delete_flow": "workflow_slug, *, force=False, using=None",

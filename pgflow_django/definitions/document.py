@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions.graph import did_you_mean, find_cycle, is_valid_slug
 from pgflow_django.definitions.options import (
-    FLOW_OPTIONS,
+    FLOW_KEYS,
     FUNCTION_NAME,
     MAX_DEPENDENCIES,
     MAX_STEPS,
-    STEP_OPTIONS,
-    show,
+    STEP_KEYS,
 )
 from pgflow_django.definitions.problems import (
     NearestNames,
@@ -28,14 +27,13 @@ from pgflow_django.definitions.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
+from pgflow_django.definitions.rules import show
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-_FLOW_TABLE = {option.key: option for option in FLOW_OPTIONS.values()}
-_STEP_TABLE = {option.key: option for option in STEP_OPTIONS.values()}
-_FLOW_KEYS = ("workflow_slug", *_FLOW_TABLE, "steps")
-_STEP_KEYS = ("slug", "depends_on", *_STEP_TABLE)
+_KEYS_OF_FLOWS = ("workflow_slug", *FLOW_KEYS, "steps")
+_KEYS_OF_STEPS = ("slug", "depends_on", *STEP_KEYS)
 
 #: Keywords of ``add_step``, and words of other tools, for which a document has its own.
 _SYNONYMS = {
@@ -69,8 +67,8 @@ def validate(document: Any, functions: Collection[str]) -> list[Problem]:
     owner = name_flow(slug)
     return [
         *workflow_slug_problems(slug),
-        *_key_problems(document, _FLOW_KEYS, owner, "", NearestNames(_FLOW_KEYS)),
-        *option_problems(_FLOW_TABLE, document, owner),
+        *_key_problems(document, _KEYS_OF_FLOWS, owner, "", NearestNames(_KEYS_OF_FLOWS)),
+        *option_problems(FLOW_KEYS, document, owner),
         *_steps_problems(document.get("steps", []), slug, owner, functions),
     ]
 
@@ -123,7 +121,7 @@ class _Steps:
             if isinstance(row, dict) and isinstance(row.get("slug"), str):
                 self.position.setdefault(row["slug"], index)
         self.free: dict[str, str] = {}
-        self.nearest_key = NearestNames(_STEP_KEYS)
+        self.nearest_key = NearestNames(_KEYS_OF_STEPS)
         self.nearest_step = NearestNames(filter(is_valid_slug, self.position))
         self.functions = frozenset(functions)
         self.nearest_function = NearestNames(functions)
@@ -148,8 +146,8 @@ class _Steps:
             yield replace(problem, fix=self._rename(index, slug, problem.suggestions))
         if isinstance(slug, str) and self.position[slug] != index:
             yield self._duplicate(index, slug)
-        yield from _key_problems(row, _STEP_KEYS, owner, pointer, self.nearest_key)
-        yield from option_problems(_STEP_TABLE, row, owner, pointer)
+        yield from _key_problems(row, _KEYS_OF_STEPS, owner, pointer, self.nearest_key)
+        yield from option_problems(STEP_KEYS, row, owner, pointer)
         yield from self._warnings(row, owner, pointer)
 
     @cached_property

@@ -1,29 +1,38 @@
-"""The options of flows and steps: their names, defaults and rules, each stated once.
+"""The options of flows and steps: their names, defaults, rules and words, each stated once.
 
-Pure: no ORM. ``flow_builder``, flow documents and the CHECK constraints all read these tables.
-A value passes as it is or not at all: ``True`` is no number, ``5.0`` and ``"5"`` are no integers.
+Pure: no ORM. Validation, documents and edits read these tables, and so do the CHECK constraints and
+triggers, the editor's panel, ``showflow`` and the tables of the docs.
+
+A new option is a row here, a column of both tables and what runs are pinned to, and a keyword of
+the builder; ``tests/definitions/test_options.py`` names each of these that is missing.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import reprlib
-from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from pgflow_django import jsonvalue
+from django.utils.translation import gettext_lazy as _
+
 from pgflow_django.choices import StepType
-from pgflow_django.definitions.graph import nearest_names
+from pgflow_django.definitions.rules import (
+    SECONDS,
+    Json,
+    Name,
+    OneOf,
+    Rule,
+    Text,
+    WholeNumber,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from django_stubs_ext import StrOrPromise
+
 MAX_STEPS = 2_000
 MAX_DEPENDENCIES = 20_000
 MAX_DESCRIPTION = 10_000
-MAX_JSON_BYTES = 1024 * 1024
 
 ATTEMPTS = (0, 1_000)
 TIMEOUT = (1, 604_800)
@@ -31,149 +40,15 @@ DELAY = (0, 604_800)
 TASKS = (1, 1_000_000)
 
 #: pgmq caps names at 47 characters, and the pgmq queue is ``pgflow_<name>``.
-QUEUE_PATTERN = "[a-z_][a-z0-9_]{0,39}"
+MAX_QUEUE = 40
+QUEUE_PATTERN = f"[a-z_][a-z0-9_]{{0,{MAX_QUEUE - 1}}}"
 #: The queue of runs that their caller executes.
 RESERVED_QUEUE = "in_process"
-FUNCTION_PATTERN = "[a-zA-Z_][a-zA-Z0-9_.]{0,254}"
+MAX_FUNCTION = 255
+FUNCTION_PATTERN = f"[a-zA-Z_][a-zA-Z0-9_.]{{0,{MAX_FUNCTION - 1}}}"
 
-_SHOWN = 60
-
-
-class _Repr(reprlib.Repr):
-    """The beginning of a value, in time that does not grow with it."""
-
-    def repr_dict(self, value: dict[Any, Any], level: int) -> str:
-        """Show the first keys, as they come: Python's own sorts all of them."""
-        return super().repr_dict(dict(islice(value.items(), self.maxdict + 1)), level)
-
-
-_repr = _Repr()
-_repr.maxstring = _repr.maxother = _SHOWN
-_repr.maxlevel = 2
-
-
-def show(value: object) -> str:
-    """Anything that a caller may pass, as a message can hold it: cut short, text as in JSON."""
-    if isinstance(value, str):
-        return json.dumps(
-            value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…", ensure_ascii=False
-        )
-    try:
-        text = _repr.repr(value)
-    except ValueError:  # an integer of more digits than Python writes out
-        return f"a huge {type(value).__name__}"
-    return text if len(text) <= 2 * _SHOWN else f"{text[: 2 * _SHOWN]}…"
-
-
-class Rule(Protocol):
-    """What a value must be."""
-
-    def fault(self, value: Any) -> str | None:
-        """What is wrong with ``value``, as the end of a sentence; ``None`` when it passes."""
-
-    def fix(self, value: Any) -> Any:
-        """The value that was probably meant; ``None`` when there is no telling."""
-
-
-@dataclass(frozen=True, slots=True)
-class WholeNumber:
-    """An integer within bounds."""
-
-    low: int
-    high: int
-    unit: str = ""
-
-    def fault(self, value: Any) -> str | None:
-        """See ``Rule``."""
-        if _is_integer(value) and self.low <= value <= self.high:
-            return None
-        unit = f" {self.unit}" if self.unit else ""
-        rule = f"must be a whole number from {self.low:,} to {self.high:,}{unit}"
-        return f"is {show(value)}, but {rule}"
-
-    def fix(self, value: Any) -> Any:
-        """See ``Rule``: the nearest number within bounds."""
-        if isinstance(value, str | float) and re.fullmatch(r"-?[0-9]{1,18}(\.0)?", str(value)):
-            value = int(float(value))
-        return min(max(value, self.low), self.high) if _is_integer(value) else None
-
-
-@dataclass(frozen=True, slots=True)
-class OneOf:
-    """One of a few words."""
-
-    words: tuple[str, ...]
-
-    def fault(self, value: Any) -> str | None:
-        """See ``Rule``."""
-        if isinstance(value, str) and value in self.words:
-            return None
-        return f"is {show(value)}, but must be {' or '.join(map(show, self.words))}"
-
-    def fix(self, value: Any) -> Any:
-        """See ``Rule``: the nearest word."""
-        return next(iter(nearest_names(value, self.words)), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Text that PostgreSQL can store."""
-
-    max_length: int
-
-    def fault(self, value: Any) -> str | None:
-        """See ``Rule``."""
-        if not isinstance(value, str):
-            return f"is {show(value)}, but must be text"
-        if len(value) > self.max_length:
-            return f"has {len(value):,} characters, but may have at most {self.max_length:,}"
-        return jsonvalue.text_fault(value)
-
-    def fix(self, value: Any) -> Any:  # noqa: ARG002 - nobody knows what text to leave out
-        """See ``Rule``."""
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A name that matches a pattern."""
-
-    pattern: str
-    description: str
-    reserved: str | None = None
-
-    def fault(self, value: Any) -> str | None:
-        """See ``Rule``."""
-        if not isinstance(value, str) or not re.fullmatch(self.pattern, value, re.ASCII):
-            return f"is {show(value)}, but must be {self.description}"
-        if value == self.reserved:
-            return f"is {show(value)}, which is reserved for runs that their caller executes"
-        return None
-
-    def fix(self, value: Any) -> Any:  # noqa: ARG002 - a queue or a function is elsewhere too
-        """See ``Rule``."""
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Json:
-    """A JSON value, or a JSON object only."""
-
-    must_be_object: bool = False
-
-    def fault(self, value: Any) -> str | None:
-        """See ``Rule``."""
-        if self.must_be_object and not isinstance(value, dict):
-            return f"is {show(value)}, but must be a JSON object"
-        try:
-            jsonvalue.encode(value, subject="", not_json=ValueError, limit=MAX_JSON_BYTES)
-        except ValueError as error:
-            return str(error).strip().rstrip(".")
-        return None
-
-    def fix(self, value: Any) -> Any:  # noqa: ARG002 - constants are the author's own
-        """See ``Rule``."""
-        return None
+#: The parts of the editor's panel, from top to bottom.
+GROUPS = ("about", "function", "kind", "items", "tries", "more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +57,9 @@ class Option:
 
     With the default ``None``, ``None`` passes too: the step's own slug, the flow's value, nothing.
     Where it ``may_be_empty``, ``""`` means ``None``.
+
+    People see its ``label``; ``about`` says what it is for, ``hint`` what stands in an empty field
+    that has no default, and ``group`` (one of ``GROUPS``) which part of the panel it is in.
     """
 
     name: str
@@ -189,6 +67,10 @@ class Option:
     default: Any = None
     renamed: str | None = None
     may_be_empty: bool = False
+    label: StrOrPromise = ""
+    about: StrOrPromise = ""
+    hint: StrOrPromise = ""
+    group: str = "more"
 
     @property
     def key(self) -> str:
@@ -199,6 +81,16 @@ class Option:
     def code(self) -> str:
         """The code of the error about it."""
         return f"invalid_{self.name}"
+
+    @property
+    def unit(self) -> str:
+        """The sign of what its number counts, where it is one that counts something."""
+        return self.rule.control().unit
+
+    def name_check(self, owner: str) -> str:
+        """What the CHECK on its column is called, in the table of an ``owner``."""
+        prefix = "" if self.name.startswith(f"{owner}_") else f"{owner}_"
+        return f"{prefix}{self.name}_{self.rule.keeps.format(column=self.name)}"
 
     def fault(self, value: Any) -> str | None:
         """What is wrong with ``value``, as the end of a sentence; ``None`` when it passes."""
@@ -211,44 +103,128 @@ class Option:
         return None if self.may_be_empty and value == "" else value
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
 def _table(*options: Option) -> Mapping[str, Option]:
     return {option.name: option for option in options}
 
 
-_ATTEMPTS = WholeNumber(*ATTEMPTS)
-_TIMEOUT = WholeNumber(*TIMEOUT, "(seconds)")
-_DELAY = WholeNumber(*DELAY, "(seconds)")
-_QUEUE = Name(
-    QUEUE_PATTERN,
-    "1 to 40 characters a-z, 0-9 and underscore, and not begin with a digit",
-    reserved=RESERVED_QUEUE,
-)
+def _by_key(options: Mapping[str, Option]) -> Mapping[str, Option]:
+    return {option.key: option for option in options.values()}
+
+
 FUNCTION_NAME = Name(
     FUNCTION_PATTERN,
     "1 to 255 letters a-z, digits, underscores and dots, and begin with a letter or underscore",
+    MAX_FUNCTION,
 )
 
 FLOW_OPTIONS = _table(
-    Option("max_attempts", _ATTEMPTS, 3),
-    Option("timeout", _TIMEOUT, 30),
-    Option("base_delay", _DELAY, 1),
-    Option("queue", _QUEUE, "default"),
-    Option("description", Text(MAX_DESCRIPTION), ""),
-    Option("input_schema", Json(must_be_object=True)),
+    Option(
+        "max_attempts",
+        WholeNumber(*ATTEMPTS),
+        3,
+        label=_("Attempts"),
+        about=_("tries of a task, the first included; 0 means 1"),
+        group="tries",
+    ),
+    Option(
+        "timeout",
+        WholeNumber(*TIMEOUT, SECONDS),
+        30,
+        label=_("Timeout"),
+        about=_("for one attempt"),
+        group="tries",
+    ),
+    Option(
+        "base_delay",
+        WholeNumber(*DELAY, SECONDS),
+        1,
+        label=_("Retry pause"),
+        about=_("before the first retry; each further one waits twice as long"),
+        group="tries",
+    ),
+    Option(
+        "queue",
+        Name(
+            QUEUE_PATTERN,
+            "1 to 40 characters a-z, 0-9 and underscore, and not begin with a digit",
+            MAX_QUEUE,
+            reserved=RESERVED_QUEUE,
+        ),
+        "default",
+        label=_("Queue"),
+        about=_("where its tasks wait for workers"),
+        group="tries",
+    ),
+    Option(
+        "description",
+        Text(MAX_DESCRIPTION),
+        "",
+        label=_("Description"),
+        about=_("what the flow does, and for whom"),
+        hint=_("What it does, and for whom"),
+        group="about",
+    ),
+    Option(
+        "input_schema",
+        Json(must_be_object=True),
+        label=_("Schema of its input"),
+        about=_("a JSON Schema, kept for readers and forms; not enforced"),
+        hint='{"type": "object", "properties": {}}',
+    ),
 )
 
+
+def _own(name: str, **changes: Any) -> Option:
+    """A flow's option that its steps may have for themselves; ``None``: as the flow has it."""
+    return replace(FLOW_OPTIONS[name], default=None, **changes)
+
+
 STEP_OPTIONS = _table(
-    Option("step_type", OneOf(tuple(StepType.values)), StepType.SINGLE.value, renamed="type"),
-    Option("initial_tasks", WholeNumber(*TASKS)),
-    Option("max_attempts", _ATTEMPTS),
-    Option("timeout", _TIMEOUT),
-    Option("base_delay", _DELAY),
-    Option("start_delay", _DELAY, 0),
-    Option("function", FUNCTION_NAME, renamed="uses", may_be_empty=True),
-    Option("params", Json()),
-    Option("queue", _QUEUE),
+    Option(
+        "step_type",
+        OneOf(tuple(StepType.values)),
+        StepType.SINGLE.value,
+        renamed="type",
+        label=_("Runs"),
+        about=_("once, or once per item of a list"),
+        group="kind",
+    ),
+    Option(
+        "initial_tasks",
+        WholeNumber(*TASKS),
+        label=_("Expected items"),
+        about=_("of a map step; none: as many as the list has"),
+        hint=_("as many as the list has"),
+        group="items",
+    ),
+    _own("max_attempts"),
+    _own("timeout"),
+    _own("base_delay", group="more"),
+    Option(
+        "start_delay",
+        WholeNumber(*DELAY, SECONDS),
+        0,
+        label=_("Start delay"),
+        about=_("before the first attempt"),
+    ),
+    Option(
+        "function",
+        FUNCTION_NAME,
+        renamed="uses",
+        may_be_empty=True,
+        label=_("Function"),
+        about=_("the registered function that it calls; none: the one called like the step"),
+        group="function",
+    ),
+    Option(
+        "params",
+        Json(),
+        label=_("Constants for the function"),
+        about=_("what each call finds in its input under params"),
+    ),
+    _own("queue", group="more"),
 )
+
+#: The same by their keys in a document.
+FLOW_KEYS = _by_key(FLOW_OPTIONS)
+STEP_KEYS = _by_key(STEP_OPTIONS)

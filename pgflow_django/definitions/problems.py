@@ -19,7 +19,8 @@ from pgflow_django.definitions.graph import (
     nearest_names,
     slug_fault,
 )
-from pgflow_django.definitions.options import MAX_DEPENDENCIES, MAX_STEPS, show
+from pgflow_django.definitions.options import MAX_DEPENDENCIES, MAX_STEPS
+from pgflow_django.definitions.rules import show
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

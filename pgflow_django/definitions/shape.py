@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django import jsonvalue
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.definitions.rules import Json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,9 +129,10 @@ def _leave_out(
 def clean_options(options: Mapping[str, Option], values: Mapping[str, Any]) -> dict[str, Any]:
     """Valid values by name, as the database will give them back: lists for tuples, and so on."""
     cleaned = {name: option.clean(values[name]) for name, option in options.items()}
-    for name in cleaned.keys() & {"params", "input_schema"}:
-        text = jsonvalue.encode(cleaned[name], subject=name, not_json=ValueError)
-        cleaned[name] = json.loads(text)
+    for name, option in options.items():
+        if isinstance(option.rule, Json):
+            text = jsonvalue.encode(cleaned[name], subject=name, not_json=ValueError)
+            cleaned[name] = json.loads(text)
     return cleaned
 
 

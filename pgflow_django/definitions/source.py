@@ -9,7 +9,7 @@ from functools import cached_property
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-from pgflow_django.definitions.options import show
+from pgflow_django.definitions.rules import show
 from pgflow_django.jsonvalue import MAX_DEPTH, text_fault
 
 _SPACE = re.compile(r"[ \t\n\r]*")

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from pgflow_django.definitions.edits import apply
 from pgflow_django.definitions.graph import is_valid_slug
-from pgflow_django.definitions.options import show
 from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
+from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document, read_document, write_document
 from pgflow_django.drafts.problems import refuse
 from pgflow_django.drafts.stored import (

@@ -12,13 +12,24 @@ How they work together:
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import pgtrigger
+
+from pgflow_django.definitions.options import FLOW_OPTIONS
 
 _COUNT_UP = """
     update workflows set version = version + 1
     where workflow_slug = any(array(select distinct workflow_slug from {rows}));
     return null;
 """
+
+
+def _list_options(row: str) -> str:
+    """The options of a flow, as columns of ``row``."""
+    columns = ", ".join(f"{row}.{name}" for name in FLOW_OPTIONS)
+    return fill(f"({columns})", 88, subsequent_indent=" " * 16)
+
 
 NUMBER_NEW_FLOW = pgtrigger.Trigger(
     name="new_flow_continues_version_numbers",
@@ -48,16 +59,14 @@ NUMBER_CHANGED_FLOW = pgtrigger.Trigger(
                     using errcode = 'check_violation', constraint = 'version_is_not_used_again';
             end if;
         elsif
-            (new.max_attempts, new.timeout, new.base_delay, new.queue, new.description,
-                new.input_schema)
+            {new}
             is distinct from
-            (old.max_attempts, old.timeout, old.base_delay, old.queue, old.description,
-                old.input_schema)
+            {old}
         then
             new.version := old.version + 1;
         end if;
         return new;
-    """,
+    """.format(new=_list_options("new"), old=_list_options("old")),
 )
 
 # Advice, not a fence: a start that has not committed is not seen, and its run, which is pinned to

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Length, Now
-from django.db.models.lookups import Exact, LessThanOrEqual
+from django.db.models.lookups import LessThanOrEqual
 
 from pgflow_django.choices import Origin, StepType
-from pgflow_django.definitions import options
 from pgflow_django.definitions.graph import MAX_SLUG_LENGTH, RESERVED_SLUGS, SLUG_PATTERN
+from pgflow_django.definitions.options import FLOW_OPTIONS, MAX_STEPS, STEP_OPTIONS
 from pgflow_django.models import definition_triggers as triggers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pgflow_django.definitions.options import Option
 
 
 class SlugField(models.TextField):  # type: ignore[type-arg]
@@ -32,13 +37,16 @@ def is_slug(column: str) -> Q:
     return matches & Q(is_short) & ~Q(**{f"{column}__in": sorted(RESERVED_SLUGS)})
 
 
-def _is_queue(column: str) -> Q:
-    matches = Q(**{f"{column}__regex": f"^{options.QUEUE_PATTERN}$"})
-    return matches & ~Q(**{column: options.RESERVED_QUEUE})
-
-
 def _check(name: str, condition: Any) -> models.CheckConstraint:
     return models.CheckConstraint(condition=condition, name=name)
+
+
+def _option_checks(owner: str, options: Mapping[str, Option]) -> Iterator[models.CheckConstraint]:
+    """The rules of a table of options, each as a constraint of its column."""
+    for column, option in options.items():
+        condition = option.rule.check(column)
+        if condition is not None:
+            yield _check(option.name_check(owner), condition)
 
 
 class Workflow(models.Model):
@@ -72,26 +80,7 @@ class Workflow(models.Model):
         ]
         constraints: ClassVar = [
             _check("workflow_slug_follows_the_slug_rule", is_slug("workflow_slug")),
-            _check("workflow_max_attempts_is_in_range", Q(max_attempts__range=options.ATTEMPTS)),
-            _check("workflow_timeout_is_in_range", Q(timeout__range=options.TIMEOUT)),
-            _check("workflow_base_delay_is_in_range", Q(base_delay__range=options.DELAY)),
-            _check("workflow_queue_follows_the_queue_rule", _is_queue("queue")),
-            _check(
-                "workflow_description_is_not_too_long",
-                LessThanOrEqual(Length("description"), options.MAX_DESCRIPTION),
-            ),
-            _check(
-                "workflow_input_schema_is_an_object",
-                Q(input_schema__isnull=True)
-                | Exact(
-                    models.Func(
-                        "input_schema",
-                        function="jsonb_typeof",
-                        output_field=models.TextField(),
-                    ),
-                    "object",
-                ),
-            ),
+            *_option_checks("workflow", FLOW_OPTIONS),
             _check("workflow_version_is_positive", Q(version__gte=1)),
             _check("workflow_origin_is_known", Q(origin__in=Origin.values)),
         ]
@@ -142,23 +131,13 @@ class WorkflowStep(models.Model):
         ordering: ClassVar = ["workflow_slug", "step_index"]
         constraints: ClassVar = [
             _check("step_slug_follows_the_slug_rule", is_slug("step_slug")),
-            _check("step_type_is_known", Q(step_type__in=StepType.values)),
-            _check("step_index_is_in_range", Q(step_index__range=(0, options.MAX_STEPS - 1))),
+            _check("step_index_is_in_range", Q(step_index__range=(0, MAX_STEPS - 1))),
             _check("step_deps_count_is_not_negative", Q(deps_count__gte=0)),
             _check(
                 "map_step_has_at_most_one_dependency",
                 ~Q(step_type=StepType.MAP) | Q(deps_count__lte=1),
             ),
-            _check("step_initial_tasks_is_in_range", Q(initial_tasks__range=options.TASKS)),
-            _check("step_max_attempts_is_in_range", Q(max_attempts__range=options.ATTEMPTS)),
-            _check("step_timeout_is_in_range", Q(timeout__range=options.TIMEOUT)),
-            _check("step_base_delay_is_in_range", Q(base_delay__range=options.DELAY)),
-            _check("step_start_delay_is_in_range", Q(start_delay__range=options.DELAY)),
-            _check(
-                "step_function_follows_the_function_rule",
-                Q(function__regex=f"^{options.FUNCTION_PATTERN}$"),
-            ),
-            _check("step_queue_follows_the_queue_rule", _is_queue("queue")),
+            *_option_checks("step", STEP_OPTIONS),
             models.UniqueConstraint(
                 fields=["workflow_slug", "step_index"],
                 name="step_index_is_unique_within_a_workflow",

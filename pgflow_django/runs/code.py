@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import router
 
 from pgflow_django.choices import Origin
-from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, show
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.problems import raise_problems
+from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document, fingerprint, read_document
 from pgflow_django.exceptions import WorkflowExists
 from pgflow_django.flow_builder import validate_flow

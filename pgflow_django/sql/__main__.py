@@ -3,6 +3,7 @@
 Copies every file that differs from what the earlier migrations left. A function that is gone from
 the source gets an empty file, which ``InstallFunctions`` takes as its removal. Freezing again
 replaces what was frozen under the same number, as long as no later migration has frozen anything.
+A migration of that number that is there already, say one of ``makemigrations``, gets the operation.
 """
 
 from __future__ import annotations
@@ -40,6 +41,21 @@ def freeze(number: str, *, source: Path = SOURCE, root: Path = FROZEN) -> list[s
     return written
 
 
+def add_operation(number: str, *, folder: Path = FROZEN.parent) -> str | None:
+    """Let the migration of that number install its SQL; its file, where that was to be written."""
+    operation = f'operations.InstallFunctions("{number}")'
+    for path in folder.glob(f"{number}_*.py"):
+        text = path.read_text("utf-8")
+        head, is_made, rest = text.partition("\nclass Migration(")
+        body, end, _ = rest.rpartition("    ]\n")
+        if operation in text or not is_made or not end:
+            return None
+        head = f"{head.rstrip()}\n\nfrom pgflow_django import operations\n\n"
+        path.write_text(f"{head}{is_made}{body}        {operation},\n{end}", "utf-8")
+        return path.name
+    return None
+
+
 def _name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
@@ -53,9 +69,12 @@ def main() -> int:
     number = parser.parse_args().number
     try:
         names = freeze(number)
+        migration = add_operation(number) if names else None
     except ValueError as error:
         parser.error(str(error))
     sys.stdout.write("".join(f"migrations/sql/{number}/{name}\n" for name in names))
+    if migration:
+        sys.stdout.write(f"migrations/{migration}\n")
     return 0
 
 

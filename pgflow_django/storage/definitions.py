@@ -14,7 +14,8 @@ from django.db.models.functions import JSONObject
 
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
-from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, show
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import FlowDefinition, StepDefinition, canonical
 from pgflow_django.exceptions import WorkflowConflict, WorkflowExists, WorkflowNotFound
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency

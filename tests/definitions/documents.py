@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import copy
-import string
 from typing import Any
 
 from hypothesis import strategies as st
 
+from pgflow_django.definitions import options
+
+from .samples import JSON, TEXT, any_value
+
 Document = dict[str, Any]
 
 SLUGS = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,8}", fullmatch=True).filter(lambda s: s != "run")
-QUEUES = st.text(string.ascii_lowercase, min_size=1, max_size=40)
-FUNCTIONS = st.sampled_from(["fetch", "orders.fetch", "A.b_c.D1"])
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-# Beyond 2**53 PostgreSQL writes out the digits of a float, and Python reads an integer.
-NUMBERS = st.integers() | st.floats(-(2**53), 2**53)
-JSON = st.recursive(
-    st.none() | st.booleans() | NUMBERS | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=8,
-)
 
-FLOW_OPTIONS: Any = {
-    "max_attempts": st.integers(0, 1_000),
-    "timeout": st.integers(1, 604_800),
-    "base_delay": st.integers(0, 604_800),
-    "queue": QUEUES,
-    "description": TEXT,
-    "input_schema": st.none() | st.dictionaries(TEXT, JSON, max_size=3),
-}
+FLOW_OPTIONS: Any = {option.key: any_value(option) for option in options.FLOW_OPTIONS.values()}
+#: But for the type, on which it depends how many dependencies there may be.
 STEP_OPTIONS: Any = {
-    "initial_tasks": st.none() | st.integers(1, 1_000_000),
-    "max_attempts": st.none() | st.integers(0, 1_000),
-    "timeout": st.none() | st.integers(1, 604_800),
-    "base_delay": st.none() | st.integers(0, 604_800),
-    "start_delay": st.integers(0, 604_800),
-    "uses": st.none() | st.just("") | FUNCTIONS,
-    "params": JSON,
-    "queue": st.none() | QUEUES,
+    option.key: any_value(option)
+    for option in options.STEP_OPTIONS.values()
+    if option.name != "step_type"
 }
 
 

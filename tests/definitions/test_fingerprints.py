@@ -9,12 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from pgflow_django.choices import Origin
-from pgflow_django.definitions.options import (
-    FLOW_OPTIONS,
-    STEP_OPTIONS,
-    Option,
-    WholeNumber,
-)
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS, Option
+from pgflow_django.definitions.rules import WholeNumber
 from pgflow_django.definitions.shape import Document, fingerprint, read_document
 from pgflow_django.flows import CodeFlow, sync_code_flow
 from pgflow_django.models import Workflow

@@ -24,29 +24,13 @@ from pgflow_django.models import (
 )
 from pgflow_django.storage import definitions as definition_store
 
+from .samples import sample_options
 from .slugs import INVALID_IN_PYTHON, INVALID_SLUGS
 
 pytestmark = pytest.mark.django_db
 
-FLOW_OPTIONS = {
-    "max_attempts": 7,
-    "timeout": 60,
-    "base_delay": 0,
-    "queue": "gpu",
-    "description": "What it is for",
-    "input_schema": {"type": "object"},
-}
-STEP_OPTIONS = {
-    "step_type": "map",
-    "initial_tasks": 100,
-    "max_attempts": 0,
-    "timeout": 1,
-    "base_delay": 604_800,
-    "start_delay": 5,
-    "function": "orders.fetch",
-    "params": {"size": [1, 2.5, None]},
-    "queue": "q",
-}
+FLOW_OPTIONS = sample_options(options.FLOW_OPTIONS)
+STEP_OPTIONS = sample_options(options.STEP_OPTIONS)
 
 
 @pytest.fixture
@@ -131,8 +115,8 @@ def keyword_default(function: Callable[..., Any], name: str) -> Any:
 
 
 def test_every_option_is_stored_and_given_back_under_its_column_name() -> None:
-    workflow = flow_builder.create_flow("orders", **FLOW_OPTIONS)  # type: ignore[arg-type]
-    step = flow_builder.add_step("orders", "fetch", **STEP_OPTIONS)  # type: ignore[arg-type]
+    workflow = flow_builder.create_flow("orders", **FLOW_OPTIONS)
+    step = flow_builder.add_step("orders", "fetch", **STEP_OPTIONS)
     flow = flow_builder.get_flow("orders")
     for name, value in FLOW_OPTIONS.items():
         assert getattr(workflow, name) == flow[name] == value

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pgflow_django import drafts
-from pgflow_django.definitions.options import show
+from pgflow_django.definitions.rules import show
 from pgflow_django.drafts.importing import MAX_TOLD
 
 pytestmark = pytest.mark.django_db

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -18,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pgflow_django import choices
 from pgflow_django.models import Workflow
 from pgflow_django.sql import FROZEN, FUNCTIONS, SOURCE, frozen_before, read_sql
-from pgflow_django.sql.__main__ import freeze
+from pgflow_django.sql.__main__ import add_operation, freeze
 from pgflow_django.sql.pgmq import NEEDED
 from tests.storage.conftest import objects, pgmq_script, run
 
@@ -239,6 +240,32 @@ def test_freezing_takes_what_changed_and_marks_what_is_gone(tmp_path: Path) -> N
     assert freeze_as("0004") == []
     with pytest.raises(ValueError, match="0001 is history, since 0003 builds on it"):
         freeze_as("0001")
+
+
+MADE_BY_DJANGO = """\
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [("pgflow_django", "0005_rank_messages")]
+
+    operations = [
+        migrations.RunPython(print),
+    ]
+"""
+
+
+def test_freezing_lets_the_migration_install_what_was_frozen(tmp_path: Path) -> None:
+    path = tmp_path / "0006_priority.py"
+    path.write_text(MADE_BY_DJANGO)
+    assert add_operation("0005", folder=tmp_path) is None
+    assert add_operation("0006", folder=tmp_path) == path.name
+    namespace: dict[str, Any] = {}
+    exec(path.read_text(), namespace)  # noqa: S102 - our own text
+    found = [type(operation).__name__ for operation in namespace["Migration"].operations]
+    assert found == ["RunPython", "InstallFunctions"]
+    assert add_operation("0006", folder=tmp_path) is None
 
 
 def test_freezing_wants_a_number() -> None:

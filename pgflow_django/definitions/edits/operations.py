@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,19 +21,12 @@ from pgflow_django.definitions.graph import (
     nearest_names,
     slug_fault,
 )
-from pgflow_django.definitions.options import (
-    FLOW_OPTIONS,
-    STEP_OPTIONS,
-    Option,
-    show,
-)
+from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
+from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document
 from pgflow_django.exceptions import EditRefused
 
 __all__ = ["OPERATIONS", "Edit", "EditRefused", "apply"]
-
-_FLOW_FIELDS = {option.key: option for option in FLOW_OPTIONS.values()}
-_STEP_FIELDS = {option.key: option for option in STEP_OPTIONS.values()}
 
 Step = dict[str, Any]
 
@@ -108,8 +101,8 @@ class _Draft:
         row: Step = {"slug": slug}
         if depends_on:
             row["depends_on"] = depends_on
-        _set(row, _STEP_FIELDS, "type", kind)
-        _set(row, _STEP_FIELDS, "uses", None if uses == slug else uses)
+        _set(row, STEP_KEYS, "type", kind)
+        _set(row, STEP_KEYS, "uses", None if uses == slug else uses)
         self.steps.append(row)
         return row
 
@@ -130,7 +123,7 @@ def _add_step(
 
 def _update_step(draft: _Draft, step: Any, **values: Any) -> Edit:
     row = draft.find(step)
-    if unknown := [key for key in values if key not in _STEP_FIELDS and key != "depends_on"]:
+    if unknown := [key for key in values if key not in STEP_KEYS and key != "depends_on"]:
         text = f"A step has no field {show(unknown[0])}."
         raise EditRefused(text, code="unknown_key", field=unknown[0])
     for key, value in values.items():
@@ -140,7 +133,7 @@ def _update_step(draft: _Draft, step: Any, **values: Any) -> Edit:
             if not names:
                 del row["depends_on"]
         else:
-            _set(row, _STEP_FIELDS, key, value)
+            _set(row, STEP_KEYS, key, value)
     if row.get("uses") == row["slug"]:
         del row["uses"]
     if row.get("type", "single") == "single" and "initial_tasks" not in values:
@@ -221,10 +214,10 @@ def _duplicate(draft: _Draft, step: Any) -> Edit:
 
 def _set_flow(draft: _Draft, **values: Any) -> Edit:
     for key, value in values.items():
-        if key not in _FLOW_FIELDS:
+        if key not in FLOW_KEYS:
             text = f"A flow has no field {show(key)} that can be changed here."
             raise EditRefused(text, code="unknown_key", field=key)
-        _set(draft.document, _FLOW_FIELDS, key, value)
+        _set(draft.document, FLOW_KEYS, key, value)
     return Edit(draft.document, f"Changed {_list(values)} of the flow")
 
 
@@ -271,7 +264,7 @@ def _read_names(value: Any) -> list[Any]:
     return list(value)
 
 
-def _set(row: dict[str, Any], fields: dict[str, Option], key: str, value: Any) -> None:
+def _set(row: Step, fields: Mapping[str, Option], key: str, value: Any) -> None:
     """Set a field; its default is left out, as in the shortest document."""
     default = fields[key].default
     if value is None or (value == default and isinstance(value, bool) == isinstance(default, bool)):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from django.core.management.base import CommandParser
 
+    from pgflow_django.definitions.options import Option
+
 _COLUMNS = (
     Column("STEP"),
     Column("TYPE"),
@@ -30,7 +32,6 @@ _COLUMNS = (
 )
 #: What the table says elsewhere.
 _ELSEWHERE = {"step_type", "function"}
-_UNITS = {"timeout": " s", "base_delay": " s", "start_delay": " s"}
 
 
 class Command(PgflowCommand):
@@ -82,8 +83,8 @@ examples:
         if flow["description"]:
             yield Text(f"  {one_line(flow['description'])}")
         options = [
-            f"{name} {_show(name, flow[name])}"
-            for name in FLOW_OPTIONS
+            f"{name} {_show(option, flow[name])}"
+            for name, option in FLOW_OPTIONS.items()
             if name not in {"description", "input_schema"}
         ]
         yield Text(f"  {', '.join(options)}", "dim")
@@ -99,7 +100,7 @@ examples:
         if line.slug in missing:
             function = Text(f"{self.out.sign('failed')} {name}", "red")
         options = [
-            f"{option.key} {_show(option.name, step[option.name])}"
+            f"{option.key} {_show(option, step[option.name])}"
             for option in STEP_OPTIONS.values()
             if option.name not in _ELSEWHERE and step[option.name] != option.default
         ]
@@ -112,6 +113,6 @@ examples:
         ]
 
 
-def _show(name: str, value: Any) -> str:
+def _show(option: Option, value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"{text}{_UNITS.get(name, '')}"
+    return f"{text} {option.unit}" if option.unit else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,21 +9,10 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from pgflow_django.definitions.options import (
-    FLOW_OPTIONS,
-    STEP_OPTIONS,
-    Json,
-    Option,
-    WholeNumber,
-)
-from pgflow_django.views.runs.form import read_json
+from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
+from pgflow_django.views.fields import read_json, read_option
 
 Arguments = dict[str, Any]
-
-#: Digits of other scripts, and numbers that no column holds, are refused as they were typed.
-_WHOLE_NUMBER = re.compile("-?[0-9]{1,18}")
-_STEP_FIELDS = {option.key: option for option in STEP_OPTIONS.values()}
-_FLOW_FIELDS = {option.key: option for option in FLOW_OPTIONS.values()}
 
 
 @dataclass
@@ -45,31 +33,15 @@ def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
     refuses them and says why.
     """
     return {
-        key: _read_value(key, _text(post, key), option)
-        for key, option in fields.items()
-        if key in post
+        key: _read_value(option, _text(post, key)) for key, option in fields.items() if key in post
     }
 
 
-def _read_value(key: str, text: str, option: Option) -> Any:
-    if isinstance(option.rule, WholeNumber):
-        number = text.strip()
-        if not number:
-            return option.default
-        return int(number) if _WHOLE_NUMBER.fullmatch(number) else number
-    if isinstance(option.rule, Json):
-        return _read_json(key, text)
-    text = text.replace("\r\n", "\n")
-    return text if text or option.default == "" else option.default
-
-
-def _read_json(key: str, text: str) -> Any:
-    if not text.strip():
-        return None
+def _read_value(option: Option, text: str) -> Any:
     try:
-        return read_json(text)
+        return read_option(option, text)
     except ValueError as error:
-        raise FieldError(key, str(error)) from error
+        raise FieldError(option.key, str(error)) from error
 
 
 def _text(post: QueryDict, name: str) -> str:
@@ -106,7 +78,7 @@ def _read_add_step(post: QueryDict) -> Arguments:
 
 def read_step_fields(post: QueryDict) -> Arguments:
     """The options of a step, and what it waits for, as far as they are in ``post``."""
-    fields = read_fields(post, _STEP_FIELDS)
+    fields = read_fields(post, STEP_KEYS)
     dependencies = read_dependencies(post)
     return fields if dependencies is None else {**fields, "depends_on": dependencies}
 
@@ -125,7 +97,7 @@ _READERS: dict[str, Callable[[QueryDict], Arguments]] = {
     "delete_edge": _read_edge,
     "insert_on_edge": lambda post: {**_read_edge(post), **_read_new_step(post)},
     "duplicate": _read_step,
-    "set_flow": lambda post: read_fields(post, _FLOW_FIELDS),
+    "set_flow": lambda post: read_fields(post, FLOW_KEYS),
     "undo": lambda _post: {},
     "redo": lambda _post: {},
     "restore": _read_restore,
@@ -142,7 +114,7 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
     if op == "save_step":
         return _read_changed_step(post, document)
     if op == "save_flow":
-        changed = _find_changes(read_fields(post, _FLOW_FIELDS), document, _FLOW_FIELDS)
+        changed = _find_changes(read_fields(post, FLOW_KEYS), document, FLOW_KEYS)
         return [("set_flow", changed)] if changed else []
     if op == "fix":
         return [_read_fix(post)]
@@ -152,8 +124,11 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
 
 
 def _read_fix(post: QueryDict) -> tuple[str, Arguments]:
-    arguments = _read_json("fix", _text(post, "arguments"))
     op = _text(post, "fix")
+    try:
+        arguments = read_json(_text(post, "arguments").strip() or "null")
+    except ValueError as error:
+        raise FieldError("fix", str(error)) from error
     if op not in {*_READERS, "patch"} or not isinstance(arguments, dict):
         raise FieldError("fix", _("This fix is not known here. Reload the page."))
     return op, arguments
@@ -164,7 +139,7 @@ def _read_changed_step(post: QueryDict, document: Mapping[str, Any]) -> list[tup
     row: Mapping[str, Any] = next(
         (row for row in document.get("steps", ()) if row.get("slug") == slug), {}
     )
-    changed = _find_changes(read_step_fields(post), row, _STEP_FIELDS)
+    changed = _find_changes(read_step_fields(post), row, STEP_KEYS)
     operations: list[tuple[str, Arguments]] = []
     if changed:
         operations.append(("update_step", {"step": slug, **changed}))

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from pgflow_django.choices import StepType
+from pgflow_django.definitions.options import FLOW_OPTIONS, GROUPS, STEP_OPTIONS, Option
+from pgflow_django.definitions.rules import Control
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.registry import registry
 from pgflow_django.views.editor.scene import Row, Scene
+from pgflow_django.views.fields import Choice, Field, make_option_field
 
 #: Flows of more steps get a field to type into instead of a list of boxes to tick.
 MAX_BOXES = 60
+#: Characters of what a function's docstring says.
+_MAX_DOC = 280
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Candidate:
     """A step that another may wait for, or the reason why it may not."""
 
     slug: str
@@ -25,23 +33,45 @@ class Choice:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of the panel: what stands side by side, and what needs the whole width."""
+
+    fields: list[Field]
+
+    @property
+    def short(self) -> list[Field]:
+        """The fields that stand in pairs."""
+        return [each for each in self.fields if each.is_short]
+
+    @property
+    def wide(self) -> list[Field]:
+        """The others."""
+        return [each for each in self.fields if not each.is_short]
+
+    @property
+    def facts(self) -> list[Field]:
+        """What readers see in one line each, where there is something to see."""
+        return [each for each in self.fields if each.shown and not each.is_long]
+
+    @property
+    def texts(self) -> list[Field]:
+        """What readers see below, where there is something to see."""
+        return [each for each in self.fields if each.shown and each.is_long]
+
+
 def describe_panel(scene: Scene, slug: str) -> dict[str, Any]:
     """The variables of the panel's template for one step, or for the flow where there is none."""
     row = scene.rows.get(slug)
     if row is None:
         return {"scene": scene, **_describe_flow(scene)}
-    name = function_of(row)
-    function = registry.get(name)
+    doc = _read_doc(function_of(row))
     return {
         "scene": scene,
         "step": slug,
-        "row": row,
         "is_map": row.get("type") == "map",
-        "params": _show_json(row.get("params")),
-        "doc": function.doc.strip() if function else "",
-        "functions": [known for known in registry.names() if known != slug],
-        "own_function": slug in registry,
-        "is_missing": bool(row.get("uses")) and function is None,
+        "options": _group(_step_fields(scene, slug, row, doc)),
+        "doc": doc,
         "problems": scene.problems_of(slug),
         "chosen": scene.depends_on[slug],
         "choices": _list_choices(scene, slug, row) if len(scene.rows) <= MAX_BOXES else None,
@@ -54,19 +84,80 @@ def _describe_flow(scene: Scene) -> dict[str, Any]:
     document = scene.draft.document
     return {
         "step": "",
-        "document": document,
+        "options": _group(_flow_fields(document)),
         "problems": [found for found in scene.problems if not found.step],
-        "input_schema": _show_json(document.get("input_schema")),
         "edge_count": sum(map(len, scene.depends_on.values())),
         "map_count": sum(row.get("type") == "map" for row in scene.rows.values()),
     }
 
 
-def _show_json(value: Any) -> str:
-    return "" if value is None else json.dumps(value, indent=2, ensure_ascii=False)
+def _group(fields: Iterator[tuple[Option, Field]]) -> dict[str, Group]:
+    """The parts of the panel by name, in their order."""
+    groups = {name: Group([]) for name in GROUPS}
+    for option, made in fields:
+        groups[option.group].fields.append(made)
+    return groups
 
 
-def _list_choices(scene: Scene, slug: str, row: Row) -> list[Choice]:
+def _flow_fields(document: Row) -> Iterator[tuple[Option, Field]]:
+    for option in FLOW_OPTIONS.values():
+        yield option, make_option_field(option, document.get(option.key), option.default)
+
+
+def _step_fields(scene: Scene, slug: str, row: Row, doc: str) -> Iterator[tuple[Option, Field]]:
+    """The fields of a step's options; what it leaves out is as the flow has it."""
+    document = scene.draft.document
+    for name, option in STEP_OPTIONS.items():
+        fallback = option.default
+        if fallback is None and name in FLOW_OPTIONS:
+            fallback = _read(document, FLOW_OPTIONS[name])
+        made = make_option_field(option, row.get(option.key), fallback)
+        if name == "function":
+            _offer_functions(made, slug, doc)
+        elif name == "step_type":
+            made.choices = _name_types(scene, slug, _read(row, option))
+        if name != "initial_tasks" or row.get("type") == "map":
+            yield option, made
+
+
+def _read(row: Row, option: Option) -> Any:
+    value = row.get(option.key)
+    return option.default if value is None else value
+
+
+def _offer_functions(made: Field, slug: str, doc: str) -> None:
+    """Let the function be chosen from those that this process knows, and from what is there."""
+    missing = _("not registered")
+    made.control, made.help, made.fallback = Control("choice"), doc, slug
+    made.choices = [Choice("", slug if slug in registry else f"{slug} ({missing})")]
+    if made.text and made.text not in registry:
+        made.choices.append(Choice(made.text, f"{made.text} ({missing})"))
+    made.choices += [Choice(name, name) for name in registry.names() if name != slug]
+    made.choose(made.text)
+
+
+def _name_types(scene: Scene, slug: str, value: Any) -> list[Choice]:
+    words = {
+        StepType.SINGLE.value: _("once"),
+        StepType.MAP.value: _("once per item of a list (map)"),
+    }
+    chosen = scene.depends_on[slug]
+    note = _("the run's input, which must be a list then")
+    if chosen:
+        note = _("the list that %(step)s returns") % {"step": chosen[0]}
+    notes = {StepType.MAP.value: note}
+    return [
+        Choice(type_, word, type_ == value, notes.get(type_, "")) for type_, word in words.items()
+    ]
+
+
+def _read_doc(name: str) -> str:
+    """The beginning of what a function says about itself, where this process knows it."""
+    function = registry.get(name)
+    return Truncator(function.doc.strip()).chars(_MAX_DOC) if function else ""
+
+
+def _list_choices(scene: Scene, slug: str, row: Row) -> list[Candidate]:
     """Every other step; what waits for this one, directly or not, would close a loop."""
     after, queue = set[str](), [slug]
     while queue:
@@ -85,7 +176,7 @@ def _list_choices(scene: Scene, slug: str, row: Row) -> list[Choice]:
             reason = _("waits for %(step)s") % {"step": slug}
         elif is_full and other not in chosen:
             reason = _("a map step waits for one step only")
-        choices.append(Choice(other, other in chosen, reason))
+        choices.append(Candidate(other, other in chosen, reason))
     return choices
 
 

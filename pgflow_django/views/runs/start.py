@@ -19,16 +19,10 @@ from pgflow_django.models import WorkflowRun
 from pgflow_django.runs.serving import find_unserved
 from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import find_admin, is_published, list_runs
+from pgflow_django.views.fields import MAX_BYTES, Field, read_json
 from pgflow_django.views.page import Page
 from pgflow_django.views.payloads import SHOWN, drop_hidden
-from pgflow_django.views.runs.form import (
-    MAX_BYTES,
-    InputField,
-    make_fields,
-    make_sample,
-    read_fields,
-    read_json,
-)
+from pgflow_django.views.runs.form import make_fields, make_sample, read_fields
 from pgflow_django.views.stored import load
 
 if TYPE_CHECKING:
@@ -43,7 +37,7 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 class Form:
     """What the page asks, and what was answered."""
 
-    fields: list[InputField]
+    fields: list[Field]
     is_json: bool
     text: str = ""
     error: str = ""

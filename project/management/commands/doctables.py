@@ -1,0 +1,24 @@
+"""`manage.py doctables`: write the docs' tables of options, from those of the package."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from project.option_tables import DOCS, TABLES, render_page
+
+
+class Command(BaseCommand):
+    """Writes the tables of options into the docs."""
+
+    help = "Write the docs' tables of options, of their columns and of their error codes."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Write the pages that are not as they should be."""
+        for page in TABLES:
+            text = render_page(page)
+            if text != (DOCS / page).read_text(encoding="utf-8"):
+                (DOCS / page).write_text(text, encoding="utf-8")
+                self.stdout.write(f"docs/{page}")

@@ -1,0 +1,116 @@
+"""The tables of options in the docs, made from the option tables of the package.
+
+``manage.py doctables`` writes them between their marks; a test finds those that are old.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from django.db import connection
+
+from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
+from pgflow_django.models import Workflow, WorkflowStep, WorkflowVersionStep
+from project.settings import BASE_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from django.db.models import Model
+
+    from pgflow_django.definitions.options import Option
+
+DOCS = BASE_DIR / "docs"
+BEGIN = "<!-- {name}: everything down to the end mark is written by manage.py doctables -->"
+END = "<!-- end of {name} -->"
+
+#: The errors about the options of each table.
+_ERRORS = {"flow": "InvalidWorkflow", "step": "InvalidStepOption"}
+
+
+def render_page(page: str) -> str:
+    """The text of a page of the docs as it should be."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for name, make in TABLES[page].items():
+        begin, end = BEGIN.format(name=name), END.format(name=name)
+        before, found, rest = text.partition(begin)
+        _, is_closed, after = rest.partition(end)
+        if not found or not is_closed:
+            raise ValueError(f"docs/{page} has no place for {name}: {begin} … {end}")
+        text = before + "\n".join([begin, "", *make(), "", end]) + after
+    return text
+
+
+def _owned() -> Iterator[tuple[dict[str, Option], Option]]:
+    """Every option once, as its owners have it, and the first owner's own."""
+    for name in dict.fromkeys([*FLOW_OPTIONS, *STEP_OPTIONS]):
+        tables = {"flow": FLOW_OPTIONS, "step": STEP_OPTIONS}
+        owners = {owner: table[name] for owner, table in tables.items() if name in table}
+        yield owners, next(iter(owners.values()))
+
+
+def _list_options() -> Iterator[str]:
+    rows = [
+        (f"`{first.name}`", ", ".join(owners), _show_default(first), _show_rule(first), first.about)
+        for owners, first in _owned()
+    ]
+    return _draw(("Option", "Of", "Default", "Value", "Meaning"), rows)
+
+
+def _list_codes() -> Iterator[str]:
+    rows = [
+        (
+            f"`{first.code}`",
+            ", ".join(f"`{_ERRORS[owner]}`" for owner in owners),
+            f"`{first.name}` must be {_show_rule(first)}",
+        )
+        for owners, first in _owned()
+    ]
+    return _draw(("Code", "Exception", "What"), rows)
+
+
+def _list_columns(
+    model: type[Model], options: Mapping[str, Option], owner: str = ""
+) -> Iterator[str]:
+    """The columns of the options in a table; the ``owner`` of the table has their constraints."""
+    columns = {field.name: field for field in model._meta.concrete_fields}  # noqa: SLF001 - Django's
+    rows = []
+    for name, option in options.items():
+        null = ", null" if columns[name].null else ""
+        row = [f"`{name}`", f"{columns[name].db_type(connection)}{null}"]
+        if owner:
+            has_check = option.rule.check(name) is not None
+            row.append(f"`{option.name_check(owner)}`" if has_check else "")
+        rows.append(row)
+    return _draw(["Column", "Type", *(["Constraint"] if owner else [])], rows)
+
+
+def _show_default(option: Option) -> str:
+    if option.default is None:
+        return "none"
+    return f"`{option.default}`" if option.default != "" else "empty"
+
+
+def _show_rule(option: Option) -> str:
+    return re.sub(r'"(\w+)"', r"`\1`", option.rule.describe())
+
+
+def _draw(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    names = list(head)
+    yield f"| {' | '.join(names)} |"
+    yield f"|{'---|' * len(names)}"
+    for row in rows:
+        yield f"| {' | '.join(map(str, row))} |"
+
+
+#: The tables of each page by the name in their marks.
+TABLES: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+    "flows.md": {"options": _list_options},
+    "errors.md": {"codes of options": _list_codes},
+    "sql.md": {
+        "options of flows": lambda: _list_columns(Workflow, FLOW_OPTIONS, "workflow"),
+        "options of steps": lambda: _list_columns(WorkflowStep, STEP_OPTIONS, "step"),
+        "pinned options": lambda: _list_columns(WorkflowVersionStep, STEP_OPTIONS),
+    },
+}
