@@ -40,6 +40,7 @@ lint: $(STAMP) ## Check style, types and migrations
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(VENV)/bin/oxfmt --check '$(STATIC)/**/*.js'
+	@$(VENV)/bin/oxlint --quiet $(STATIC)
 	@$(PY) -m mypy
 	@$(PY) manage.py makemigrations --check --dry-run
 

@@ -56,7 +56,10 @@ function findImpossible(source) {
     queue = [source];
   while (queue.length)
     for (const slug of needs(bySlug.get(queue.pop())))
-      if (!impossible.has(slug) && bySlug.has(slug)) (impossible.add(slug), queue.push(slug));
+      if (!impossible.has(slug) && bySlug.has(slug)) {
+        impossible.add(slug);
+        queue.push(slug);
+      }
   for (const [slug, node] of bySlug) {
     const before = needs(node);
     if (before.includes(source) || (node.classList.contains("pgf-map") && before.length))
@@ -132,11 +135,11 @@ function fit(least = MIN_SCALE) {
     (height - 2 * MARGIN) / Math.max(h, 1),
   );
   const scale = Math.max(best, least, MIN_SCALE);
-  const start = (room, size) => (size * scale > room - MARGIN ? MARGIN : (room - size * scale) / 2);
+  const begin = (room, size) => (size * scale > room - MARGIN ? MARGIN : (room - size * scale) / 2);
   const centre = (room, size) => (room - size * scale) / 2;
   const isTall = isDownwards();
-  const x = (isTall ? centre : start)(width, w),
-    y = (isTall ? start : centre)(height, h);
+  const x = (isTall ? centre : begin)(width, w),
+    y = (isTall ? begin : centre)(height, h);
   Object.assign(view, { scale, x, y, isFitted: true });
   repaint();
 }
@@ -148,12 +151,10 @@ function reveal(node) {
     gap = 24;
   const left = x * view.scale + view.x,
     top = y * view.scale + view.y;
-  const shift = (start, size, room) =>
-    start < gap
-      ? gap - start
-      : start + size > room - gap
-        ? Math.max(room - gap - size, gap) - start
-        : 0;
+  const shift = (near, size, room) => {
+    if (near < gap) return gap - near;
+    return near + size > room - gap ? Math.max(room - gap - size, gap) - near : 0;
+  };
   const dx = shift(left, width * view.scale, frameBox.width);
   const dy = shift(top, height * view.scale, frameBox.height);
   if (dx || dy) moveBy(dx, dy);
@@ -356,8 +357,8 @@ function filter(input) {
     best = 0;
   for (const item of $$(".pgf-function", list)) {
     const name = item.dataset.function.toLowerCase(),
-      known = `${name} ${item.title.toLowerCase()}`;
-    item.hidden = !words.every((word) => known.includes(word));
+      about = `${name} ${item.title.toLowerCase()}`;
+    item.hidden = !words.every((word) => about.includes(word));
     found += !item.hidden;
     // Enter takes the best: the name itself, a dotted one's last part, its beginning, any name.
     const rank = [
@@ -390,7 +391,10 @@ function moveInList(event, list) {
 function choose(item) {
   const uses = item.dataset.function;
   const search = $("#pgf-search");
-  if (search?.value) ((search.value = ""), filter(search));
+  if (search?.value) {
+    search.value = "";
+    filter(search);
+  }
   if (!item.closest("#pgf-pick")) return addStep(uses);
   $("#pgf-pick").close();
   return onPick?.(uses);
@@ -401,9 +405,9 @@ function choose(item) {
 let mode = null;
 
 function say(message) {
-  const place = $("#pgf-mode");
-  place.textContent = message;
-  place.hidden = !message;
+  const line = $("#pgf-mode");
+  line.textContent = message;
+  line.hidden = !message;
 }
 
 function enterMode(kind) {
@@ -540,7 +544,9 @@ const KEYS = {
   l: () => press("[data-view-link]:not([aria-current])"),
   p: () => {
     const list = $(".pgf-problems");
-    if (list) ((list.open = !list.open), $("summary", list).focus());
+    if (!list) return;
+    list.open = !list.open;
+    $("summary", list).focus();
   },
   r: () => press("#pgf-run"),
   "?": () => $("#pgf-keys")?.showModal(),
@@ -901,8 +907,9 @@ function onEdited(event) {
 
 const isEdit = (event) => event.detail.requestConfig?.parameters?.op ?? event.detail.parameters?.op;
 
+const on = (name, handler) => document.addEventListener(name, handler);
+
 function listen() {
-  const on = (name, handler) => document.addEventListener(name, handler);
   on(EVENTS.configure, (event) => {
     if (isEdit(event)) event.detail.parameters.version = bar().dataset.version;
   });
@@ -946,8 +953,10 @@ function listen() {
   on("pointercancel", onUp);
   on("focusin", (event) => {
     const node = event.target.closest?.(".pgf-node");
-    if (node && !mode && node.dataset.slug !== selected)
-      ((selected = node.dataset.slug), (edge = null), mark());
+    if (!node || mode || node.dataset.slug === selected) return;
+    selected = node.dataset.slug;
+    edge = null;
+    mark();
   });
   document.addEventListener("wheel", onWheel, { passive: false });
   addEventListener("online", () => {
@@ -993,18 +1002,24 @@ function start() {
   addEventListener("resize", () => {
     forgetBox();
     stretchPage();
-    if (svg()) (view.isFitted ? fit(OPENING_SCALE) : repaint(), drawMinimap());
+    if (!svg()) return;
+    if (view.isFitted) fit(OPENING_SCALE);
+    else repaint();
+    drawMinimap();
   });
   selected = root.dataset.selected ?? "";
   if (root.dataset.direction) {
-    const known = document.cookie.includes("pgf_view=");
+    const isKnown = document.cookie.includes("pgf_view=");
     remember(root.dataset.direction);
-    if (!known && isPhone()) refresh();
+    if (!isKnown && isPhone()) refresh();
   }
   afterSwap();
   const letters = $("#pgf-letters");
   if (letters) letters.checked = !lettersAreOff();
-  if (root.dataset.presenceUrl) (beat(), setInterval(beat, PRESENCE_PAUSE));
+  if (root.dataset.presenceUrl) {
+    beat();
+    setInterval(beat, PRESENCE_PAUSE);
+  }
   root.dataset.ready = "1";
   requestAnimationFrame(() => performance.mark("pgf-ready"));
   return undefined;
