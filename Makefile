@@ -6,6 +6,8 @@ PYTHON ?=
 ARGS ?=
 PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
+STATIC = pgflow_django/static
+TEMPLATES = $(shell find pgflow_django/templates templates -name '*.html' -not -path '*/runs/start.html')
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow test-chaos test-e2e lint format bench bench-full soak bench-ui pictures clean
@@ -38,12 +40,18 @@ test-chaos: $(STAMP) ## Kill workers, servers and networks at random, and steps 
 lint: $(STAMP) ## Check style, types and migrations
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(VENV)/bin/djade --check --target-version 5.2 $(TEMPLATES)
+	@$(PY) -m djlint --quiet --lint $(TEMPLATES)
+	@$(VENV)/bin/oxfmt --check '$(STATIC)/**/*.js'
+	@$(VENV)/bin/oxlint --quiet $(STATIC)
 	@$(PY) -m mypy
 	@$(PY) manage.py makemigrations --check --dry-run
 
 format: $(STAMP) ## Format the code
 	@$(PY) -m ruff check --fix-only .
 	@$(PY) -m ruff format .
+	@$(VENV)/bin/djade --target-version 5.2 $(TEMPLATES) || true
+	@$(VENV)/bin/oxfmt '$(STATIC)/**/*.js'
 
 bench: $(STAMP) ## Measure the workloads and the machine's limits (under 10 minutes)
 	@$(PY) -m bench $(ARGS)

@@ -33,7 +33,9 @@ LAYERS: dict[str, str] = {
     "storage": "migrations models operations sql storage",
     "gateways": "engine registry signals",
     "services": "async_twins context drafts executor flow_builder flows logs runs worker",
-    "adapters": f"{NAME} admin apps celery celery_worker checks cli management tasks views",
+    "adapters": (
+        f"{NAME} admin apps celery celery_worker checks cli management tasks templatetags views"
+    ),
 }
 ORDER = list(LAYERS)
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}

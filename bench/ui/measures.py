@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 TRIES = 9
-MAX_SCRIPT_BYTES = 12 * 1024
+MAX_SCRIPT_BYTES = 13 * 1024
 #: Milliseconds by number of steps.
 LAYOUT = {300: 40, 1000: 120}
 READY = {300: 400, 1000: 900}
@@ -104,7 +105,9 @@ def _wait_for_mark(page: Page) -> float:
 
 
 def measure_script() -> Figure:
-    """The size of the editor's own script as it is sent."""
-    script = Path(pgflow_django.__file__).parent / "static/pgflow_django/dag.js"
-    size = len(gzip.compress(script.read_bytes(), 9))
+    """The size of all scripts of our own that the editor loads, each as it is sent."""
+    package = Path(pgflow_django.__file__).parent
+    page = (package / "templates/pgflow_django/base.html").read_text()
+    scripts = re.findall(r"static '(pgflow_django/dag/\w+\.js)'", page)
+    size = sum(len(gzip.compress((package / "static" / name).read_bytes(), 9)) for name in scripts)
     return Figure("script", size, MAX_SCRIPT_BYTES, "bytes")

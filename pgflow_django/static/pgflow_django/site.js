@@ -1,7 +1,8 @@
 // Pages around the editor: forms that are sent once, and runs that are followed while they go on.
 
 const $ = (selector, within = document) => within.querySelector(selector);
-const FIRST_PAUSE = 1000, LONGEST_PAUSE = 5000; // milliseconds between two looks at a run
+const FIRST_PAUSE = 1000,
+  LONGEST_PAUSE = 5000; // milliseconds between two looks at a run
 
 /** Keep a form from being sent twice: the server would start one run only, but it looks broken. */
 document.addEventListener("submit", (event) => {
@@ -9,7 +10,8 @@ document.addEventListener("submit", (event) => {
   if (!form.matches("form[data-once]")) return;
   if (form.dataset.isSent) return void event.preventDefault();
   form.dataset.isSent = "1";
-  for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+  for (const button of form.querySelectorAll("button"))
+    button.setAttribute("aria-disabled", "true");
 });
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-is-sent]")) {
@@ -22,19 +24,29 @@ addEventListener("pageshow", () => {
 
 const run = $("[data-pgf='run']");
 const head = () => $("#pgf-run-head");
-let pause = FIRST_PAUSE, timer = 0, isAsking = false;
+let pause = FIRST_PAUSE,
+  timer = 0,
+  isAsking = false;
 
 const isTall = innerWidth < 600; // then the drawing goes downwards
 
 /** Ask for what has changed; what comes replaces the drawing and the parts around it. */
 async function ask({ isFirst = false } = {}) {
   clearTimeout(timer);
-  if (isAsking || !isFirst && (document.hidden || head().dataset.ended)) return;
+  if (isAsking || (!isFirst && (document.hidden || head().dataset.ended))) return;
   isAsking = true;
   const before = head().dataset.mark;
-  const query = new URLSearchParams({ since: isFirst ? "" : before, ...(isTall && { tall: "1" }), step: $("#pgf-panel [data-step]")?.dataset.step ?? "" });
+  const query = new URLSearchParams({
+    since: isFirst ? "" : before,
+    ...(isTall && { tall: "1" }),
+    step: $("#pgf-panel [data-step]")?.dataset.step ?? "",
+  });
   try {
-    await htmx.ajax("GET", `${run.dataset.liveUrl}?${query}`, { source: run, target: "#pgf-dag", swap: "drawing" });
+    await htmx.ajax("GET", `${run.dataset.liveUrl}?${query}`, {
+      source: run,
+      target: "#pgf-dag",
+      swap: "drawing",
+    });
   } catch {
     // It is tried again below; a run's page that can't be reached shows what it knew.
   }
@@ -47,7 +59,8 @@ async function ask({ isFirst = false } = {}) {
 
 /** Say in the tab and to screen readers how the run stands. */
 function tell() {
-  const { ended, share } = head().dataset, name = $("h1", head()).textContent;
+  const { ended, share } = head().dataset,
+    name = $("h1", head()).textContent;
   const sign = $(".pgf-completed", head()) ? "✓" : ended ? "✕" : `${share} %`;
   document.title = `${sign} ${name}`;
   if (ended) $("#pgf-live").textContent = run.dataset.textEnded.replace("{status}", ended);
@@ -59,20 +72,34 @@ function tick() {
   if (!place) return;
   const seconds = Math.max(0, Math.round(Date.now() / 1000 - Number(place.dataset.since)));
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60)];
-  place.textContent = hours ? `${hours} h ${minutes % 60} min` : minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
+  place.textContent = hours
+    ? `${hours} h ${minutes % 60} min`
+    : minutes
+      ? `${minutes} min ${seconds % 60} s`
+      : `${seconds} s`;
 }
 
 // What somebody has unfolded stays open when new parts arrive.
 if (globalThis.Idiomorph)
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => !(name === "open" && node.matches("details"));
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    !(name === "open" && node.matches("details"));
 
 // Parts that are asked for anew every few seconds, while they are in sight.
 for (const part of document.querySelectorAll("[data-refresh]"))
-  setInterval(() => document.hidden || htmx.trigger(part, "pgf:refresh"), part.dataset.refresh * 1000);
+  setInterval(
+    () => document.hidden || htmx.trigger(part, "pgf:refresh"),
+    part.dataset.refresh * 1000,
+  );
 
 if (run) {
-  document.addEventListener("visibilitychange", () => { pause = FIRST_PAUSE; ask(); });
-  addEventListener("focus", () => { pause = FIRST_PAUSE; ask(); });
+  document.addEventListener("visibilitychange", () => {
+    pause = FIRST_PAUSE;
+    ask();
+  });
+  addEventListener("focus", () => {
+    pause = FIRST_PAUSE;
+    ask();
+  });
   if (isTall) ask({ isFirst: true });
   if (!head().dataset.ended) {
     timer = setTimeout(ask, FIRST_PAUSE / 2);

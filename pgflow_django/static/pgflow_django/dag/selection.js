@@ -1,0 +1,206 @@
+const dag = pgflowDag;
+const { $, $$, root, svg, text, state, on } = dag;
+
+const PANEL_PAUSE = 180; // milliseconds
+let panelTimer = 0;
+
+function mark() {
+  for (const element of $$(".pgf-selected", root)) {
+    element.classList.remove("pgf-selected");
+    element.removeAttribute("aria-current");
+  }
+  for (const row of $$("#pgf-list tr[data-slug]"))
+    row.toggleAttribute("aria-current", row.dataset.slug === state.selected);
+  if (!svg()) return;
+  const current = dag.find(state.selected);
+  current?.classList.add("pgf-selected");
+  current?.setAttribute("aria-current", "true");
+  for (const node of $$("[tabindex='0']", svg())) node.setAttribute("tabindex", "-1");
+  (current ?? $(".pgf-node", svg()))?.setAttribute("tabindex", "0");
+  if (state.edge) dag.edgeOf(state.edge.source, state.edge.target)?.classList.add("pgf-selected");
+}
+
+function select(slug, { panel = true, focus = true, later = false } = {}) {
+  state.selected = slug ?? "";
+  state.edge = null;
+  mark();
+  const node = dag.find(state.selected);
+  if (node && svg()?.contains(node)) {
+    if (focus) dag.focusOn(node);
+    dag.reveal(node);
+  }
+  clearTimeout(panelTimer);
+  if (panel && later) panelTimer = setTimeout(openPanel, PANEL_PAUSE);
+  else if (panel) return openPanel();
+}
+
+function openPanel() {
+  const target = $("#pgf-panel");
+  if (!target || !root.dataset.panelUrl) return;
+  const query = new URLSearchParams({ step: state.selected, view: root.dataset.view ?? "" });
+  return dag.request("GET", `${root.dataset.panelUrl}?${query}`, {
+    source: target,
+    target,
+    swap: "morph:innerHTML",
+  });
+}
+
+function selectEdge({ source, target }) {
+  state.selected = "";
+  state.edge = { source, target };
+  mark();
+}
+
+/** What can't wait for `source`: itself, all before it, those that do, full maps. */
+function findImpossible(source) {
+  const bySlug = new Map(dag.nodes().map((node) => [node.dataset.slug, node]));
+  const impossible = new Set([source]);
+  // It grows on the way.
+  for (const slug of impossible)
+    for (const before of dag.needs(bySlug.get(slug)))
+      if (bySlug.has(before)) impossible.add(before);
+  for (const [slug, node] of bySlug) {
+    const before = dag.needs(node);
+    if (before.includes(source) || (node.classList.contains("pgf-map") && before.length))
+      impossible.add(slug);
+  }
+  return impossible;
+}
+
+/** Fade the steps that can't wait for `source`; return the others. */
+function fade(source) {
+  const impossible = findImpossible(source);
+  for (const { classList, dataset } of dag.nodes())
+    classList.toggle("pgf-no", impossible.has(dataset.slug) && dataset.slug !== source);
+  return dag.nodes().filter((node) => !impossible.has(node.dataset.slug));
+}
+
+const AIMS = ["pgf-no", "pgf-target", "pgf-aim"];
+const clearAims = () => $$(`.${AIMS.join(",.")}`, root).forEach((e) => e.classList.remove(...AIMS));
+
+/** Send one edit; the answer brings all that it changes. */
+function send(op, values, url = root.dataset.opUrl, goal = dag.stage()) {
+  state.unsaved = () => send(op, values, url, goal);
+  return dag.request("POST", url, {
+    source: root,
+    ...goal,
+    values: { ...values, op, view: root.dataset.view, selected: state.selected },
+  });
+}
+
+function remove() {
+  if (state.edge) return cut(state.edge);
+  const node = dag.find(state.selected);
+  if (!node) return;
+  const next = dag.needs(node)[0] ?? dag.waiters(state.selected)[0]?.dataset.slug ?? "";
+  return send("delete_step", { step: state.selected, next });
+}
+
+const addStep = (uses, after = state.selected) =>
+  send("add_step", { uses, ...(after && { depends_on: [after] }) });
+const connect = (source, target) => send("add_edge", { source, target });
+const cut = ({ source, target }) => send("delete_edge", { source, target });
+const insertOn = ({ source, target }, uses) => send("insert_on_edge", { source, target, uses });
+const insert = (edge) => pick(text("textInsert", edge), (uses) => insertOn(edge, uses));
+
+const openPick = () =>
+  pick(state.selected ? text("textAfter", { step: state.selected }) : text("textAdd"), (uses) =>
+    addStep(uses),
+  );
+
+let onPick = null;
+
+function pick(title, then) {
+  const dialog = $("#pgf-pick");
+  $("h2", dialog).textContent = title;
+  const items = $$("#pgf-palette .pgf-function:not(.pgf-missing)").map((item) =>
+    item.cloneNode(true),
+  );
+  $(".pgf-pick-list", dialog).replaceChildren(...items);
+  onPick = then;
+  $("input", dialog).value = "";
+  filter($("input", dialog));
+  dialog.showModal();
+}
+
+function filter(input) {
+  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const list = $(`#${input.getAttribute("aria-controls")}`),
+    query = words.join(" ");
+  let found = 0,
+    best = 0;
+  for (const item of $$(".pgf-function", list)) {
+    const name = item.dataset.function.toLowerCase(),
+      about = `${name} ${item.title.toLowerCase()}`;
+    item.hidden = !words.every((word) => about.includes(word));
+    found += !item.hidden;
+    // Enter takes the best: the name, its last part, its beginning, any part.
+    const rank = [
+      name === query,
+      name.endsWith(`.${query}`),
+      name.startsWith(query),
+      name.includes(query),
+    ].indexOf(true);
+    const score = item.hidden || item.disabled ? 0 : rank < 0 ? 1 : 5 - rank;
+    item.toggleAttribute("data-best", score > best);
+    if (score > best) best = score;
+  }
+  for (const section of $$("section", list))
+    section.hidden = !$(".pgf-function:not([hidden])", section);
+  const none = $(".pgf-none", list.parentElement);
+  if (none) none.hidden = found > 0;
+}
+
+function moveInList(event, list) {
+  const shown = $$(".pgf-function", list).filter((item) => !item.hidden && !item.disabled);
+  const index = shown.indexOf(document.activeElement);
+  const isForward = event.key === "ArrowDown" || event.key === "ArrowRight";
+  if (index < 0 && event.key === "Enter") shown.findLast((item) => "best" in item.dataset)?.click();
+  else if (event.key.startsWith("Arrow"))
+    (shown[index + (isForward ? 1 : -1)] ?? shown.at(isForward ? -1 : 0))?.focus();
+  else return;
+  event.preventDefault();
+}
+
+function choose(item) {
+  const uses = item.dataset.function;
+  const search = $("#pgf-search");
+  if (search?.value) {
+    search.value = "";
+    filter(search);
+  }
+  if (!item.closest("#pgf-pick")) return addStep(uses);
+  $("#pgf-pick").close();
+  return onPick?.(uses);
+}
+
+on("input", (event) => {
+  if (event.target.matches("[aria-controls][type=search]")) filter(event.target);
+});
+on("focusin", (event) => {
+  const node = event.target.closest?.(".pgf-node");
+  if (!node || state.mode || node.dataset.slug === state.selected) return;
+  state.selected = node.dataset.slug;
+  state.edge = null;
+  mark();
+});
+
+Object.assign(pgflowDag, {
+  mark,
+  select,
+  openPanel,
+  selectEdge,
+  fade,
+  clearAims,
+  send,
+  remove,
+  addStep,
+  connect,
+  cut,
+  insertOn,
+  insert,
+  openPick,
+  pick,
+  moveInList,
+  choose,
+});

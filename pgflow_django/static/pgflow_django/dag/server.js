@@ -1,0 +1,196 @@
+const dag = pgflowDag;
+const { $, $$, root, svg, state, on } = dag;
+
+const PRESENCE_PAUSE = 10_000,
+  TOAST_PAUSE = 7000; // milliseconds
+
+const bar = () => $("#pgf-bar");
+let hadFocus = false;
+
+/** Make `old` equal to `fresh`, but keep its elements: they glide and keep the focus. */
+function sync(old, fresh) {
+  if (old.nodeType !== Node.ELEMENT_NODE) return void (old.data = fresh.data);
+  const names = fresh.getAttributeNames(); // many times faster than `attributes`
+  for (const name of names) {
+    const value = fresh.getAttribute(name);
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+  if (old.attributes.length > names.length)
+    for (const name of old.getAttributeNames())
+      if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  const ours = [...old.childNodes],
+    theirs = [...fresh.childNodes];
+  if (
+    ours.length !== theirs.length ||
+    ours.some((child, index) => child.nodeName !== theirs[index].nodeName)
+  )
+    return old.replaceChildren(...theirs);
+  ours.forEach((child, index) => child.isEqualNode(theirs[index]) || sync(child, theirs[index]));
+}
+
+function syncGroup(old, fresh) {
+  const present = new Map([...old.children].map((child) => [child.id, child]));
+  let cursor = old.firstElementChild;
+  for (const part of [...fresh.children]) {
+    const kept = present.get(part.id);
+    present.delete(part.id);
+    if (kept) sync(kept, part);
+    if (kept && kept === cursor) cursor = cursor.nextElementSibling;
+    else if (kept && old.moveBefore) old.moveBefore(kept, cursor);
+    else old.insertBefore(kept ?? part, cursor);
+  }
+  for (const gone of present.values()) gone.remove();
+}
+
+function syncDrawing(old, fresh) {
+  const active = document.activeElement;
+  for (const { name, value } of fresh.attributes) old.setAttribute(name, value);
+  for (const id of ["#pgf-edges", "#pgf-nodes"]) syncGroup($(id, old), $(id, fresh));
+  if (active !== document.activeElement && old.contains(active)) dag.focusOn(active);
+}
+
+/** Send what was changed: one field, or all steps that are ticked. */
+function save(field) {
+  const form = field.form,
+    values = { step: form.dataset.step ?? "" };
+  const all = new FormData(form);
+  values[field.name] =
+    field.name === "depends_on" ? ["", ...all.getAll("depends_on")] : (all.get(field.name) ?? "");
+  return dag.send(form.dataset.op, values);
+}
+
+function readForm(form, submitter) {
+  const values = {};
+  for (const [name, value] of new FormData(form, submitter)) (values[name] ??= []).push(value);
+  return values;
+}
+
+function onSubmit(event) {
+  const form = event.target;
+  if (!form.matches("form[data-op-form]")) return;
+  event.preventDefault();
+  if (form.matches(".pgf-autosave") && !event.submitter?.name) return;
+  const question = event.submitter?.dataset.confirm;
+  if (question && !confirm(question)) return;
+  const values = readForm(form, event.submitter),
+    [op] = values.op ?? [""];
+  // "Mine on top" of what is there now.
+  if (form.dataset.version) bar().dataset.version = form.dataset.version;
+  if (op === "publish") return dag.send(op, {}, form.action, { swap: "none" });
+  for (const name of ["op", "version", "view", "selected", "csrfmiddlewaretoken"])
+    delete values[name];
+  dag.send(op, values);
+  if (form.matches(".pgf-add")) form.reset();
+}
+
+function onChange(event) {
+  if (event.target.form?.matches(".pgf-autosave")) save(event.target);
+}
+
+function showAnswer() {
+  dag.showView();
+  dag.mark();
+  const toast = $(".pgf-toast:not(.pgf-error)");
+  if (toast) setTimeout(() => toast.remove(), TOAST_PAUSE);
+  const used = new Set((bar()?.dataset.uses ?? "").split(" "));
+  for (const item of $$("#pgf-palette .pgf-used"))
+    item.hidden = !used.has(item.parentElement.dataset.function);
+  $("#pgf-empty")?.toggleAttribute("hidden", Boolean($(".pgf-node, #pgf-list tbody tr")));
+  for (const field of $$("#pgf-panel [aria-describedby]")) {
+    const ids = field.getAttribute("aria-describedby").split(" ");
+    const errors = ids.map((id) => $(`[id="${id}"].pgf-field-error:not([hidden])`));
+    field.ariaInvalid = errors.some(Boolean) ? "true" : null;
+  }
+}
+
+/** Follow the step that an edit was about, but take the focus from no field. */
+function onEdited(event) {
+  const { step } = event.detail,
+    active = document.activeElement;
+  const isTyping = active?.closest?.("input, textarea, select") && !active.closest("#pgf-palette");
+  const isLost = hadFocus && active === document.body;
+  state.unsaved = null;
+  if (step !== undefined) dag.select(step, { panel: false, focus: false });
+  if (dag.isPhone()) $("#pgf-panel")?.classList.remove("pgf-sheet");
+  requestAnimationFrame(() =>
+    setTimeout(() => {
+      performance.mark("pgf-edited"); // painted: before the focus
+      if (document.activeElement !== active && document.activeElement !== document.body) return;
+      if (svg() && ((step && !isTyping) || isLost))
+        dag.focusOn($(".pgf-node[tabindex='0']", svg()));
+    }),
+  );
+}
+
+const isEdit = (event) => (event.detail.requestConfig ?? event.detail).parameters?.op;
+
+const fail = (event) => isEdit(event) && $("#pgf-offline").removeAttribute("hidden");
+
+// htmx's names, in one place: version 4 spells them differently.
+const ANSWERS = {
+  configRequest: (event) => {
+    if (isEdit(event)) event.detail.parameters.version = bar().dataset.version;
+  },
+  beforeRequest: (event) => root.classList.toggle("pgf-saving", Boolean(isEdit(event))),
+  afterRequest: (event) => {
+    root.classList.remove("pgf-saving");
+    if (event.detail.successful && isEdit(event)) $("#pgf-offline").hidden = true;
+  },
+  beforeSwap: () => {
+    const active = document.activeElement;
+    hadFocus = Boolean(svg()?.contains(active));
+    // What somebody is typing stays; other fields show what the server says.
+    if (globalThis.Idiomorph)
+      Idiomorph.defaults.ignoreActiveValue = active.matches(
+        "textarea, input:not([type=checkbox], [type=radio])",
+      );
+  },
+  afterSwap: ({ detail: { target } }) => {
+    if (target?.id === "pgf-panel")
+      target.classList.toggle("pgf-sheet", dag.isPhone() && Boolean(state.selected));
+    if (state.mode && target?.id === "pgf-dag") dag.leaveMode();
+    showAnswer();
+  },
+  responseError: fail,
+  sendError: fail,
+};
+
+function beat() {
+  const presence = $("#pgf-presence");
+  if (presence && !document.hidden)
+    dag.request("POST", root.dataset.presenceUrl, { source: presence, swap: "none" });
+}
+
+function start() {
+  htmx.defineExtension("pgf", {
+    handleSwap(style, target, fragment) {
+      const fresh = style === "drawing" && $("#pgf-dag", fragment);
+      if (fresh) syncDrawing(target, fresh);
+      return fresh ? [] : false; // nothing in it is htmx's
+    },
+  });
+  if (root.dataset.smallUrl && innerWidth < 480 && !location.search.includes("view="))
+    return location.replace(root.dataset.smallUrl);
+  for (const [name, handler] of Object.entries(ANSWERS)) on(`htmx:${name}`, handler);
+  on("pgflow:edited", onEdited);
+  on("submit", onSubmit);
+  on("change", onChange);
+  addEventListener("online", () => {
+    if (!$("#pgf-offline").hidden) state.unsaved?.();
+  });
+  state.selected = root.dataset.selected ?? "";
+  if (root.dataset.direction) {
+    const isKnown = document.cookie.includes("pgf_view=");
+    dag.remember(root.dataset.direction);
+    if (!isKnown && dag.isPhone()) dag.refresh();
+  }
+  showAnswer();
+  if (root.dataset.presenceUrl) {
+    beat();
+    setInterval(beat, PRESENCE_PAUSE);
+  }
+  root.dataset.ready = "1";
+  requestAnimationFrame(() => performance.mark("pgf-ready"));
+}
+
+if (root) start();
