@@ -237,3 +237,13 @@ def test_a_poison_task_exhausts_no_neighbour_in_another_thread_of_its_process() 
     neighbour.refresh_from_db()
     assert neighbour.status != "failed", neighbour.error
     assert poison.id
+
+
+def test_a_worker_that_is_gone_is_told_to_look_and_then_why() -> None:
+    build("flow", {"a": []})
+    lost = HandWorker()
+    assert engine.next_visible(lost.id, using="default") is None
+    engine.remove_worker(lost.id, using="default")
+    assert engine.next_visible(lost.id, using="default") == 0
+    with pytest.raises(LeaseLost):
+        lost.claim()

@@ -1,5 +1,6 @@
 -- Seconds until the next message that this worker could take becomes visible, 0 if one is now,
--- null if there is none. `run` narrows it to that run's messages in the queue `in_process`.
+-- null if there is none. `run` narrows it to that run's messages in the queue `in_process`. To a worker
+-- whose lease has ended it says 0: the claim that follows tells it so.
 --
 -- One look into the index of `vt`. Who has made a message visible before it was due (pgmq.set_vt)
 -- has left its rank behind, by which it is claimed: that follows here.
@@ -17,6 +18,9 @@ declare
     v_now timestamptz := clock_timestamp();
 begin
     select * into v_worker from workflow_workers w where w.id = next_visible.worker;
+    if not found and next_visible.run is null then
+        return 0;
+    end if;
     foreach v_queue in array
         case when next_visible.run is null then v_worker.queues else '{in_process}' end
     loop
