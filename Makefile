@@ -7,7 +7,7 @@ ARGS ?=
 PY = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 STATIC = pgflow_django/static
-TEMPLATES = $(shell find pgflow_django/templates templates -name '*.html' -not -path '*/runs/start.html')
+TEMPLATES = $(shell find pgflow_django/templates templates -name '*.html')
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-slow test-chaos test-e2e lint format bench bench-full soak bench-ui pictures clean
