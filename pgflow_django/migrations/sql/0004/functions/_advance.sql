@@ -37,7 +37,8 @@ begin
             join workflow_runs r on r.id = c.run_id
             join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = c.step_slug
             cross join lateral unnest(vs.dependents) as child (slug)
-            where c.run_id between '00000000-0000-0000-0000-000000000000' and 'ffffffff-ffff-ffff-ffff-ffffffffffff'  -- always; see settle_and_claim
+            where  -- always; see settle_and_claim
+                c.run_id between '00000000-0000-0000-0000-000000000000' and 'ffffffff-ffff-ffff-ffff-ffffffffffff'
             group by r.id, child.slug
             order by r.id, child.slug
         ),

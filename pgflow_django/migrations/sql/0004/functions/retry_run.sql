@@ -1,5 +1,7 @@
 -- Takes a failed or cancelled run up again: what had completed keeps its output, the rest starts
--- afresh with all its attempts, and what it waits for is counted anew. `new_owner` is the process that will run it, null for any worker.
+-- afresh with all its attempts, and what it waits for is counted anew. `new_owner` is the process
+-- that will run it, null for any worker.
+--
 -- Returns the run's status before: nothing was done unless that is failed or cancelled; null
 -- where there is no such run.
 create or replace function pgflow.retry_run(run uuid, new_owner bigint default null)
