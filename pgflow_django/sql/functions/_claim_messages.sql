@@ -1,6 +1,7 @@
 -- Takes up to `wanted` tasks out of the caller's queues, what has been due for longest first, and
 -- starts them under `claim_id`. A message of more tasks than wanted keeps the rest, behind what waits
 -- now: a map takes turns with what else there is, each as long as a worker's batch (20 ms, or a task).
+-- Not where tasks are so short that many are wanted: there its other tasks are the cheapest to take.
 --
 -- A message's rank is `enqueued_at`, the moment at which it became due; see _send_messages. The time
 -- stands in a variable, so that an index leads past those that are due later, however many they are:
@@ -76,10 +77,12 @@ begin
                 v_emptied := v_emptied || v_message.msg_id;
             else
                 execute format(
-                    'update pgmq.%I set enqueued_at = $3, vt = $3, message = message || $2 where msg_id = $1',
+                    'update pgmq.%I set enqueued_at = coalesce($3, enqueued_at), vt = coalesce($3, vt),'
+                    ' message = message || $2 where msg_id = $1',
                     'q_pgflow_' || v_queue
                 ) using v_message.msg_id,
-                    jsonb_build_object('task_index', v_index + v_left, 'count', v_count - v_left), clock_timestamp();
+                    jsonb_build_object('task_index', v_index + v_left, 'count', v_count - v_left),
+                    case when _claim_messages.wanted < 20 then clock_timestamp() end;
             end if;
             v_left := v_left - v_count;
         end loop;
