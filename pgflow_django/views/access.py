@@ -72,8 +72,8 @@ def find_flow(admin: ModelAdmin[Any], request: HttpRequest, slug: str) -> Workfl
         return None
     flow: Workflow | None = flows.get_queryset(request).filter(pk=slug).first()
     if flow is None and not Workflow.objects.filter(pk=slug).exists():
-        drafts = flows.get_draft_queryset(request)  # type: ignore[attr-defined]
-        draft = drafts.filter(pk=slug).first()
+        unpublished = flows.get_draft_queryset(request)  # type: ignore[attr-defined]
+        draft = unpublished.filter(pk=slug).first()
         flow = stand_in(draft) if draft is not None else None
     return flow if flow is not None and can(admin, request, "view", flow) else None
 

@@ -31,11 +31,13 @@ class Page:
     _run: WorkflowRun | None = None
     #: What the table of URLs has asked already, and was told yes.
     granted: str = ""
-    _answers: dict[tuple[str, int], bool] = field(default_factory=dict, repr=False)
+    #: With what was asked about, so that no other object gets its ``id``, and its answer.
+    _answers: dict[tuple[str, int], tuple[bool, Any]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Remember what was asked."""
-        self._answers[self.granted, id(self._flow or self._run)] = True
+        subject = self._flow or self._run
+        self._answers[self.granted, id(subject)] = (True, subject)
 
     @property
     def flow(self) -> Workflow:
@@ -58,8 +60,8 @@ class Page:
         """Whether the user may do this, see ``access.can``; asked once for each object."""
         key = (action, id(obj))
         if key not in self._answers:
-            self._answers[key] = access.can(self.admin, self.request, action, obj)
-        return self._answers[key]
+            self._answers[key] = (access.can(self.admin, self.request, action, obj), obj)
+        return self._answers[key][0]
 
     def link(self, name: str, *args: Any) -> str:
         """The address of a page by the end of its name: ``workflow_edit``."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 from django.contrib.admin.utils import unquote
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, path
 
-from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.models import Workflow
 from pgflow_django.views import access, workers
 from pgflow_django.views.editor import edits, page
 from pgflow_django.views.flows import export, history, imports, new
@@ -108,7 +107,7 @@ def _serve(admin: ModelAdmin[Any], address: Address) -> Callable[..., HttpRespon
             slug = unquote(slug) if address.is_quoted else slug
             flow = _find_flow(admin, request, address.asks, slug)
         elif "run_id" in kwargs:
-            found = _find_run(admin, request, address.asks, kwargs.pop("run_id"))
+            found = access.require_run(admin, request, address.asks, kwargs.pop("run_id"))
         elif address.asks == "add":
             access.require_new(admin, request)
         elif not access.can(admin, request, address.asks):
@@ -122,7 +121,3 @@ def _find_flow(admin: ModelAdmin[Any], request: HttpRequest, asks: str, slug: st
     if asks == "import":
         return access.require_import(admin, request, slug)
     return access.require(admin, request, asks, slug)
-
-
-def _find_run(admin: ModelAdmin[Any], request: HttpRequest, asks: str, run_id: UUID) -> WorkflowRun:
-    return access.require_run(admin, request, asks, run_id)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
 from django.contrib.auth.models import Permission, User
 from django.http import HttpRequest
+from django.test import RequestFactory
 
 from pgflow_django import drafts
 from pgflow_django.admin import WorkflowAdmin
-from pgflow_django.models import WorkflowRun
+from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.views.page import Page
 from pgflow_django.views.urls import FLOW_PAGES, RUN_PAGES, WORKER_PAGES, Address
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 
@@ -100,6 +103,18 @@ def test_an_edit_asks_for_its_permission_once(
     answer = client.post(address("workflow_op", "numbers"), data, headers={"HX-Request": "true"})
     assert answer.status_code == 200, answer.content
     assert len(asked) == len(set(asked)), asked
+
+
+def test_an_answer_is_never_that_about_an_object_that_is_gone(
+    rf: RequestFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        WorkflowAdmin, "has_change_permission", lambda self, request, flow: flow.pk == "mine"
+    )
+    page = Page(rf.get("/"), site.get_model_admin(Workflow))
+    for number in range(100):  # each takes the place of the one before it
+        slug = "mine" if number % 2 else "theirs"
+        assert page.may("change", Workflow(workflow_slug=slug)) is (slug == "mine")
 
 
 def test_the_users_of_these_tests_have_no_more_than_they_say(log_in: LogIn) -> None:
