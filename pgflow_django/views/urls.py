@@ -57,6 +57,7 @@ FLOW_PAGES = [
     Address("import/", "import_new", imports.import_new, "add", _FORM),
     Address(f"{_FLOW}/import/", "import", imports.import_flow, "import", _FORM),
     Address(f"{_FLOW}/edit/", "edit", page.edit, "view"),
+    Address(f"{_FLOW}/find/", "find", page.find, "view"),
     Address(f"{_FLOW}/canvas/", "canvas", page.canvas, "view"),
     Address(f"{_FLOW}/panel/", "panel", page.panel, "view"),
     Address(f"{_FLOW}/op/", "op", edits.op, "change", _CHANGE),
@@ -71,6 +72,7 @@ FLOW_PAGES = [
 RUN_PAGES = [
     Address(f"{_RUN}/change/", "change", run.monitor, "view_run"),
     Address(f"{_RUN}/history/", "history", run.history, "view_run"),
+    Address(f"{_RUN}/find/", "find", run.find, "view_run"),
     Address(f"{_RUN}/live/", "live", run.live, "view_run"),
     Address(f"{_RUN}/step/", "step", run.step_panel, "view_run"),
     Address(f"{_RUN}/cancel/", "cancel", run.cancel, "cancel_run", _CHANGE),

@@ -37,7 +37,7 @@ def test_the_guides_flow_is_drawn_with_the_keyboard_only(open_page: OpenPage, bo
     editor = open_editor(open_page, boss)
     keyboard = editor.page.keyboard
     for count, name in enumerate(("fetch", "double", "report"), start=1):
-        keyboard.press("/")
+        keyboard.press("f")
         keyboard.type(name)
         keyboard.press("Enter")
         expect(editor.page.locator(".pgf-node")).to_have_count(count)

@@ -80,7 +80,7 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_steps(
     make_flow("large", steps=steps)
     small, large = executor.start_flow(flow), executor.start_flow("large")
     see(client, small)
-    for name in ("change", "live", "step"):
+    for name in ("change", "find", "live", "step"):
         counts = []
         for run in (small, large):
             with CaptureQueriesContext(connection) as queries:

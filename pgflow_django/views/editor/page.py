@@ -19,13 +19,15 @@ from pgflow_django.views.editor.scene import (
     list_palette,
     read_look,
 )
+from pgflow_django.views.finding import answer, search
+from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page
 
 if TYPE_CHECKING:
     from pgflow_django.drafts import Draft
 
 VIEWS = ("diagram", "list")
-_LINKS = ("edit", "canvas", "panel", "op", "validate", "publish", "presence")
+_LINKS = ("edit", "find", "canvas", "panel", "op", "validate", "publish", "presence")
 _FOREIGN_LINKS = ("history", "export_json", "export_py", "import", "diagram", "run")
 
 
@@ -93,6 +95,15 @@ def render_page(
 
 def _name_directions() -> list[str]:
     return [_("What fits better"), _("Left to right"), _("Top to bottom")]
+
+
+def find(page: Page) -> HttpResponse:
+    """Find a step by its name, its function or its description, and go there."""
+    request, scene = page.request, make_scene(page)
+    found = search(request, scene.texts)
+    if is_htmx(request):
+        return answer(request, found)
+    return render_page(page, scene, selected=found.step, search=found)
 
 
 def canvas(page: Page) -> HttpResponse:

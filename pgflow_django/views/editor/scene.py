@@ -154,6 +154,14 @@ class Scene:
         return {shown.step: shown.message for shown in reversed(in_order) if shown.step}
 
     @property
+    def texts(self) -> dict[str, str]:
+        """What each step can be found by, dependencies first."""
+        rows = ((slug, self.rows[slug]) for slug in self.order)
+        return {
+            slug: f"{slug} {function_of(row)} {row.get('description', '')}" for slug, row in rows
+        }
+
+    @property
     def listed(self) -> Iterator[dict[str, Any]]:
         """The steps for the list, dependencies first."""
         wrong = {shown.step for shown in self.errors}

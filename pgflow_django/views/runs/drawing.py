@@ -46,6 +46,13 @@ class RunFacts:
         return {step.slug: show_step(step) for step in self.view.steps}
 
     @property
+    def texts(self) -> dict[str, str]:
+        """What each step can be found by."""
+        return {
+            slug: f"{slug} {step['function']} {step['word']}" for slug, step in self.steps.items()
+        }
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing more happens by itself."""
         return self.view.has_ended

@@ -16,6 +16,8 @@ from pgflow_django.exceptions import PgflowError, RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.views.access import find_flow, is_published, list_runs
 from pgflow_django.views.editor.scene import Look, read_look
+from pgflow_django.views.finding import answer, search
+from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
@@ -32,11 +34,24 @@ _STAGE = (980, 400)
 
 def monitor(page: Page) -> HttpResponse:
     """Show the whole page of a run."""
+    return _render_page(page, _load(page))
+
+
+def find(page: Page) -> HttpResponse:
+    """Find a step by its name, its function or how it stands, and go there."""
     facts = _load(page)
+    found = search(page.request, facts.texts)
+    if is_htmx(page.request):
+        return answer(page.request, found)
+    return _render_page(page, facts, step=found.step, search=found)
+
+
+def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -> HttpResponse:
     context = page.context(
         _("Run of %(flow)s") % {"flow": page.run.workflow_slug},
-        **_describe(page, facts),
+        **_describe(page, facts, step=step),
         drawing=facts.render(_find_look(page.request)),
+        **extra,
     )
     if context["may_see_payload"]:
         context["input"] = _show(page, "input")
@@ -97,7 +112,7 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "may_see_workers": page.may("view_workers"),
         "links": {
             name: page.link(f"workflowrun_{name}", run.pk)
-            for name in ("change", "live", "step", "cancel", "retry")
+            for name in ("change", "find", "live", "step", "cancel", "retry")
         },
         "payload_links": {
             name: page.link("workflowrun_payload", run.pk, name) for name in _PAYLOADS

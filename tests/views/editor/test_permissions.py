@@ -9,7 +9,7 @@ from django.test import Client
 from pgflow_django import drafts
 from tests.views.editor.conftest import HTMX, KINDS, URL, make_user
 
-LOOK = ["edit", "canvas", "panel"]
+LOOK = ["edit", "find", "canvas", "panel"]
 CHANGE = ["op", "publish", "presence"]
 SEEN = {"viewer", "editor", "publisher", "boss"}
 

@@ -131,7 +131,8 @@ const KEYS = {
   "=": () => dag.zoomBy(1.25),
   "-": () => dag.zoomBy(0.8),
   0: () => dag.fit(),
-  "/": () => $("#pgf-search")?.focus(),
+  "/": () => $("#pgf-find")?.select(),
+  f: () => $("#pgf-search")?.focus(),
   l: () => press("[data-view-link]:not([aria-current])"),
   p: () => {
     const list = $(".pgf-problems");
@@ -161,7 +162,10 @@ function onKey(event) {
     if (["ArrowDown", "ArrowUp"].includes(key) || (key === "Enter" && !isItem))
       return dag.moveInList(event, list);
   if (event.target.closest?.("input, textarea, dag.select, dialog")) {
-    if (key === "Escape" && event.target.id === "pgf-search") dag.find(state.selected)?.focus();
+    if (key === "Escape" && event.target.type === "search")
+      (dag.find(state.selected) ?? $("#pgf-list [aria-current] a"))?.focus();
+    if (event.target.id === "pgf-find" && key.startsWith("Arrow"))
+      press(`.pgf-find [value="${key}"]`);
     return;
   }
   if (isCommand && (key === "z" || key === "y")) {
@@ -178,7 +182,7 @@ function onKey(event) {
     dag.select(event.target.closest(".pgf-node").dataset.slug);
   else if (dag.isEditable() && EDIT_KEYS[key] && (onCanvas || key !== "Backspace"))
     EDIT_KEYS[key]();
-  else if (KEYS[key] && (svg() || "/lpr?".includes(key))) KEYS[key]();
+  else if (KEYS[key] && (svg() || "/flpr?".includes(key))) KEYS[key]();
   else return;
   event.preventDefault();
 }

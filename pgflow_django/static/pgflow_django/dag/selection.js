@@ -10,7 +10,7 @@ function mark() {
     element.removeAttribute("aria-current");
   }
   for (const row of $$("#pgf-list tr[data-slug]"))
-    row.toggleAttribute("aria-current", row.dataset.slug === state.selected);
+    row.ariaCurrent = row.dataset.slug === state.selected || null;
   if (!svg()) return;
   const current = dag.find(state.selected);
   current?.classList.add("pgf-selected");
@@ -29,6 +29,7 @@ function select(slug, { panel = true, focus = true, later = false } = {}) {
     if (focus) dag.focusOn(node);
     dag.reveal(node);
   }
+  $("#pgf-list [aria-current]")?.scrollIntoView({ block: "nearest" });
   clearTimeout(panelTimer);
   if (panel && later) panelTimer = setTimeout(openPanel, PANEL_PAUSE);
   else if (panel) return openPanel();

@@ -173,6 +173,9 @@ function start() {
     return location.replace(root.dataset.smallUrl);
   for (const [name, handler] of Object.entries(ANSWERS)) on(`htmx:${name}`, handler);
   on("pgflow:edited", onEdited);
+  on("pgflow:found", ({ detail }) =>
+    dag.select(detail.step, { focus: false, panel: !dag.isPhone() }),
+  );
   on("submit", onSubmit);
   on("change", onChange);
   addEventListener("online", () => {

@@ -104,6 +104,7 @@ function fit(least = MIN_SCALE) {
 }
 
 function reveal(node) {
+  if (view.scale < OPENING_SCALE / 2) zoomBy(OPENING_SCALE / view.scale);
   const { x, y, width, height } = place(node),
     gap = 24;
   const shift = (near, length, room) =>
