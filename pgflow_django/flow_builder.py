@@ -131,6 +131,7 @@ def add_step(
     function: str | None = None,
     params: Any = None,
     queue: str | None = None,
+    description: str = "",
     using: str | None = None,
 ) -> WorkflowStep:
     """Add a step behind the steps that a flow has, and give its row.
@@ -138,8 +139,9 @@ def add_step(
     ``depends_on``: slugs of the steps whose outputs it waits for. ``step_type="map"`` runs it once
     for each element of its one dependency's output, or of the run's input. ``function`` is the
     registered function it calls (the step's slug by default), ``params`` a JSON value that each
-    call finds under ``"params"``. ``start_delay`` (seconds) is waited before the first try. What
-    is ``None`` is as the flow has it; see ``create_flow``.
+    call finds under ``"params"``. ``start_delay`` (seconds) is waited before the first try;
+    ``description`` is a note for people. What is ``None`` is as the flow has it; see
+    ``create_flow``.
 
     Raises ``WorkflowNotFound``, ``InvalidSlug``, ``StepExists``, ``InvalidStep`` (its subclass
     and code tell what is wrong), ``WorkflowConflict`` for a flow that is defined in code.
@@ -154,6 +156,7 @@ def add_step(
         "function": function,
         "params": params,
         "queue": queue,
+        "description": description,
     }
     raise_problems(step_slug_problems(step_slug, workflow_slug, f"{NEW_STEP}/slug"))
     owner = name_step(step_slug, workflow_slug)

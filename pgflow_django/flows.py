@@ -64,6 +64,7 @@ def step(
     start_delay: int = 0,
     params: Any = None,
     queue: str | None = None,
+    description: str = "",
 ) -> Callable[[StepFunction], Any]: ...
 
 

@@ -42,31 +42,39 @@ def render_page(page: str) -> str:
     return text
 
 
-def _owned() -> Iterator[tuple[dict[str, Option], Option]]:
-    """Every option once, as its owners have it, and the first owner's own."""
+def _owned() -> Iterator[dict[str, Option]]:
+    """Every option once, by its owners."""
+    tables = {"flow": FLOW_OPTIONS, "step": STEP_OPTIONS}
     for name in dict.fromkeys([*FLOW_OPTIONS, *STEP_OPTIONS]):
-        tables = {"flow": FLOW_OPTIONS, "step": STEP_OPTIONS}
-        owners = {owner: table[name] for owner, table in tables.items() if name in table}
-        yield owners, next(iter(owners.values()))
+        yield {owner: table[name] for owner, table in tables.items() if name in table}
+
+
+def _by_rule(owned: dict[str, Option]) -> list[tuple[str, Option]]:
+    """The owners of an option, together where the same is asked of its value, and their option."""
+    found: dict[Any, list[str]] = {}
+    for owner, option in owned.items():
+        found.setdefault(option.rule, []).append(owner)
+    return [(", ".join(owners), owned[owners[0]]) for owners in found.values()]
 
 
 def _list_options() -> Iterator[str]:
     rows = [
-        (f"`{first.name}`", ", ".join(owners), _show_default(first), _show_rule(first), first.about)
-        for owners, first in _owned()
+        (f"`{option.name}`", owners, _show_default(option), _show_rule(option), option.about)
+        for owned in _owned()
+        for owners, option in _by_rule(owned)
     ]
     return _draw(("Option", "Of", "Default", "Value", "Meaning"), rows)
 
 
 def _list_codes() -> Iterator[str]:
-    rows = [
-        (
-            f"`{first.code}`",
-            ", ".join(f"`{_ERRORS[owner]}`" for owner in owners),
-            f"`{first.name}` must be {_show_rule(first)}",
+    rows = []
+    for owned in _owned():
+        first, *others = _by_rule(owned)
+        rule = _show_rule(first[1]) + "".join(
+            f", of a {owner} {_show_rule(option)}" for owner, option in others
         )
-        for owners, first in _owned()
-    ]
+        errors = ", ".join(f"`{_ERRORS[owner]}`" for owner in owned)
+        rows.append((f"`{first[1].code}`", errors, f"`{first[1].name}` must be {rule}"))
     return _draw(("Code", "Exception", "What"), rows)
 
 

@@ -59,7 +59,10 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
     list_display_links = None
     list_filter = (LastRunFilter, OnFilter, "origin")
     list_per_page = 50
-    search_fields = ("workflow_slug", "description", "steps__step_slug", "steps__function")
+    search_fields = (
+        *("workflow_slug", "description"),
+        *("steps__step_slug", "steps__function", "steps__description"),
+    )
     search_help_text = gettext_lazy("Name, description, step or function")
     ordering = ("workflow_slug",)
     actions = ("switch_on", "switch_off", "export")

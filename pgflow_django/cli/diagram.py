@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def draw_run(view: RunView) -> str:
     """A run as SVG: its flow, with each step's state."""
     nodes = [
-        _node(step.slug, step.depends_on, step.function, is_map=step.is_map) for step in view.steps
+        _node(step.slug, step.depends_on, step.function, step.description, is_map=step.is_map)
+        for step in view.steps
     ]
     return render_svg(
         compute_layout(nodes),
@@ -34,6 +35,7 @@ def draw_flow(flow: Mapping[str, Any]) -> str:
             step["step_slug"],
             step["depends_on"],
             step["function"],
+            step["description"],
             is_map=step["step_type"] == "map",
         )
         for step in flow["steps"]
@@ -41,9 +43,16 @@ def draw_flow(flow: Mapping[str, Any]) -> str:
     return render_svg(compute_layout(nodes), flow["workflow_slug"], description=flow["description"])
 
 
-def _node(slug: str, depends_on: Sequence[str], function: str | None, *, is_map: bool) -> Node:
-    subtitle = function if function and function != slug else ""
-    return Node(slug, depends_on, kind="map" if is_map else "single", subtitle=subtitle)
+def _node(
+    slug: str, depends_on: Sequence[str], function: str | None, description: str, *, is_map: bool
+) -> Node:
+    return Node(
+        slug,
+        depends_on,
+        kind="map" if is_map else "single",
+        subtitle=function if function and function != slug else "",
+        description=description,
+    )
 
 
 def _state(step: StepView) -> StepState:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_STEPS = 2_000
 MAX_DEPENDENCIES = 20_000
 MAX_DESCRIPTION = 10_000
+#: Of a step: a note, which stands on its card too.
+MAX_STEP_DESCRIPTION = 2_000
 
 ATTEMPTS = (0, 1_000)
 TIMEOUT = (1, 604_800)
@@ -223,6 +225,12 @@ STEP_OPTIONS = _table(
         about=_("what each call finds in its input under params"),
     ),
     _own("queue", group="more"),
+    replace(
+        FLOW_OPTIONS["description"],
+        rule=Text(MAX_STEP_DESCRIPTION),
+        about=_("what the step does, and why"),
+        hint=_("What it does, and why"),
+    ),
 )
 
 #: The same by their keys in a document.

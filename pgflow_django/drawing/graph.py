@@ -14,13 +14,17 @@ Kind = Literal["single", "map"]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One step to draw: ``title`` stands for the slug if given, ``subtitle`` below it."""
+    """One step to draw: ``title`` stands for the slug if given, ``subtitle`` below it.
+
+    ``description`` is what somebody has noted about it.
+    """
 
     slug: str
     depends_on: Sequence[str] = ()
     title: str = ""
     kind: Kind = "single"
     subtitle: str = ""
+    description: str = ""
 
     @property
     def name(self) -> str:

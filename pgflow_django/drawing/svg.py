@@ -30,6 +30,7 @@ from pgflow_django.drawing.text import (
     clip_dotted_path,
     clip_text,
     escape_text,
+    shorten,
 )
 from pgflow_django.drawing.theme import ICONS, Theme, build_stylesheet
 
@@ -54,6 +55,7 @@ TILE_LEFT, TILE_SIZE = 12, 34
 NAME_LINE, NOTE_LINE = 26, 44
 NAME_LINE_WITH_BAR, NOTE_LINE_WITH_BAR = 22, 38
 BAR_TOP, BAR_HEIGHT = 46, 5
+MAX_DESCRIPTION = 300  # characters of a step's description that its tooltip has
 ACTIVE: frozenset[Status] = frozenset({"running", "retrying"})
 
 
@@ -191,7 +193,8 @@ def render_node(
         f'<g class="{names}"'
         f' transform="translate({placed.x} {placed.y})"'
         f"{_list_attributes(placed, options, attributes)}"
-        f' aria-label="{label}">{f"<title>{tooltip}</title>" if not options.light else ""}'
+        f' aria-label="{label}">'
+        f"{f'<title>{tooltip}</title>' if node.description or not options.light else ''}"
         f"{_describe_order(node, options)}{_render_sheets(placed, options)}"
         f'<rect class="pgf-tile" x="{TILE_LEFT}" y="13" width="{TILE_SIZE}" height="{TILE_SIZE}"'
         f' rx="9"/>{_render_icon(placed, state)}{_render_texts(placed, state, labels)}'
@@ -222,7 +225,8 @@ def _describe(node: Node, state: StepState | None, problem: str, labels: Labels)
     facts = list_facts(node, state, labels) if state else []
     if problem:
         facts.append(labels.problem.format(problem=problem))
-    tooltip = [node.name, node.subtitle, " · ".join(facts)]
+    about = shorten(node.description, MAX_DESCRIPTION).splitlines()
+    tooltip = [node.name, node.subtitle, " · ".join(facts), *about]
     return (
         escape_text(", ".join([node.name, kind, *facts])),
         "\n".join(escape_text(line) for line in tooltip if line),

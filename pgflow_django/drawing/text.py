@@ -93,6 +93,11 @@ def clip_dotted_path(path: str, room: float, font: Font) -> str:
     return rest if rest is path else ELLIPSIS + rest
 
 
+def shorten(text: str, most: int) -> str:
+    """Return ``text``, or its beginning with an ellipsis: at most ``most`` characters."""
+    return text if len(text) <= most else text[: most - 1].rstrip() + ELLIPSIS
+
+
 def clean_text(text: str) -> str:
     """Return ``text`` on one line, what XML forbids replaced by the replacement character."""
     return " ".join(_INVALID.sub("\N{REPLACEMENT CHARACTER}", text).split())

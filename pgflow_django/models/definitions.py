@@ -125,6 +125,7 @@ class WorkflowStep(models.Model):
     function = models.TextField(null=True, blank=True)  # noqa: DJ001 - null means the step's slug
     params = models.JSONField(null=True, blank=True)
     queue = models.TextField(null=True, blank=True)  # noqa: DJ001 - null means the flow's queue
+    description = models.TextField(default="", db_default="", blank=True)
 
     class Meta:
         db_table = "workflow_steps"
@@ -239,6 +240,7 @@ class WorkflowVersionStep(models.Model):
     function = models.TextField()
     params = models.JSONField(null=True)
     queue = models.TextField()
+    description = models.TextField(default="", db_default="")
 
     class Meta:
         db_table = "workflow_version_steps"

@@ -50,7 +50,7 @@ _ERROR_LENGTH = 500
 #: Characters of the texts of a run's error that are read.
 SHOWN_TEXT = 16_000
 _RUN = ("workflow_slug", "version_id", "owner_id", "status", "started_at", "ended_at")
-_PLAN = ("step_slug", "step_type", "depends_on", "function", "max_attempts")
+_PLAN = ("step_slug", "step_type", "depends_on", "function", "max_attempts", "description")
 _STATE = ("step_slug", "status", "initial_tasks", "remaining_tasks", "started_at", "ended_at")
 
 
@@ -70,6 +70,7 @@ class StepView:
     is_map: bool = False
     depends_on: tuple[str, ...] = ()
     max_attempts: int = 1
+    description: str = ""
     status: Status = "waiting"
     done: int = 0
     total: int | None = None
@@ -221,6 +222,7 @@ def _view(plan: Mapping[str, Any], state: Mapping[str, Any] | None, now: datetim
         is_map=is_map,
         depends_on=tuple(plan["depends_on"]),
         max_attempts=plan["max_attempts"],
+        description=plan["description"],
         **({} if state is None else _standing(state, now, is_map=is_map)),
     )
 

@@ -159,6 +159,15 @@ def test_a_flow_is_shown_as_a_tree() -> None:
     )
 
 
+def test_a_flow_is_shown_with_what_is_noted_of_its_steps() -> None:
+    note = "Ask the shop.\nTwice, if need be. " + "More of it. " * 20
+    build("noted", {"fetch": [], "say": ["fetch"]}, options={"fetch": {"description": note}})
+    table = call("showflow", "noted").stdout.split("\n\n")[1].splitlines()
+    assert table[0].endswith("DESCRIPTION")
+    assert "Ask the shop. Twice, if need be." in table[1]
+    assert call("showflow", "noted", json=True).json["steps"][0]["description"] == note
+
+
 def test_a_flow_as_json(doubles: str) -> None:
     shown = call("showflow", doubles, json=True).json
     assert shown["workflow_slug"] == "doubles"

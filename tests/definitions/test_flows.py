@@ -84,6 +84,23 @@ def test_workflow_steps_come_in_the_order_of_definition() -> None:
     ]
 
 
+@pytest.mark.django_db
+def test_a_description_is_what_somebody_notes_and_not_what_the_function_says() -> None:
+    class Noted(Flow):
+        @step(description="Ask the shop.")
+        def fetch(input: Any) -> Any:  # noqa: N805
+            """Fetch rows."""
+
+        @step
+        def render(input: Any) -> Any:  # noqa: N805
+            """Render rows."""
+
+    sync_code_flow(definition_of(Noted))
+    rows = flow_builder.export_flow("noted")["steps"]
+    assert [row.get("description") for row in rows] == ["Ask the shop.", None]
+    assert registry.get("noted.fetch").doc == "Fetch rows."  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("name", "slug"),
     [

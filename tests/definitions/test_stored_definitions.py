@@ -129,6 +129,7 @@ def test_a_flow_with_a_bad_column_is_refused(column: str, value: Any, constraint
         ("function", "", "step_function_follows_the_function_rule"),
         ("function", "os.system()", "step_function_follows_the_function_rule"),
         ("function", "f" * 256, "step_function_follows_the_function_rule"),
+        ("description", "d" * 2_001, "step_description_is_not_too_long"),
         ("queue", "1st", "step_queue_follows_the_queue_rule"),
         ("queue", "in_process", "step_queue_follows_the_queue_rule"),
     ],

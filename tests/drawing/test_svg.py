@@ -412,6 +412,16 @@ def test_clipped_names_stand_in_full_in_the_tooltip() -> None:
     assert node.findtext(f"{SVG}title") == f"{slug}\nsome.module.{slug}\ncompleted"
 
 
+def test_what_is_noted_of_a_step_stands_in_the_tooltip_line_by_line() -> None:
+    (placed,) = lay_out(Node("fetch", description="Ask <the> shop.\n" + "x" * 400)).nodes
+    for options in (DrawOptions(), DrawOptions(interactive=True, light=True)):
+        title = parse(render_node(placed, options=options))[0].findtext(f"{SVG}title") or ""
+        name, first, second = title.splitlines()
+        assert (name, first) == ("fetch", "Ask <the> shop.")
+        assert set(second) == {"x", "…"}
+        assert len(first) + len(second) < 300
+
+
 def test_accents_are_as_wide_as_their_letters_and_marks_are_not_free() -> None:
     assert NAME_FONT.measure("é") == NAME_FONT.measure("e")
     assert NAME_FONT.measure("漢") > NAME_FONT.measure("W")

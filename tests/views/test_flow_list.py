@@ -66,13 +66,16 @@ def test_the_number_of_queries_does_not_grow(client: Client, flow: str) -> None:
 
 def test_it_finds_flows_by_name_description_step_and_function(client: Client, flow: str) -> None:
     make_flow(
-        "invoices", description="Bills of the month", steps=[{"slug": "send", "uses": "fetch"}]
+        "invoices",
+        description="Bills of the month",
+        steps=[{"slug": "send", "uses": "fetch", "description": "By post."}],
     )
     for word, found in {
         "invo": "invoices",
         "Bills": "invoices",
         "double": "numbers",
         "fetch": "invoices",
+        "post": "invoices",
     }.items():
         page = see(client, f"?q={word}")
         assert f"/workflow/{found}/edit/" in page, word

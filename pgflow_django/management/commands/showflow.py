@@ -29,9 +29,10 @@ _COLUMNS = (
     Column("ALSO AFTER", is_flexible=True),
     Column("FUNCTION", is_flexible=True),
     Column("OPTIONS", is_flexible=True),
+    Column("DESCRIPTION", is_flexible=True),
 )
 #: What the table says elsewhere.
-_ELSEWHERE = {"step_type", "function"}
+_ELSEWHERE = {"step_type", "function", "description"}
 
 
 class Command(PgflowCommand):
@@ -110,6 +111,7 @@ examples:
             ", ".join(line.also_after),
             function,
             Text(", ".join(options), "dim"),
+            one_line(step["description"]),
         ]
 
 

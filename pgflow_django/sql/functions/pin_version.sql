@@ -49,14 +49,15 @@ begin
     pinned as (
         insert into workflow_version_steps (
             version_id, step_slug, step_index, step_type, depends_on, dependents, initial_tasks,
-            max_attempts, timeout, base_delay, start_delay, function, params, queue
+            max_attempts, timeout, base_delay, start_delay, function, params, queue, description
         )
         select
             version.id, step.step_slug, step.step_index, step.step_type,
             coalesce(deps.slugs, '{}'), coalesce(dependents.slugs, '{}'), step.initial_tasks,
             greatest(coalesce(step.max_attempts, flow.max_attempts), 1),
             coalesce(step.timeout, flow.timeout), coalesce(step.base_delay, flow.base_delay),
-            step.start_delay, coalesce(step.function, step.step_slug), step.params, step.used_queue
+            step.start_delay, coalesce(step.function, step.step_slug), step.params, step.used_queue,
+            step.description
         from version
         cross join flow
         cross join step

@@ -172,6 +172,7 @@ class Scene:
                 "uses": function_of(row),
                 "is_map": row.get("type") == "map",
                 "depends_on": self.depends_on[slug],
+                "description": row.get("description", ""),
                 "problem": self.messages.get(slug, ""),
                 "is_wrong": slug in wrong,
             }
@@ -190,6 +191,7 @@ class Scene:
                 self.depends_on[slug],
                 kind="map" if row.get("type") == "map" else "single",
                 subtitle=_find_subtitle(slug, row, functions),
+                description=row.get("description") or "",
             )
             for slug, row in self.rows.items()
         )

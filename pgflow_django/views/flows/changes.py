@@ -57,6 +57,7 @@ def draw_changes(before: Document | None, after: Document, name: str) -> SafeStr
             tuple(d for d in edges[slug] if d in placed) if slug in placed else (),
             kind="map" if row.get("type") == "map" else "single",
             subtitle=row.get("uses") or "",
+            description=row.get("description") or "",
         )
         for slug, row in rows.items()
     )

@@ -72,6 +72,7 @@ def list_nodes(document: dict[str, Any]) -> tuple[Node, ...]:
             tuple(slug for slug in row.get("depends_on") or () if slug in known),
             kind="map" if row.get("type") == "map" else "single",
             subtitle=row.get("uses") or "",
+            description=row.get("description") or "",
         )
         for row in rows
     )

@@ -49,7 +49,8 @@ class RunFacts:
     def texts(self) -> dict[str, str]:
         """What each step can be found by."""
         return {
-            slug: f"{slug} {step['function']} {step['word']}" for slug, step in self.steps.items()
+            slug: f"{slug} {step['function']} {step['description']} {step['word']}"
+            for slug, step in self.steps.items()
         }
 
     @property
@@ -123,6 +124,7 @@ class RunFacts:
                 step.depends_on,
                 kind="map" if step.is_map else "single",
                 subtitle=step.function,
+                description=step.description,
             )
             for step in self.view.steps
         )

@@ -38,7 +38,7 @@ def monitor(page: Page) -> HttpResponse:
 
 
 def find(page: Page) -> HttpResponse:
-    """Find a step by its name, its function or how it stands, and go there."""
+    """Find a step by its name, its function, its description or how it stands, and go there."""
     facts = _load(page)
     found = search(page.request, facts.texts)
     if is_htmx(page.request):
