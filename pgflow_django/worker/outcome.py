@@ -6,7 +6,6 @@ import logging
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
@@ -37,7 +36,7 @@ class StepInterrupted(BaseException):
     """Raised into a thread to stop its step function; no ``except Exception`` swallows it."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Outcome:
     """How an attempt ended: ``output`` as JSON text, or ``failure`` as ``fail_tasks`` takes it.
 
@@ -50,7 +49,7 @@ class Outcome:
     failure: dict[str, Any] | None = None
     settled: bool = False
 
-    @cached_property
+    @property
     def result(self) -> str:
         """The task with its output, as ``settle_and_claim`` takes it: JSON text."""
         task, group = self.task, self.task.group
