@@ -7,20 +7,16 @@ returns jsonb
 language plpgsql volatile
 as $$
 declare
-    v_output jsonb;
+    v_leaves integer;
     v_bytes bigint;
+    v_slug text;
+    v_type text;
 begin
-    select
-        max(leaf.bytes),
-        jsonb_object_agg(leaf.step_slug, pgflow._step_output(_run_output.run, leaf.step_slug, leaf.step_type))
-            filter (where leaf.bytes <= pgflow._max_joined_bytes())
-    into v_bytes, v_output
-    from (
-        select vs.step_slug, vs.step_type, sum(s.output_bytes) over () as bytes
-        from workflow_version_steps vs
-        join workflow_step_states s on s.run_id = _run_output.run and s.step_slug = vs.step_slug
-        where vs.version_id = _run_output.version_id and vs.dependents = '{}' and s.status = 'completed'
-    ) as leaf;
+    select count(*), sum(s.output_bytes), min(vs.step_slug), min(vs.step_type)
+    into v_leaves, v_bytes, v_slug, v_type
+    from workflow_version_steps vs
+    join workflow_step_states s on s.run_id = _run_output.run and s.step_slug = vs.step_slug
+    where vs.version_id = _run_output.version_id and vs.dependents = '{}' and s.status = 'completed';
     if v_bytes > pgflow._max_joined_bytes() then
         raise exception using errcode = 'PF008', message = (
             select pgflow._too_large('the output of the run', v_bytes, s.step_slug, s.output_bytes)
@@ -30,6 +26,16 @@ begin
             order by s.output_bytes desc, s.step_slug limit 1
         );
     end if;
-    return coalesce(v_output, '{}');
+    if v_leaves = 1 then  -- as most flows have it: nothing need be read again
+        return jsonb_build_object(v_slug, pgflow._step_output(_run_output.run, v_slug, v_type));
+    end if;
+    return (
+        select coalesce(
+            jsonb_object_agg(vs.step_slug, pgflow._step_output(_run_output.run, vs.step_slug, vs.step_type)), '{}'
+        )
+        from workflow_version_steps vs
+        join workflow_step_states s on s.run_id = _run_output.run and s.step_slug = vs.step_slug
+        where vs.version_id = _run_output.version_id and vs.dependents = '{}' and s.status = 'completed'
+    );
 end
 $$;
