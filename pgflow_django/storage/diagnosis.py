@@ -6,13 +6,15 @@ Storage layer: imports Django, the models, ``database`` and ``sql``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from django.db import Error, NotSupportedError, connections, transaction
 from django.db.migrations.loader import MigrationLoader
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from pgflow_django.models import Workflow, WorkflowStep, WorkflowWorker
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowVersion, WorkflowWorker
 from pgflow_django.sql import FUNCTIONS, body, read_sql
 from pgflow_django.sql.pgmq import PREFIX, Pgmq, find_trouble, inspect
 from pgflow_django.sql.pgmq_install import InstallationError, install
@@ -162,11 +164,16 @@ def _repair_command(using: str) -> str:
 
 
 def missing_queues(pgmq: Pgmq, using: str) -> list[str]:
-    """Name the queues that are built in or that a flow or step names, and that pgmq lacks."""
-    wanted = set(BUILT_IN_QUEUES)
-    wanted.update(Workflow.objects.using(using).values_list("queue", flat=True))
-    steps = WorkflowStep.objects.using(using).filter(queue__isnull=False)
-    wanted.update(queue for queue in steps.values_list("queue", flat=True) if queue)
+    """Name the queues that pgmq lacks, of those that are built in or were made for runs.
+
+    A flow's queues are made with the version that its first run is pinned to: until then, none is
+    missing. Of versions, those count that runs use still, or that the next run will use.
+    """
+    of_version = {"workflow_slug": OuterRef("workflow_slug")}
+    is_current = Exists(Workflow.objects.filter(**of_version, version=OuterRef("version")))
+    is_used = Exists(WorkflowRun.objects.active().filter(**of_version, version_id=OuterRef("id")))
+    versions = WorkflowVersion.objects.using(using).filter(is_current | is_used)
+    wanted = {*BUILT_IN_QUEUES, *chain.from_iterable(versions.values_list("queues", flat=True))}
     # pgmq folds the case of a queue's tables.
     return sorted(name for name in wanted if _table(name) not in pgmq.relations)
 

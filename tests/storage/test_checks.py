@@ -12,9 +12,10 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import override_settings
 
+from pgflow_django import executor, flow_builder
 from pgflow_django.checks import _judge_value, judge_psycopg
 from pgflow_django.conf import Defaults
-from pgflow_django.models import Workflow
+from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.sql import read_sql
 from tests.storage.conftest import Query, alias, pgmq_script, run, stranger_in
 
@@ -32,6 +33,13 @@ def check_site() -> list[CheckMessage]:
 
 def check_database(using: str = "scratch") -> list[CheckMessage]:
     return ours(run_checks(tags=[Tags.database], databases=[using]))
+
+
+def start_on(queue: str, *, slug: str = "report") -> WorkflowRun:
+    """A run of a new flow on this queue, which is made for it."""
+    flow_builder.create_flow(slug, queue=queue, using="scratch")
+    flow_builder.add_step(slug, "render", using="scratch")
+    return executor.start_flow(slug, using="scratch")
 
 
 def ids(messages: list[CheckMessage]) -> list[str]:
@@ -291,13 +299,38 @@ def test_pgflow_w002_functions_differ(migrated: BaseDatabaseWrapper) -> None:
 
 
 def test_pgflow_e013_queues_missing(migrated: BaseDatabaseWrapper) -> None:
-    run(migrated, "select pgmq.drop_queue('pgflow_default')")
-    Workflow.objects.using("scratch").create(workflow_slug="report", queue="gpu")
+    start_on("gpu")
+    run(migrated, "select pgmq.drop_queue('pgflow_default'), pgmq.drop_queue('pgflow_gpu')")
 
     (message,) = check_database()
 
     assert message.id == "pgflow.E013"
     assert message.msg.endswith(": default, gpu.")
+
+
+def test_pgflow_e013_is_silent_for_queues_that_no_run_has_needed_yet(
+    migrated: BaseDatabaseWrapper,
+) -> None:
+    flow_builder.create_flow("nightly", queue="gpu", using="scratch")
+    flow_builder.add_step("nightly", "render", queue="printer", using="scratch")
+
+    assert check_database() == []
+    call_command("migrate", database="scratch", verbosity=0, skip_checks=False)
+    executor.start_flow("nightly", using="scratch")
+    assert check_database() == []
+
+
+def test_pgflow_e013_queues_that_only_runs_of_an_older_version_use(
+    migrated: BaseDatabaseWrapper,
+) -> None:
+    start_on("gpu", slug="active")
+    executor.cancel_run(start_on("old", slug="ended").id, using="scratch")
+    Workflow.objects.using("scratch").update(queue="default")
+    run(migrated, "select pgmq.drop_queue('pgflow_gpu'), pgmq.drop_queue('pgflow_old')")
+
+    (message,) = check_database()
+
+    assert message.msg.endswith(": gpu.")
 
 
 def test_checks_of_a_database_leave_its_connection_usable(migrated: BaseDatabaseWrapper) -> None:

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from pgflow_django.models import Workflow, WorkflowWorker
+from pgflow_django import executor, flow_builder
+from pgflow_django.models import WorkflowWorker
 from pgflow_django.sql import FUNCTIONS, read_sql
 from tests.storage.conftest import Query, alias, objects, run, stranger_in
 
@@ -149,8 +150,10 @@ def test_work_that_waits_for_no_worker(migrated: BaseDatabaseWrapper) -> None:
 
 
 def test_repair_puts_back_what_was_removed_or_changed(migrated: BaseDatabaseWrapper) -> None:
+    flow_builder.create_flow("report", queue="gpu", using="scratch")
+    flow_builder.add_step("report", "render", using="scratch")
+    executor.cancel_run(executor.start_flow("report", using="scratch").id, using="scratch")
     before = objects(migrated)
-    Workflow.objects.using("scratch").create(workflow_slug="report", queue="gpu")
     run(migrated, "drop schema pgmq cascade")
     run(migrated, "drop function pgflow.uuid7, pgflow.cancel_run")
     run(migrated, read_sql("sweep").replace("begin", "begin -- by hand", 1))
