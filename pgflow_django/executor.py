@@ -45,6 +45,7 @@ from pgflow_django.runs.starting import (
     start_stored_flow,
 )
 from pgflow_django.runs.status import RunStatus, load_status, refuse_hopeless_wait
+from pgflow_django.storage.trouble import uses_database
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool
@@ -75,6 +76,7 @@ _NOTHING: Final[dict[str, Any]] = {}
 Watch = Callable[[UUID], None]
 
 
+@uses_database
 def execute_dynamic(
     workflow_slug: str,
     input: Any = _NOTHING,
@@ -112,6 +114,7 @@ def execute_dynamic(
     return _execute(start, functions, Options(alias, timeout, poll_interval, on_start, on_tick))
 
 
+@uses_database
 def execute(
     flow: Any,
     input: Any = _NOTHING,
@@ -135,6 +138,7 @@ def execute(
     return _execute(start, Functions(code.functions), options)
 
 
+@uses_database
 def start_flow(
     flow: Any, input: Any = _NOTHING, *, key: str | None = None, using: str | None = None
 ) -> WorkflowRun:
@@ -150,12 +154,14 @@ def start_flow(
     return start_runs(flow, [input], _alias(using), key=key)[0]
 
 
+@uses_database
 def start_flows(flow: Any, inputs: Iterable[Any], *, using: str | None = None) -> list[WorkflowRun]:
     """Start one run per input, in one round trip, and give them in that order; see start_flow."""
     inputs = list(inputs)
     return start_runs(flow, inputs, _alias(using)) if inputs else []
 
 
+@uses_database
 def wait(
     run_id: UUID | str,
     timeout: float | None = None,
@@ -184,6 +190,7 @@ def wait(
         time.sleep(min(interval, left))
 
 
+@uses_database
 def get_run_status(run_id: UUID | str, *, using: str | None = None) -> RunStatus:
     """How a run stands: status, output, error, steps, and what it waits for.
 
@@ -192,6 +199,7 @@ def get_run_status(run_id: UUID | str, *, using: str | None = None) -> RunStatus
     return load_status(_uuid(run_id), using=_alias(using), explain=True)
 
 
+@uses_database
 def cancel_run(
     run_id: UUID | str, *, reason: str = "cancelled by request", using: str | None = None
 ) -> RunStatus:
@@ -206,6 +214,7 @@ def cancel_run(
     return load_status(run_id, using=alias)
 
 
+@uses_database
 def retry_run(
     run_id: UUID | str,
     *,
@@ -247,6 +256,7 @@ def retry_run(
     return run
 
 
+@uses_database
 def drain(
     queues: Sequence[str] | None = None,
     timeout: float | None = None,

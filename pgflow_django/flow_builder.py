@@ -46,7 +46,7 @@ from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
 from pgflow_django.models.definition_triggers import KEEP_ACTIVE_FLOW
 from pgflow_django.registry import registry
 from pgflow_django.storage import definitions as store
-from pgflow_django.storage.trouble import transact
+from pgflow_django.storage.trouble import transact, uses_database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,7 @@ __all__ = [
 ]
 
 
+@uses_database
 def create_flow(
     workflow_slug: str,
     *,
@@ -117,6 +118,7 @@ def create_flow(
     return transact(insert, alias)
 
 
+@uses_database
 def add_step(
     workflow_slug: str,
     step_slug: str,
@@ -186,12 +188,14 @@ def _insert_step(
     return steps.get(step_slug=step_slug)
 
 
+@uses_database
 def list_flows(*, using: str | None = None) -> list[dict[str, Any]]:
     """Every flow, newest first, as a dict of its columns."""
     alias = using or router.db_for_read(Workflow)
     return list(Workflow.objects.using(alias).values(*store.FLOW_COLUMNS))
 
 
+@uses_database
 def get_flow(workflow_slug: str, *, using: str | None = None) -> dict[str, Any]:
     """A flow as a dict of its columns, with ``steps`` in the order of ``step_index``.
 
@@ -205,6 +209,7 @@ def get_flow(workflow_slug: str, *, using: str | None = None) -> dict[str, Any]:
     return flow
 
 
+@uses_database
 def delete_flow(workflow_slug: str, *, force: bool = False, using: str | None = None) -> None:
     """Delete a flow's definition, and its draft. Its runs stay as history.
 
@@ -244,6 +249,7 @@ def _cancel(runs: QuerySet[WorkflowRun], alias: str) -> None:
         engine.cancel_run(run_id, "its flow was deleted", using=alias)
 
 
+@uses_database
 def create_flow_from_spec(
     document: Document,
     *,
@@ -279,6 +285,7 @@ def validate_flow(document: Any) -> list[Problem]:
     return validate(document, registry.names())
 
 
+@uses_database
 def export_flow(workflow_slug: str, *, using: str | None = None) -> Document:
     """A stored flow as a document, without what equals its default. Raises ``WorkflowNotFound``.
 

@@ -38,12 +38,13 @@ from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 from pgflow_django.registry import registry
 from pgflow_django.storage import definitions as store
 from pgflow_django.storage.definitions import workflow_not_found
-from pgflow_django.storage.trouble import transact
+from pgflow_django.storage.trouble import transact, uses_database
 
 #: Things that were done meanwhile which a conflict tells of, the last ones.
 _TOLD = 5
 
 
+@uses_database
 def load(slug: str, *, using: str | None = None) -> Draft:
     """The draft of a flow; without one, the published definition as version 0.
 
@@ -56,6 +57,7 @@ def load(slug: str, *, using: str | None = None) -> Draft:
     return draft
 
 
+@uses_database
 def create(
     slug: str, document: Document | None = None, *, user: Any, using: str | None = None
 ) -> Draft:
@@ -83,6 +85,7 @@ def _create(slug: str, document: Document, name: str, alias: str) -> Draft:
     return load(slug, using=alias)
 
 
+@uses_database
 def edit(
     slug: str,
     version: int,
@@ -117,6 +120,7 @@ def edit(
     return transact(edit_locked, alias)
 
 
+@uses_database
 def discard(slug: str, version: int, *, user: Any, using: str | None = None) -> None:
     """Give up all changes since the last publishing; a flow never published is gone then.
 

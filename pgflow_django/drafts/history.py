@@ -11,8 +11,10 @@ from pgflow_django.drafts.editing import require
 from pgflow_django.drafts.types import Revision
 from pgflow_django.exceptions import EditRefused
 from pgflow_django.models import WorkflowDraft, WorkflowRevision
+from pgflow_django.storage.trouble import uses_database
 
 
+@uses_database
 def history(slug: str, *, using: str | None = None) -> list[Revision]:
     """The kept revisions of a flow's draft, newest first; empty for one that was never edited.
 
@@ -27,6 +29,7 @@ def history(slug: str, *, using: str | None = None) -> list[Revision]:
     return [Revision(**row) for row in kept]
 
 
+@uses_database
 def compare(
     slug: str, seq: int, other: int | None = None, *, using: str | None = None
 ) -> list[Change]:

@@ -22,6 +22,7 @@ from pgflow_django.drafts.types import Edited
 from pgflow_django.exceptions import WorkflowNotFound
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import WorkflowDraft
+from pgflow_django.storage.trouble import uses_database
 
 #: Bytes of text that are read.
 MAX_BYTES = 1024 * 1024
@@ -71,6 +72,7 @@ class ImportPreview:
         )
 
 
+@uses_database
 def preview_import(
     text: str, *, slug: str | None = None, using: str | None = None
 ) -> ImportPreview:
@@ -109,6 +111,7 @@ def preview_import(
     )
 
 
+@uses_database
 def apply_import(
     slug: str, document: Document, *, version: int, user: Any, using: str | None = None
 ) -> Edited:

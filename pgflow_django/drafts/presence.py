@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from pgflow_django.drafts.types import name_user
 from pgflow_django.models import WorkflowPresence
-from pgflow_django.storage.trouble import retried
+from pgflow_django.storage.trouble import retried, uses_database
 
 #: Seconds after which somebody who was not heard of is gone.
 EXPIRES_AFTER = 30
 
 
+@uses_database
 def touch_presence(slug: str, user: Any, session_key: str, *, using: str | None = None) -> None:
     """Note that a browser session has the page open; to be called every ten seconds or so."""
     alias = using or router.db_for_write(WorkflowPresence)
@@ -34,6 +35,7 @@ def touch_presence(slug: str, user: Any, session_key: str, *, using: str | None 
     retried(touch, alias)
 
 
+@uses_database
 def others_present(slug: str, session_key: str, *, using: str | None = None) -> int:
     """How many other browser sessions have the page open."""
     alias = using or router.db_for_read(WorkflowPresence)

@@ -15,9 +15,10 @@ from pgflow_django.drafts.types import Published, name_user
 from pgflow_django.exceptions import DraftConflict, EditRefused, WorkflowExists
 from pgflow_django.flow_builder import create_flow_from_spec
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision, WorkflowRun
-from pgflow_django.storage.trouble import transact
+from pgflow_django.storage.trouble import transact, uses_database
 
 
+@uses_database
 def publish(slug: str, version: int, *, user: Any, using: str | None = None) -> Published:
     """Store the draft as the flow's definition, in one transaction and as one version.
 

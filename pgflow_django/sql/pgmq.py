@@ -89,7 +89,7 @@ class Pgmq:
 def inspect(connection: BaseDatabaseWrapper) -> Pgmq:
     """Look what is there. Reads only the catalog, so that no right is needed."""
     with connection.cursor() as cursor:
-        cursor.execute(_INSPECT)
+        cursor.execute(_INSPECT, [PREFIX])
         extension, comment, owner, functions, relations, role, lacks = cursor.fetchone()
     return Pgmq(
         extension, comment, owner, frozenset(functions), frozenset(relations), role, tuple(lacks)
@@ -120,6 +120,16 @@ select
             ('DELETE on meta', has_table_privilege(m.oid, 'delete'))
         ) r (name, granted)
         where not r.granted
+    ) || array(
+        select 'SELECT, INSERT, UPDATE, DELETE on ' || q.relname
+        from pg_class q
+        where
+            q.relnamespace = n.oid and q.relkind = 'r' and starts_with(q.relname, 'q_' || %s)
+            and not (
+                has_table_privilege(q.oid, 'select') and has_table_privilege(q.oid, 'insert')
+                and has_table_privilege(q.oid, 'update') and has_table_privilege(q.oid, 'delete')
+            )
+        order by q.relname
     )
 from (values (true)) always
 left join pg_namespace n on n.nspname = 'pgmq'

@@ -19,6 +19,7 @@ from pgflow_django.sql import FUNCTIONS, body, read_sql
 from pgflow_django.sql.pgmq import PREFIX, Pgmq, find_trouble, inspect
 from pgflow_django.sql.pgmq_install import InstallationError, install
 from pgflow_django.sql.ranking import look_at_ranks, ranking
+from pgflow_django.storage.rights import lack_of, missing_grants
 from pgflow_django.storage.trouble import (
     Trouble,
     doctor_command,
@@ -91,13 +92,19 @@ def _look_at_server(using: str) -> Iterator[Finding]:
 
 def _look_at_installation(using: str) -> Iterator[Finding]:
     connection = connections[using]
-    unapplied = unapplied_migrations(using)
     pgmq = inspect(connection)
+    check = _PGMQ_CHECKS.get(pgmq.state, "")
+    serving = Finding("pgmq", str(pgmq), find_trouble(pgmq, using), check)
+    grants = missing_grants(using)
+    if grants.statements:
+        yield serving
+        yield Finding("Rights", "some are missing", lack_of(grants, using), "pgflow.E014")
+        return  # the server would refuse to tell of the rest
+    unapplied = unapplied_migrations(using)
     if unapplied and pgmq.state == "missing":
         yield Finding("pgmq", "not installed yet: the migrations do it")
     else:
-        check = _PGMQ_CHECKS.get(pgmq.state, "")
-        yield Finding("pgmq", str(pgmq), find_trouble(pgmq, using), check)
+        yield serving
     yield _look_at_migrations(unapplied, using)
     if not unapplied:
         yield _look_at_functions(using)

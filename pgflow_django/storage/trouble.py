@@ -1,23 +1,26 @@
 """What a database that can't serve us says, in words that tell what to run.
 
-Storage layer: imports only Django and pure modules.
+Storage layer: imports only Django, the models and pure modules.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from django.conf import settings
-from django.db import DatabaseError, Error, OperationalError, connections, transaction
+from django.db import DatabaseError, Error, OperationalError, connections, router, transaction
 
 from pgflow_django.exceptions import DatabaseNotReady
+from pgflow_django.models import Workflow
 from pgflow_django.storage.sqlstates import Remedy, remedy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 #: Objects that our migrations make; what else is undefined is the caller's own mistake.
@@ -84,6 +87,25 @@ class database_errors:  # noqa: N801 - a context manager, used like a function
             raise DatabaseNotReady(" ".join(trouble)) from error
 
 
+def uses_database(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a public function raise ``DatabaseNotReady``, as ``database_errors`` does.
+
+    The alias is its argument ``using``, or the one that the router gives.
+    """
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except Error as error:
+            using = kwargs.get("using") or router.db_for_write(Workflow)
+            if (trouble := explain(error, str(using))) is None:
+                raise
+            raise DatabaseNotReady(" ".join(trouble)) from error
+
+    return call
+
+
 def explain(error: Error, using: str) -> Trouble | None:
     """Say what is wrong with the database of this alias, if it is that which raised the error."""
     cause = error.__cause__ or error
@@ -115,7 +137,8 @@ def _explain_ours(sqlstate: str | None, reason: str, using: str) -> Trouble:
     if sqlstate == _FORBIDDEN:
         return Trouble(
             f"The role may not use what pgflow_django installed in the {place(using)}: {reason}.",
-            "Connect as the role that ran the migrations, or let that role grant the rights.",
+            "Connect as the role that ran the migrations, or let that role grant the rights: "
+            f"`{doctor_command(using)}` names them.",
         )
     return Trouble(
         f"The {place(using)} lacks what pgflow_django's migrations install: {reason}.",

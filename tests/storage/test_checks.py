@@ -17,7 +17,7 @@ from pgflow_django.checks import _judge_value, judge_psycopg
 from pgflow_django.conf import Defaults
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.sql import read_sql
-from tests.storage.conftest import Query, alias, pgmq_script, run, stranger_in
+from tests.storage.conftest import Query, alias, pgmq_script, role_of, run, stranger_in
 
 
 def ours(messages: list[CheckMessage]) -> list[CheckMessage]:
@@ -274,8 +274,74 @@ def test_pgflow_e011_pgmq_out_of_reach(server: Query, migrated: BaseDatabaseWrap
         run(migrated, f"grant select on django_migrations to {role}")
         messages = check_database("stranger")
 
-    assert ids(messages) == ["pgflow.E011"]
+    assert ids(messages) == ["pgflow.E011", "pgflow.E014"]
     assert f"{role} may not use pgmq in the database " in messages[0].msg
+
+
+def test_pgflow_e011_a_queue_out_of_reach(server: Query, migrated: BaseDatabaseWrapper) -> None:
+    with stranger_in(server, migrated) as connection:
+        grant_all(migrated, connection.settings_dict["USER"])
+        run(migrated, f"revoke update on pgmq.q_pgflow_default from {role_of(connection)}")
+        (message,) = check_database("stranger")
+        assert "lacks SELECT, INSERT, UPDATE, DELETE on q_pgflow_default." in message.msg
+        run(migrated, grants_of(message))
+        assert check_database("stranger") == []
+
+    assert message.id == "pgflow.E011"
+
+
+#: What is taken from a role that had all, and what it is to be given back.
+MISSING = {
+    "usage on schema pgflow": "usage on schema pgflow",
+    "execute on function pgflow.sweep()": "execute on all functions in schema pgflow",
+    "update on workflow_runs": "select, insert, update, delete on workflow_runs",
+    "select on django_migrations": "select on django_migrations",
+}
+
+
+@pytest.mark.parametrize(("taken", "given"), MISSING.items())
+def test_pgflow_e014_a_right_is_missing(
+    server: Query, migrated: BaseDatabaseWrapper, taken: str, given: str
+) -> None:
+    with stranger_in(server, migrated) as connection:
+        role = connection.settings_dict["USER"]
+        grant_all(migrated, role)
+        assert check_database("stranger") == []
+        run(migrated, f"revoke {taken} from {role}, public")
+
+        (message,) = check_database("stranger")
+        run(migrated, grants_of(message))
+        assert check_database("stranger") == []
+
+    assert message.id == "pgflow.E014"
+    assert message.msg.startswith(f"{role} may not use all that pgflow_django installed in the ")
+    assert message.hint == f"Let {role_of(migrated)} run `grant {given} to {role}`."
+
+
+def test_pgflow_e014_the_schema_of_the_tables_is_out_of_reach(
+    server: Query, migrated: BaseDatabaseWrapper
+) -> None:
+    run(migrated, "revoke usage on schema public from public")
+    with stranger_in(server, migrated) as connection:
+        role = connection.settings_dict["USER"]
+        grant_all(migrated, role)
+        run(migrated, f"revoke usage on schema public from {role}")
+        (message,) = check_database("stranger")
+
+    assert message.id == "pgflow.E014"
+    assert f"`grant usage on schema public to {role}`" in str(message.hint)
+
+
+def grant_all(database: BaseDatabaseWrapper, role: str) -> None:
+    """Give a role all that it needs of a database."""
+    for schema, more in (("public", ""), ("pgflow", ""), ("pgmq", ", create")):
+        run(database, f"grant usage{more} on schema {schema} to {role}")
+        run(database, f"grant all on all tables in schema {schema} to {role}")
+
+
+def grants_of(message: CheckMessage) -> str:
+    """The SQL that a hint names."""
+    return str(message.hint).split("`")[1]
 
 
 def test_pgflow_e012_functions_missing(migrated: BaseDatabaseWrapper) -> None:

@@ -133,7 +133,9 @@ def test_a_role_without_rights(server: Query, migrated: BaseDatabaseWrapper) -> 
         status, printed = doctor(using="stranger")
 
     assert status == 1
-    assert "permission denied for table django_migrations" in printed
+    assert verdicts(printed)["Rights"] == "WRONG"
+    assert "grant usage on schema pgflow to " in printed
+    assert "grant select on django_migrations to " in printed
 
 
 def test_work_that_waits_for_no_worker(migrated: BaseDatabaseWrapper) -> None:
