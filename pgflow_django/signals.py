@@ -19,9 +19,9 @@ from uuid import UUID
 
 from django.db import connections, transaction
 from django.dispatch import Signal
-from django.utils.dateparse import parse_datetime
 
 from pgflow_django.models import WorkflowRun
+from pgflow_django.storage.moments import read_moment
 
 logger = logging.getLogger("pgflow_django.signals")
 
@@ -86,5 +86,5 @@ def _send_one(signal: Signal, using: str, event: Event) -> None:
 def _arguments(event: Event, using: str) -> Event:
     values = [UUID(event.pop("run_id")), event.pop("workflow_slug")]
     if event.get("retry_at"):
-        event["retry_at"] = parse_datetime(event["retry_at"])
+        event["retry_at"] = read_moment(event["retry_at"])
     return {"run": WorkflowRun.from_db(using, ["id", "workflow_slug"], values), **event}

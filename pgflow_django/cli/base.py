@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from argparse import RawDescriptionHelpFormatter
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -27,6 +28,7 @@ from pgflow_django.exceptions import (
     RunTimedOut,
 )
 from pgflow_django.models import Workflow
+from pgflow_django.storage.moments import with_zone
 from pgflow_django.storage.trouble import database_errors
 
 if TYPE_CHECKING:
@@ -85,6 +87,14 @@ class Interrupted(Error):
 
 class HelpFormatter(DjangoHelpFormatter, RawDescriptionHelpFormatter):
     """Django's order of options, and our texts as they were written."""
+
+
+class MomentEncoder(DjangoJSONEncoder):
+    """Django's, which leaves the time zone out where the site's moments have none."""
+
+    def default(self, o: Any) -> Any:
+        """What stands for a value that JSON does not have."""
+        return super().default(with_zone(o) if isinstance(o, datetime) else o)
 
 
 class PgflowCommand(BaseCommand):
@@ -171,10 +181,10 @@ class PgflowCommand(BaseCommand):
 
     def to_json(self, value: Any) -> str:
         """JSON text for stdout, with letters of all languages as far as it can show them."""
-        text = json.dumps(value, indent=2, ensure_ascii=False, cls=DjangoJSONEncoder)
+        text = json.dumps(value, indent=2, ensure_ascii=False, cls=MomentEncoder)
         if self.out.can_show(text):
             return text
-        return json.dumps(value, indent=2, cls=DjangoJSONEncoder)
+        return json.dumps(value, indent=2, cls=MomentEncoder)
 
     def say(self, text: str) -> None:
         """Tell a person something, on stderr; silent with ``--json`` and ``--verbosity 0``."""

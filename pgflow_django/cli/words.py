@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.utils import timezone
+from pgflow_django.storage.moments import by_the_clock
 
 _UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
 _AGE: Final = re.compile(r"(?:\d{1,9}(?:\.\d{1,6})?(?:w|d|h|min|m|s))+", re.ASCII)
@@ -48,7 +48,7 @@ def ago(moment: datetime, now: datetime) -> str:
     """How long ago something was: ``just now``, ``3 min ago``; a date after a month."""
     seconds = (now - moment).total_seconds()
     if seconds >= 30 * 86_400:
-        return timezone.localtime(moment).strftime("%Y-%m-%d")
+        return by_the_clock(moment).strftime("%Y-%m-%d")
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"
@@ -57,7 +57,7 @@ def ago(moment: datetime, now: datetime) -> str:
 
 def clock(moment: datetime) -> str:
     """Date and time in the site's time zone."""
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S")
+    return by_the_clock(moment).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def parse_age(text: str) -> timedelta:

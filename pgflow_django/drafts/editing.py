@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import IntegrityError, router, transaction
 from django.db.models import Max
-from django.utils import timezone
 
 from pgflow_django.definitions.edits import apply
 from pgflow_django.definitions.graph import is_valid_slug
@@ -38,6 +37,7 @@ from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 from pgflow_django.registry import registry
 from pgflow_django.storage import definitions as store
 from pgflow_django.storage.definitions import workflow_not_found
+from pgflow_django.storage.moments import by_the_clock
 from pgflow_django.storage.trouble import transact, uses_database
 
 #: Things that were done meanwhile which a conflict tells of, the last ones.
@@ -231,7 +231,7 @@ def _restore(stored: Stored, seq: Any, name: str) -> str:
     if revision is None:
         text = "This revision is not kept any more. Choose another one of the history."
         raise EditRefused(text, code="missing_revision", field="seq")
-    label = f"Restored “{revision.label}” of {timezone.localtime(revision.at):%Y-%m-%d %H:%M}"
+    label = f"Restored “{revision.label}” of {by_the_clock(revision.at):%Y-%m-%d %H:%M}"
     append_revision(stored, "restore", label, _check(revision.document), name)
     return f"{label}."
 

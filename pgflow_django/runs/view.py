@@ -23,7 +23,6 @@ from django.db.models import (
 )
 from django.db.models.fields.json import KT
 from django.db.models.functions import JSONObject, Left
-from django.utils.dateparse import parse_datetime
 
 from pgflow_django.choices import RunState, StepStatus, StepType, TaskStatus
 from pgflow_django.exceptions import RunNotFound
@@ -35,6 +34,7 @@ from pgflow_django.models import (
     WorkflowVersionStep,
 )
 from pgflow_django.runs.waiting import Waiting, find_waiting
+from pgflow_django.storage.moments import read_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -234,7 +234,7 @@ def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[
     started_at, ended_at = state["started_at"], state["ended_at"]
     is_started = state["status"] == StepStatus.STARTED
     is_waiting = is_started and left is not None and 0 < left <= tries["waiting"]
-    retry_at = parse_datetime(tries["next"]) if is_waiting else None
+    retry_at = read_moment(tries["next"]) if is_waiting else None
     task = {} if is_map else state["first_task"] or {}
     is_queued = is_started and not is_waiting and task.get("s") == TaskStatus.QUEUED
     return {

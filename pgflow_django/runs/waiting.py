@@ -14,8 +14,6 @@ from uuid import UUID
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Count, Exists, Func, Min, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import JSONObject, Now
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from pgflow_django.choices import RunState, StepStatus, TaskStatus
 from pgflow_django.models import (
@@ -26,6 +24,7 @@ from pgflow_django.models import (
     WorkflowVersionStep,
     WorkflowWorker,
 )
+from pgflow_django.storage.moments import by_the_clock, read_moment
 from pgflow_django.storage.trouble import worker_command
 
 Row = Mapping[str, Any]
@@ -158,7 +157,7 @@ def _delayed(idle: Sequence[Row], steps: Sequence[Row]) -> Waiting | None:
     seconds = (until - now).total_seconds()
     message = (
         f"{_list('step', slugs)} {'are' if len(slugs) > 1 else 'is'} due in {seconds:,.1f} s, at "
-        f"{timezone.localtime(until):%Y-%m-%d %H:%M:%S}: a retry, or a delayed start"
+        f"{by_the_clock(until):%Y-%m-%d %H:%M:%S}: a retry, or a delayed start"
     )
     return Waiting("delayed", message, slugs, until=until)
 
@@ -170,7 +169,7 @@ def _due(state: Row, start_delay: int) -> datetime | None:
         return starts
     retries = state["retries"]
     if retries and retries["count"] >= state["remaining_tasks"]:
-        return parse_datetime(retries["next"])
+        return read_moment(retries["next"])
     return None
 
 

@@ -62,7 +62,10 @@ used as (
     join pg_class c on c.relname = w.name and c.relkind in ('r', 'p')
     where
         c.oid = to_regclass(quote_ident(w.name))
-        or (to_regclass(quote_ident(w.name)) is null and not has_schema_privilege(c.relnamespace, 'usage'))
+        or (
+            to_regclass(quote_ident(w.name)) is null
+            and not has_schema_privilege(c.relnamespace, 'usage')
+        )
 ),
 schema as (
     select n.oid, n.nspname, n.nspowner from pg_namespace n
@@ -72,12 +75,12 @@ lacked as (
     select 1 as rank, 'usage on schema ' || quote_ident(nspname) as what, nspowner as owner
     from schema where not has_schema_privilege(oid, 'usage')
     union all
-    select
-        2, 'execute on all functions in schema pgflow', p.proowner
+    select 2, 'execute on all functions in schema pgflow', p.proowner
     from pg_proc p join schema s on s.oid = p.pronamespace
     where s.nspname = 'pgflow' and not has_function_privilege(p.oid, 'execute')
     union all
-    select 3, privileges || ' on ' || string_agg(oid::regclass::text, ', ' order by relname), relowner
+    select
+        3, privileges || ' on ' || string_agg(oid::regclass::text, ', ' order by relname), relowner
     from used
     where exists (
         select from string_to_table(privileges, ', ') as t (needed)

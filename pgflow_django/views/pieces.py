@@ -13,6 +13,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from pgflow_django.drawing.states import Status
+from pgflow_django.storage.moments import by_the_clock, with_zone
 
 #: Icons of editor/_sprite.html by the class that colours a status.
 _ICONS = {"completed": "check", "failed": "close", "running": "play", "paused": "clock"}
@@ -62,13 +63,17 @@ def show_time(moment: datetime | None) -> SafeString | str:
     """Return a moment as "3 minutes ago", with the date and the time on hovering."""
     if moment is None:
         return NOTHING
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     if timezone.now() - moment < timedelta(minutes=1):
         text = _("just now")
     else:
         text = _("%(time)s ago") % {"time": timesince(moment, depth=1)}
-    exact = date_format(local, "DATETIME_FORMAT")
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, text)
+    local = by_the_clock(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        with_zone(local).isoformat(),
+        date_format(local, "DATETIME_FORMAT"),
+        text,
+    )
 
 
 def format_duration(duration: timedelta | None) -> str:

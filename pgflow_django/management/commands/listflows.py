@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from rich.text import Text
 
 from pgflow_django.cli.base import PgflowCommand
@@ -13,6 +12,7 @@ from pgflow_django.cli.overview import list_flows
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, one_line, plural
+from pgflow_django.storage.moments import read_moment
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -81,6 +81,5 @@ examples:
     def _last_run(self, run: dict[str, Any] | None) -> Text:
         if run is None:
             return Text("never", "dim")
-        started_at = parse_datetime(run["started_at"])
-        when = f" {ago(started_at, timezone.now())}" if started_at else ""
+        when = f" {ago(read_moment(run['started_at']), timezone.now())}"
         return Text(self.out.mark(run["status"]), style_of(run["status"])).append(when, "default")

@@ -11,12 +11,12 @@ from typing import Any
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, OuterRef, QuerySet
 from django.db.models.functions import JSONObject
-from django.utils.dateparse import parse_datetime
 
 from pgflow_django.choices import ACTIVE_RUNS
 from pgflow_django.drawing.canvas import find_layout, render_thumbnail
 from pgflow_django.drawing.graph import Node
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep, WorkflowStepDependency
+from pgflow_django.storage.moments import read_moment
 
 #: How many runs of a flow the list looks at.
 LAST_RUNS = 20
@@ -127,7 +127,5 @@ def _with_runs(flows: QuerySet[Workflow], known: QuerySet[WorkflowRun]) -> Itera
 
 
 def _read_run(row: dict[str, Any]) -> PastRun:
-    started_at = parse_datetime(row["started_at"])
-    assert started_at is not None  # noqa: S101 - the column has no nulls
-    ended_at = parse_datetime(row["ended_at"]) if row["ended_at"] else None
-    return PastRun(row["id"], row["status"], started_at, ended_at)
+    ended_at = read_moment(row["ended_at"]) if row["ended_at"] else None
+    return PastRun(row["id"], row["status"], read_moment(row["started_at"]), ended_at)
