@@ -38,9 +38,11 @@ class FlowList(OwnList):
         flows = list(self.result_list)
         facts = load_facts(flows, list_runs(self.model_admin, request), self.queryset.db)
         site = self.model_admin.admin_site.name
+        may_copy = can(self.model_admin, request, "add")
         for flow in flows:
             flow.pgf_facts = facts[flow.workflow_slug]
             flow.pgf_site = site
+            flow.pgf_may_copy = may_copy
             flow.pgf_may_edit = can(self.model_admin, request, "change", flow)
             flow.pgf_may_run = flow.is_active and can(self.model_admin, request, "run", flow)
             flow.pgf_may_see_runs = can(self.model_admin, request, "view_run")
@@ -158,6 +160,9 @@ class FlowColumns:
         if flow.pgf_may_see_runs:
             runs = reverse("admin:pgflow_django_workflowrun_changelist", current_app=flow.pgf_site)
             words.append((_("Runs"), f"{runs}?flow={flow.workflow_slug}"))
+        if flow.pgf_may_copy:
+            new = reverse("admin:pgflow_django_workflow_new", current_app=flow.pgf_site)
+            words.append((_("Duplicate"), f"{new}?from={flow.workflow_slug}"))
         buttons = format_html_join(
             "",
             '<a class="pgf-button pgf-small" href="{}">{}<span class="pgf-hidden"> {}</span></a>',

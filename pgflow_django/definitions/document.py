@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.definitions.graph import did_you_mean, find_cycle, is_valid_slug
+from pgflow_django.definitions.graph import did_you_mean, find_cycle, free_slug, is_valid_slug
 from pgflow_django.definitions.options import (
     FLOW_KEYS,
     FUNCTION_NAME,
@@ -180,8 +180,7 @@ class _Steps:
     def _find_free(self, slug: str) -> str:
         """A name like ``slug`` that no step has."""
         if slug not in self.free:
-            numbered = (f"{slug[:120]}_{number}" for number in range(2, MAX_STEPS + 3))
-            self.free[slug] = next(name for name in numbered if name not in self.position)
+            self.free[slug] = free_slug(slug, self.position)
         return self.free[slug]
 
     def _warnings(self, row: dict[str, Any], owner: str, pointer: str) -> Iterator[Problem]:

@@ -50,6 +50,15 @@ def slug_fault(slug: object) -> str | None:
     return None
 
 
+def free_slug(wish: str, taken: Collection[str]) -> str:
+    """A slug that is not ``taken``: the wish, or with a number behind it."""
+    slug, number = wish, 2
+    while slug in taken:
+        slug = f"{wish[: MAX_SLUG_LENGTH - 6]}_{number}"
+        number += 1
+    return slug
+
+
 def topological_order(depends_on: Graph) -> list[str]:
     """The steps, dependencies first; without the steps that are in or behind a cycle.
 

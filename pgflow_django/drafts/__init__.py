@@ -11,7 +11,7 @@ from pgflow_django.definitions.edits import Change, export_python
 from pgflow_django.drafts.editing import create, discard, edit, load
 from pgflow_django.drafts.history import compare, history
 from pgflow_django.drafts.importing import ImportPreview, apply_import, preview_import
-from pgflow_django.drafts.listing import list_unpublished
+from pgflow_django.drafts.listing import list_unpublished, name_copy
 from pgflow_django.drafts.presence import others_present, touch_presence
 from pgflow_django.drafts.problems import Found, problems
 from pgflow_django.drafts.publishing import publish
@@ -37,6 +37,7 @@ __all__ = [
     "history",
     "list_unpublished",
     "load",
+    "name_copy",
     "others_present",
     "preview_import",
     "problems",

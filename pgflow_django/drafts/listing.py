@@ -1,10 +1,11 @@
-"""Drafts of flows that are not published yet: no other list has them."""
+"""Drafts of flows that are not published yet, which no other list has, and the names of all."""
 
 from __future__ import annotations
 
 from django.db import router
 from django.db.models import Exists, OuterRef, QuerySet
 
+from pgflow_django.definitions.graph import MAX_SLUG_LENGTH, free_slug
 from pgflow_django.models import Workflow, WorkflowDraft
 
 
@@ -13,3 +14,14 @@ def list_unpublished(*, using: str | None = None) -> QuerySet[WorkflowDraft]:
     alias = using or router.db_for_read(WorkflowDraft)
     flows = Workflow.objects.using(alias).filter(workflow_slug=OuterRef("workflow_slug"))
     return WorkflowDraft.objects.using(alias).exclude(Exists(flows)).order_by("-edited_at")
+
+
+def name_copy(slug: str, *, using: str | None = None) -> str:
+    """A name for a copy of a flow that no flow and no draft has: ``orders_copy``, or numbered."""
+    alias = using or router.db_for_read(WorkflowDraft)
+    wish = f"{slug[: MAX_SLUG_LENGTH - 5]}_copy"
+    alike = slug[:100]  # whatever it ends with
+    drafts = WorkflowDraft.objects.using(alias).filter(workflow_slug__startswith=alike)
+    flows = Workflow.objects.using(alias).filter(workflow_slug__startswith=alike)
+    taken = drafts.values_list("workflow_slug").union(flows.values_list("workflow_slug"))
+    return free_slug(wish, {name for (name,) in taken})

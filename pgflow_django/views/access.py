@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
 from pgflow_django.choices import Origin
+from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowWorker
 
@@ -68,7 +69,7 @@ def find_flow(admin: ModelAdmin[Any], request: HttpRequest, slug: str) -> Workfl
     A flow that was never published is only a draft: it is given as ``stand_in`` makes it.
     """
     flows = find_admin(admin, Workflow)
-    if flows is None:
+    if flows is None or not is_valid_slug(slug):
         return None
     flow: Workflow | None = flows.get_queryset(request).filter(pk=slug).first()
     if flow is None and not Workflow.objects.filter(pk=slug).exists():

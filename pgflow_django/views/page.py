@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from django.apps import apps
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.http import urlencode
 
 from pgflow_django.views import access
 
@@ -90,6 +91,11 @@ def frame_options() -> dict[str, Any]:
 def find_address(admin: ModelAdmin[Any], name: str, *args: Any) -> str:
     """The address of a page by the end of its name: ``workflow_edit``, ``workflowrun_change``."""
     return reverse(f"admin:pgflow_django_{name}", args=args, current_app=admin.admin_site.name)
+
+
+def find_copy_form(admin: ModelAdmin[Any], slug: str) -> str:
+    """The address of the page that asks for the name of a copy of a flow."""
+    return f"{find_address(admin, 'workflow_new')}?{urlencode({'from': slug})}"
 
 
 def give_file(content: str | bytes, name: str, content_type: str) -> HttpResponse:

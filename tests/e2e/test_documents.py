@@ -6,8 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
+from pgflow_django import flow_builder
 from tests.e2e.conftest import OpenPage
-from tests.e2e.editor import GUIDE, make_draft, open_editor, steps_of
+from tests.e2e.editor import GUIDE, Editor, in_order, make_draft, open_editor, steps_of
 
 pytestmark = pytest.mark.usefixtures("functions")
 
@@ -30,3 +31,25 @@ def test_what_is_noted_of_a_step_is_kept_and_stands_on_its_card(
     page.reload()
     editor.open_step("fetch")
     expect(field).to_have_value("Ask the shop.\nTwice, if need be.")
+
+
+def test_a_flow_is_copied_from_the_list_and_from_its_page(open_page: OpenPage, boss: User) -> None:
+    flow_builder.create_flow_from_spec({"workflow_slug": "numbers", "steps": GUIDE})
+    page = open_page("/admin/pgflow_django/workflow/", boss)
+    page.get_by_role("link", name="Duplicate numbers").press("Enter")
+    name = page.get_by_label("Name")
+    expect(name).to_be_focused()
+    expect(name).to_have_value("numbers_copy")
+    name.press("Enter")
+    editor = Editor(page)
+    editor.expect_steps("fetch", "double", "report")
+    editor.expect_edge("double", "report")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Duplicate the flow").click()
+    name.fill("numbers")
+    page.get_by_role("button", name="Duplicate").click()
+    expect(page.get_by_role("alert")).to_contain_text("already")
+    name.fill("others")
+    name.press("Enter")
+    Editor(page).expect_steps("fetch", "double", "report")
+    assert steps_of("others") == steps_of("numbers_copy") == in_order(GUIDE)

@@ -17,6 +17,7 @@ from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.graph import (
     MAX_SLUG_LENGTH,
     did_you_mean,
+    free_slug,
     is_valid_slug,
     nearest_names,
     slug_fault,
@@ -79,13 +80,7 @@ class _Draft:
 
     def free_slug(self, wish: str) -> str:
         """A slug that no step has: the wish, or with a number behind it."""
-        taken = {row["slug"] for row in self.steps}
-        number = 2
-        slug = wish
-        while slug in taken:
-            slug = f"{wish[: MAX_SLUG_LENGTH - 6]}_{number}"
-            number += 1
-        return slug
+        return free_slug(wish, {row["slug"] for row in self.steps})
 
     def dependents(self, slug: str) -> list[Step]:
         """The steps that wait for this one."""

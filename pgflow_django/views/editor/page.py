@@ -21,7 +21,7 @@ from pgflow_django.views.editor.scene import (
 )
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
-from pgflow_django.views.page import Page
+from pgflow_django.views.page import Page, find_copy_form
 
 if TYPE_CHECKING:
     from pgflow_django.drafts import Draft
@@ -64,6 +64,8 @@ def find_links(page: Page) -> dict[str, str]:
             links[name] = page.link(f"workflow_{name}", page.slug)
         except NoReverseMatch:
             continue
+    if page.may("add"):
+        links["duplicate"] = find_copy_form(page.admin, page.slug)
     return links
 
 

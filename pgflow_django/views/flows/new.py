@@ -16,11 +16,11 @@ from django.utils.translation import gettext as _
 from pgflow_django import drafts
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.registry import registry
-from pgflow_django.views.access import is_published
+from pgflow_django.views.access import is_published, require
 from pgflow_django.views.page import Page
 
 if TYPE_CHECKING:
-    pass
+    from pgflow_django.drafts import Draft
 
 #: The guide's flow of three steps, one of them once per item.
 EXAMPLE_SLUG = "example"
@@ -36,28 +36,42 @@ EXAMPLE: dict[str, Any] = {
 
 
 def new(page: Page) -> HttpResponse:
-    """Ask for a name, and begin a draft of that name: empty, or the guide's example."""
+    """Ask for a name, and begin a draft of that name: empty, the guide's example, or a copy."""
     request = page.request
+    source = _find_source(page)
     is_example = request.POST.get("begin", request.GET.get("begin")) == "example"
-    name = request.POST.get("name", EXAMPLE_SLUG if is_example else "").strip()
+    document = source.document if source else EXAMPLE if is_example else None
     error = ""
     if request.method == "POST":
-        document = {**EXAMPLE, "workflow_slug": name} if is_example else None
+        name = request.POST.get("name", "").strip()
         try:
             draft = drafts.create(name, document, user=request.user)
         except PgflowError as refusal:
             error = str(refusal)
         else:
             return HttpResponseRedirect(page.link("workflow_edit", draft.slug))
+    else:
+        name = drafts.name_copy(source.slug) if source else EXAMPLE_SLUG if is_example else ""
     missing = [step["slug"] for step in EXAMPLE["steps"] if step["slug"] not in registry]
     context = page.context(
-        _("New flow"),
+        _("Duplicate %(flow)s") % {"flow": source.slug} if source else _("New flow"),
         name=name,
         error=error,
+        source=source,
         is_example=is_example,
         missing=missing if is_example else [],
     )
     return render(request, "pgflow_django/flows/new.html", context, status=422 if error else 200)
+
+
+def _find_source(page: Page) -> Draft | None:
+    """The flow that is to be copied, as its editor shows it, if the request names one."""
+    request = page.request
+    slug = request.POST.get("from", request.GET.get("from", ""))
+    if not slug:
+        return None
+    require(page.admin, request, "view", slug)
+    return drafts.load(slug)
 
 
 def change(page: Page) -> HttpResponse:
