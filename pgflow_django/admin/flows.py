@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
+from django.db import router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -178,9 +179,13 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
     def _switch(
         self, request: HttpRequest, queryset: QuerySet[Workflow], *, is_active: bool
     ) -> None:
-        flows = [flow for flow in queryset if self.has_change_permission(request, flow)]
-        Workflow.objects.filter(pk__in=[flow.pk for flow in flows]).update(is_active=is_active)
+        slugs = [flow.pk for flow in queryset if self.has_change_permission(request, flow)]
         word = _("Switched on.") if is_active else _("Switched off.")
+        alias = router.db_for_write(Workflow)
+        with transaction.atomic(using=alias):
+            others = Workflow.objects.using(alias).filter(pk__in=slugs, is_active=not is_active)
+            flows = list(others.order_by("pk").select_for_update())
+            others.update(is_active=is_active)
         for flow in flows:
             self.log_change(request, flow, word)
         text = ngettext("Changed %(count)s flow.", "Changed %(count)s flows.", len(flows))

@@ -70,6 +70,12 @@ class OwnAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's has no a
                 allowed.update(f"{name}{end}" for end in _OF_FIELDS)
         return lookup in allowed
 
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Give the object of this key: an address that names another field is not asked by it."""
+        return super().get_object(request, object_id)
+
     def get_search_fields(self, request: HttpRequest) -> Any:
         """Give what a search looks at; models of ours have no forms that complete names by it."""
         if request.GET.get("app_label") == self.opts.app_label:

@@ -142,6 +142,16 @@ def list_runs(admin: ModelAdmin[Any], request: HttpRequest) -> QuerySet[Workflow
     return found.defer("input", "output", "error")
 
 
+def lock_run(run_id: UUID, alias: str) -> str | None:
+    """How a run stands, which nobody changes until the transaction ends; ``None`` for no run.
+
+    Who does something with it knows by that whether it was done here, or by somebody just before.
+    """
+    locked = WorkflowRun.objects.using(alias).select_for_update().filter(pk=run_id)
+    status: str | None = locked.values_list("status", flat=True).first()
+    return status
+
+
 def require_run(
     admin: ModelAdmin[Any], request: HttpRequest, action: str, run_id: UUID
 ) -> WorkflowRun:

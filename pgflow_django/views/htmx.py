@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 
-from pgflow_django.exceptions import WorkflowNotFound
+from pgflow_django.exceptions import RunNotFound, WorkflowNotFound
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -38,7 +38,7 @@ def admin_page(admin: ModelAdmin[Any], view: View) -> View:
         request.current_app = site.name
         try:
             response = view(request, *args, **kwargs)
-        except WorkflowNotFound as error:  # it may be deleted at any moment
+        except (WorkflowNotFound, RunNotFound) as error:  # it may be deleted at any moment
             raise Http404(str(error)) from error
         patch_vary_headers(response, ["HX-Request"])
         response.setdefault("Cache-Control", "no-store")

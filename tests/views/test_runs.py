@@ -17,9 +17,10 @@ from django.test.utils import CaptureQueriesContext
 from pgflow_django import executor
 from pgflow_django.admin import WorkflowRunAdmin
 from pgflow_django.exceptions import RunFailed
-from pgflow_django.models import WorkflowRun, WorkflowStepTask
+from pgflow_django.models import WorkflowRun, WorkflowStepTask, WorkflowTaskAttempt
 from pgflow_django.registry import registry
 from pgflow_django.views.payloads import HIDDEN, SHOWN, drop_hidden, redact
+from pgflow_django.views.runs.drawing import SHOWN_ATTEMPTS
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,30 @@ def test_a_step_shows_its_attempts_and_outputs(client: Client, flow: str) -> Non
     path = address("workflowrun_step", failed.pk)
     assert "no numbers" in client.get(path, {"step": "fetch"}).content.decode()
     assert "This run" in client.get(path, {"step": "nothing"}).content.decode()
+
+
+def test_a_step_shows_its_own_attempts_however_often_another_failed(
+    client: Client, flow: str
+) -> None:
+    run = run_flow(input={"is_broken": True})
+    WorkflowTaskAttempt.objects.bulk_create(
+        WorkflowTaskAttempt(
+            run_id=run.pk,
+            step_slug="report",
+            task_index=0,
+            attempt=number,
+            code="step_failed",
+            error_type="KeyError",
+            error_message="something else",
+        )
+        for number in range(1, SHOWN_ATTEMPTS + 2)
+    )
+    path = address("workflowrun_step", run.pk)
+    panel = client.get(path, {"step": "fetch"}).content.decode()
+    assert "no numbers" in panel
+    assert "something else" not in panel
+    panel = client.get(path, {"step": "report"}).content.decode()
+    assert panel.count("something else") == SHOWN_ATTEMPTS
 
 
 def test_outputs_are_for_those_who_may_see_payloads(log_in: LogIn, flow: str) -> None:

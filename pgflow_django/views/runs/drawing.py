@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pgflow_django.runs.waiting import Waiting
 
-#: Failed attempts and events that a run's page shows, the newest ones.
+#: Failed attempts of a run or of a step, and events, that a run's page shows: the newest ones.
 SHOWN_ATTEMPTS, SHOWN_EVENTS = 50, 50
 
 
@@ -148,14 +148,21 @@ def load_run(run: WorkflowRun) -> RunFacts:
     view = load(run.pk, using=using, explain=True)
     # The page is of one moment: it says no more of the run once that has ended.
     run.status, run.ended_at = view.status, view.ended_at
-    failed = WorkflowTaskAttempt.objects.using(using).filter(run_id=run.pk)
     events = WorkflowRunEvent.objects.using(using).filter(run_id=run.pk).defer("data")
     return RunFacts(
         run,
         view,
-        load_cut(failed.order_by("-id")[:SHOWN_ATTEMPTS], "error_message", "traceback"),
+        load_attempts(run),
         load_cut(events.order_by("-id")[:SHOWN_EVENTS], "message"),
     )
+
+
+def load_attempts(run: WorkflowRun, step: str | None = None) -> list[WorkflowTaskAttempt]:
+    """The newest failed attempts of a run, or of one of its steps."""
+    failed = WorkflowTaskAttempt.objects.using(run._state.db).filter(run_id=run.pk)  # noqa: SLF001
+    if step is not None:
+        failed = failed.filter(step_slug=step)
+    return load_cut(failed.order_by("-id")[:SHOWN_ATTEMPTS], "error_message", "traceback")
 
 
 def show_step(step: StepView) -> dict[str, Any]:

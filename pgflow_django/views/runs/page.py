@@ -6,22 +6,23 @@ import json
 from typing import Any
 
 from django.contrib import messages
+from django.db import router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from pgflow_django import executor
-from pgflow_django.choices import TaskStatus
+from pgflow_django.choices import RunState, TaskStatus
 from pgflow_django.exceptions import PgflowError, RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
-from pgflow_django.views.access import find_flow, is_published, list_runs
+from pgflow_django.views.access import find_flow, is_published, list_runs, lock_run
 from pgflow_django.views.editor.scene import Look, read_look
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
-from pgflow_django.views.runs.drawing import RunFacts, load_run
+from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.stored import load, show_stored
 
@@ -34,12 +35,12 @@ _STAGE = (980, 400)
 
 def monitor(page: Page) -> HttpResponse:
     """Show the whole page of a run."""
-    return _render_page(page, _load(page))
+    return _render_page(page, load_run(page.run))
 
 
 def find(page: Page) -> HttpResponse:
     """Find a step by its name, its function, its description or how it stands, and go there."""
-    facts = _load(page)
+    facts = load_run(page.run)
     found = search(page.request, facts.texts)
     if is_htmx(page.request):
         return answer(page.request, found)
@@ -60,7 +61,7 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
 
 def live(page: Page) -> HttpResponse:
     """Return the parts of the page that change; 204 where they are as in ``since``."""
-    request, facts = page.request, _load(page)
+    request, facts = page.request, load_run(page.run)
     if request.GET.get("since") == facts.mark:
         return HttpResponse(status=204)
     context = _describe(page, facts, step=request.GET.get("step", ""))
@@ -71,20 +72,8 @@ def live(page: Page) -> HttpResponse:
 def step_panel(page: Page) -> HttpResponse:
     """Return what the side panel shows of a step, or of the run."""
     step = page.request.GET.get("step", "")
-    context = _describe(page, _load(page), step=step)
+    context = _describe(page, load_run(page.run), step=step)
     return render(page.request, "pgflow_django/runs/_panel.html", context)
-
-
-def _load(page: Page) -> RunFacts:
-    try:
-        return load_run(page.run)
-    except RunNotFound:
-        raise _gone(page.run) from None
-
-
-def _gone(run: WorkflowRun) -> Http404:
-    """What to raise where a run was pruned just now."""
-    return Http404(_("There is no run %(id)s for you.") % {"id": run.pk})
 
 
 def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
@@ -121,7 +110,7 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     if may_see and facts.has_ended and run.status == "completed":
         context["output"] = _show(page, "output")
     if chosen is not None:
-        context["chosen_attempts"] = [a for a in facts.attempts if a.step_slug == step]
+        context["chosen_attempts"] = load_attempts(run, step)
         context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
     return context
 
@@ -147,7 +136,7 @@ def _show(page: Page, column: str) -> Payload:
     row = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
     stored = load(row, "pk", column).get(run.pk)
     if stored is None:
-        raise _gone(run)
+        raise RunNotFound(run.pk)
     return show_stored(page.request, page.admin, run, stored)
 
 
@@ -169,7 +158,11 @@ def payload(page: Page, which: str) -> HttpResponse:
     run = page.run
     if which not in _PAYLOADS:
         raise Http404(_("There is no file %(name)s of a run.") % {"name": which})
-    value = run.input if which == "input" else run.output
+    found = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
+    row = found.values_list(which).first()
+    if row is None:
+        raise RunNotFound(run.pk)
+    value = row[0]
     admin: Any = page.admin
     hidden = admin.redact_payload(page.request, run, value)
     text = json.dumps(hidden, ensure_ascii=False, indent=2) + "\n"
@@ -183,15 +176,17 @@ def history(page: Page) -> HttpResponse:
 
 
 def cancel(page: Page) -> HttpResponse:
-    """Cancel the run; nothing happens to one that has ended."""
+    """Cancel the run; nothing happens to one that has ended. Two clicks are one act."""
     request, run = page.request, page.run
-    before = run.status
     reason = f"cancelled by {request.user.get_username()} in the admin"
-    status = executor.cancel_run(run.pk, reason=reason)
-    if status.status == "cancelled" and before != "cancelled":
+    alias = router.db_for_write(WorkflowRun)
+    with transaction.atomic(using=alias):
+        before = lock_run(run.pk, alias)
+        after = executor.cancel_run(run.pk, reason=reason, using=alias).status
+    if after != before:
         page.admin.log_change(request, run, _("Cancelled."))
         messages.success(request, _("The run is cancelled."))
-    elif status.status != "cancelled":
+    elif after != RunState.CANCELLED:
         messages.info(request, _("The run had ended already."))
     return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from django.contrib.admin.models import LogEntry
+from django.contrib.admin.options import get_content_type_for_model
+from django.db import router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -18,7 +21,7 @@ from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import WorkflowRun
 from pgflow_django.runs.serving import find_unserved
 from pgflow_django.storage.trouble import worker_command
-from pgflow_django.views.access import find_admin, is_published, list_runs
+from pgflow_django.views.access import find_admin, is_published, list_runs, lock_run
 from pgflow_django.views.fields import MAX_BYTES, Field, read_json
 from pgflow_django.views.page import Page
 from pgflow_django.views.payloads import SHOWN, drop_hidden
@@ -114,19 +117,30 @@ def _read(request: HttpRequest, form: Form) -> tuple[bool, Any]:
 def _start(page: Page, value: Any, token: str) -> HttpResponse:
     """Start the run, or find the one that the same page has started, and lead to its page."""
     key, flow = KEY_PREFIX + token, page.flow
-    is_new = not WorkflowRun.objects.filter(workflow_slug=flow.workflow_slug, key=key).exists()
     with contextlib.suppress(RunFailed):  # where runs are executed at once: its page says why
         executor.start_flow(flow.workflow_slug, value, key=key)
     run = WorkflowRun.objects.defer("input", "output").get(
         workflow_slug=flow.workflow_slug, key=key
     )
-    admin_of_runs = find_admin(page.admin, WorkflowRun)
-    if is_new and admin_of_runs is not None:
-        admin_of_runs.log_addition(page.request, run, _("Started."))
+    _note_start(page, run)
     is_known = list_runs(page.admin, page.request).filter(pk=run.pk).exists()
     if is_known and page.may("view_run", run):
         return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
     return HttpResponseRedirect(page.link("workflow_changelist"))
+
+
+def _note_start(page: Page, run: WorkflowRun) -> None:
+    """Note in the admin's log that the run was started here, once for each run."""
+    runs = find_admin(page.admin, WorkflowRun)
+    if runs is None:
+        return
+    user = page.request.user
+    alias = router.db_for_write(WorkflowRun)
+    with transaction.atomic(using=alias):
+        lock_run(run.pk, alias)  # another click may be about to note it
+        known = LogEntry.objects.filter(content_type=get_content_type_for_model(run))
+        if not known.filter(user=user.pk, object_id=str(run.pk)).exists():
+            runs.log_addition(page.request, run, _("Started."))
 
 
 def _find_value(page: Page) -> Any:
