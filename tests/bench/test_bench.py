@@ -13,6 +13,8 @@ import psycopg
 import pytest
 from django.db import connections
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = ["engine", "workload", "size"]
 THROUGHPUT = [*HEAD, "tasks", "wall_s", "tasks_per_s", "procs"]
@@ -96,7 +98,6 @@ def test_each_row_tells_how_many_rounds_it_has_had() -> None:
         assert row[place : place + len("Rounds")].strip() == rounds
 
 
-@pytest.mark.slow
 def test_latency_is_measured_under_load_and_an_idle_worker_watched() -> None:
     result = bench(
         *("--engine", "celery", "--only", "load:200,idle"),
@@ -111,7 +112,6 @@ def test_latency_is_measured_under_load_and_an_idle_worker_watched() -> None:
     assert 0.2 < idle["queries_per_s"] < 2
 
 
-@pytest.mark.slow
 def test_celery_workers_are_measured_as_well() -> None:
     result = bench(
         *("--engine", "celery", "--only", "W1,W2,W3", "--scale", "0.01", "--rounds", "1")

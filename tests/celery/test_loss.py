@@ -14,6 +14,7 @@ from pgflow_django import executor
 from pgflow_django.models import WorkflowStepTask, WorkflowWorker
 from tests.celery import flows
 from tests.celery.processes import worker
+from tests.celery.test_pools import POOLS
 from tests.engine.database import attempts_counts, query
 from tests.waiting import wait_until
 
@@ -107,7 +108,7 @@ def test_work_of_a_worker_that_is_gone_returns_when_its_lease_ends(tmp_path: Pat
     assert attempts_counts(held.run.id, "only") == [2]
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", POOLS[:2])
 def test_a_warm_shutdown_finishes_what_runs_and_hands_back_what_waits(
     pool: str, tmp_path: Path
 ) -> None:
@@ -140,7 +141,7 @@ def test_a_cold_shutdown_hands_back_what_ran_without_spending_its_attempt(tmp_pa
         held.finish()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", POOLS[:2])
 def test_a_worker_survives_the_end_of_every_connection(pool: str, tmp_path: Path) -> None:
     slug = flows.mapped()
     with worker(tmp_path, pool=pool) as running:
@@ -166,7 +167,7 @@ def test_a_worker_that_has_lost_its_lease_registers_anew(tmp_path: Path) -> None
         assert not before & {row.id for row in running.rows()}
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", POOLS[:2])
 def test_parked_loops_whose_lease_is_lost_register_anew(pool: str, tmp_path: Path) -> None:
     rows = 3 if pool == "prefork" else 2
     with worker(tmp_path, pool=pool, LEASE_SECONDS=LEASE) as running:

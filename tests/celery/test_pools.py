@@ -15,9 +15,11 @@ from tests.waiting import wait_until
 
 #: Loops that a pool of two has.
 LOOPS = {"prefork": 2, "threads": 1, "gevent": 1, "solo": 1}
+#: As parameters: the pool that nearly all workers have, and the others where there is time.
+POOLS = ("prefork", *(pytest.param(pool, marks=pytest.mark.slow) for pool in list(LOOPS)[1:]))
 
 
-@pytest.mark.parametrize("pool", LOOPS)
+@pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_runs_flows_and_leaves_nothing_behind(pool: str, tmp_path: Path) -> None:
     slug = flows.mapped()
     with worker(tmp_path, pool=pool) as running:

@@ -17,6 +17,7 @@ from pgflow_django import executor
 from tests.celery import flows
 from tests.celery.processes import Worker, worker
 from tests.celery.proxy import by_tcp
+from tests.celery.test_pools import POOLS
 from tests.engine.database import query, value
 from tests.waiting import wait_until
 
@@ -204,7 +205,7 @@ def _calls() -> int:
     return calls
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent", "solo"])
+@pytest.mark.parametrize("pool", POOLS)
 def test_celery_tasks_get_their_turn_while_flows_run(
     pool: str, tmp_path: Path, site_tasks: SiteTasks
 ) -> None:

@@ -16,11 +16,14 @@ from pgflow_django.definitions.shape import canonical, read_document, write_docu
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency
+from tests.engine.effort import EFFORT
 
 from .documents import apply_patch, mutated_documents, valid_documents
 
 database = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20 * EFFORT,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 

@@ -61,15 +61,13 @@ def messages(run_id: UUID | str | None = None) -> list[dict[str, Any]]:
 
 def clean() -> None:
     """Leave nothing of a test behind. Deleting is many times cheaper here than TRUNCATE."""
-    names = query("select queue_name from pgmq.meta")
+    kept = {"pgflow_default", "pgflow_in_process"}
+    names = {name for (name,) in query("select queue_name from pgmq.meta")}
+    tables = (*TABLES, *(f"pgmq.q_{name}" for name in sorted(names & kept)))
     with transaction.atomic(), pgtrigger.ignore():
-        for table in TABLES:
-            query(f"delete from {table}")
-        for (name,) in names:
-            if name in {"pgflow_default", "pgflow_in_process"}:
-                query(f"delete from pgmq.q_{name}")
-            else:
-                query("select pgmq.drop_queue(%s)", name)
+        query("; ".join(f"delete from {table}" for table in tables))  # in one round trip
+        for name in names - kept:
+            query("select pgmq.drop_queue(%s)", name)
 
 
 def step_statuses(run_id: UUID | str) -> dict[str, str]:

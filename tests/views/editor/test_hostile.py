@@ -80,6 +80,7 @@ def test_a_version_that_is_none_is_refused(post: Post, number: str) -> None:
     assert len(drafts.load("numbers").document["steps"]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("op", ARGUMENTS)
 def test_arguments_of_another_type_change_nothing_or_what_they_say(post: Post, op: str) -> None:
     for name in ARGUMENTS[op]:
