@@ -24,6 +24,9 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "params": st.one_of(st.none(), st.dictionaries(st.text(max_size=2), st.integers())),
     "depends_on": NAMES,
 }
+ROWS = st.lists(
+    st.fixed_dictionaries({"slug": SLUGS}, optional={**FIELDS, "depends_on": NAMES}), max_size=4
+)
 
 
 def operation(op: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -39,6 +42,10 @@ OPERATIONS = st.one_of(
     operation("delete_edge", source=SLUGS, target=SLUGS),
     operation("insert_on_edge", source=SLUGS, target=SLUGS),
     operation("duplicate", step=SLUGS),
+    operation("duplicate", step=NAMES),
+    operation("delete_step", step=NAMES, bridge=st.booleans()),
+    operation("update_step", step=NAMES, timeout=FIELDS["timeout"]),
+    operation("paste", steps=ROWS, after=st.one_of(st.none(), SLUGS)),
     operation("set_flow", timeout=st.integers(-1, 9), description=st.text(max_size=3)),
     st.tuples(st.sampled_from(["undo", "redo"]), st.just({})),
 )

@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import copy
 import inspect
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pgflow_django.definitions.edits.copies import Step, copy_steps, keep_lines, read_pasted
 from pgflow_django.definitions.edits.patches import apply_patch
-from pgflow_django.definitions.graph import (
-    MAX_SLUG_LENGTH,
-    did_you_mean,
-    free_slug,
-    is_valid_slug,
-    nearest_names,
-    slug_fault,
-)
-from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
+from pgflow_django.definitions.edits.working import WorkingCopy, rewire, set_field
+from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document
 from pgflow_django.exceptions import EditRefused
 
 __all__ = ["OPERATIONS", "Edit", "EditRefused", "apply"]
-
-Step = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,53 +48,11 @@ def apply(
     except TypeError as error:
         text = f"The operation {op} can't be done: {error}."
         raise EditRefused(text, code="invalid_arguments") from None
-    return operation(_Draft(document, functions), **arguments)
-
-
-class _Draft:
-    """A copy of a document that an operation works on."""
-
-    def __init__(self, document: Document, functions: Collection[str]) -> None:
-        steps = [dict(row) for row in document.get("steps", ())]
-        self.document: Document = {**document, "steps": steps}
-        self.steps: list[Step] = steps
-        self.functions = functions
-
-    def find(self, slug: Any, field: str = "step") -> Step:
-        """The step with this slug; refuses with the nearest names where there is none."""
-        for row in self.steps:
-            if row["slug"] == slug:
-                return row
-        names = nearest_names(slug, [row["slug"] for row in self.steps])
-        text = f"There is no step {show(slug)}.{did_you_mean(names)}"
-        raise EditRefused(text, code="missing_step", field=field, suggestions=names)
-
-    def free_slug(self, wish: str) -> str:
-        """A slug that no step has: the wish, or with a number behind it."""
-        return free_slug(wish, {row["slug"] for row in self.steps})
-
-    def dependents(self, slug: str) -> list[Step]:
-        """The steps that wait for this one."""
-        return [row for row in self.steps if slug in row.get("depends_on", ())]
-
-    def add(self, slug: Any, uses: Any, kind: Any, depends_on: list[Any]) -> Step:
-        """Append a step; without a slug it is called like its function, or ``step``."""
-        if slug is None:
-            slug = self.free_slug(_name_like(uses if isinstance(uses, str) else ""))
-        if not isinstance(slug, str):
-            text = f"The step slug {show(slug)} {slug_fault(slug)}."
-            raise EditRefused(text, code="invalid_step_slug", field="slug")
-        row: Step = {"slug": slug}
-        if depends_on:
-            row["depends_on"] = depends_on
-        _set(row, STEP_KEYS, "type", kind)
-        _set(row, STEP_KEYS, "uses", None if uses == slug else uses)
-        self.steps.append(row)
-        return row
+    return operation(WorkingCopy(document, functions), **arguments)
 
 
 def _add_step(
-    draft: _Draft,
+    draft: WorkingCopy,
     slug: Any = None,
     uses: Any = None,
     type: Any = "single",
@@ -116,11 +65,18 @@ def _add_step(
     return Edit(draft.document, f"Added step {show(row['slug'])}", (str(row["slug"]),))
 
 
-def _update_step(draft: _Draft, step: Any, **values: Any) -> Edit:
-    row = draft.find(step)
+def _update_step(draft: WorkingCopy, step: Any, **values: Any) -> Edit:
+    rows = draft.find_all(step)
     if unknown := [key for key in values if key not in STEP_KEYS and key != "depends_on"]:
         text = f"A step has no field {show(unknown[0])}."
         raise EditRefused(text, code="unknown_key", field=unknown[0])
+    for row in rows:
+        _update(row, values)
+    message = f"Changed {_list(values)} of {_name(rows)}"
+    return Edit(draft.document, message, _slugs(rows))
+
+
+def _update(row: Step, values: dict[str, Any]) -> None:
     for key, value in values.items():
         if key == "depends_on":
             names = _read_names(value)
@@ -128,22 +84,21 @@ def _update_step(draft: _Draft, step: Any, **values: Any) -> Edit:
             if not names:
                 del row["depends_on"]
         else:
-            _set(row, STEP_KEYS, key, value)
+            set_field(row, STEP_KEYS, key, value)
     if row.get("uses") == row["slug"]:
         del row["uses"]
     if row.get("type", "single") == "single" and "initial_tasks" not in values:
         row.pop("initial_tasks", None)
-    return Edit(draft.document, f"Changed {_list(values)} of step {show(step)}", (step,))
 
 
-def _rename_step(draft: _Draft, step: Any, to: Any) -> Edit:
+def _rename_step(draft: WorkingCopy, step: Any, to: Any) -> Edit:
     row = draft.find(step)
     if any(other["slug"] == to for other in draft.steps if other is not row):
         text = f"There is a step {show(to)} already; each step needs its own name."
         raise EditRefused(
             text, code="duplicate_step_slug", field="slug", suggestions=(draft.free_slug(to),)
         )
-    if "uses" not in row and step in draft.functions:
+    if _calls_by_name(draft, row):
         row["uses"] = step
     if row.get("uses") == to:
         del row["uses"]
@@ -154,18 +109,21 @@ def _rename_step(draft: _Draft, step: Any, to: Any) -> Edit:
     return Edit(draft.document, message, (to,) if isinstance(to, str) else ())
 
 
-def _delete_step(draft: _Draft, step: Any, bridge: Any = True) -> Edit:
-    row = draft.find(step)
-    above = row.get("depends_on", [])
-    for other in draft.dependents(step):
-        is_map = other.get("type") == "map"
-        heirs = above if bridge and not (is_map and len(above) > 1) else []
-        _rewire(other, step, heirs)
-    draft.steps.remove(row)
-    return Edit(draft.document, f"Deleted step {show(step)}", (step,))
+def _delete_step(draft: WorkingCopy, step: Any, bridge: Any = True) -> Edit:
+    rows = draft.find_all(step)
+    doomed = set(_slugs(rows))
+    for row in rows:
+        above = row.get("depends_on", [])
+        for other in draft.dependents(row["slug"]):
+            # A map step waits for one step at most; one that goes as well only hands on.
+            is_map = other.get("type") == "map" and other["slug"] not in doomed
+            heirs = above if bridge and not (is_map and len(above) > 1) else []
+            rewire(other, row["slug"], heirs)
+        draft.steps.remove(row)
+    return Edit(draft.document, f"Deleted {_name(rows)}", _slugs(rows))
 
 
-def _add_edge(draft: _Draft, source: Any, target: Any) -> Edit:
+def _add_edge(draft: WorkingCopy, source: Any, target: Any) -> Edit:
     draft.find(source, "source")
     row = draft.find(target, "target")
     if source in row.get("depends_on", ()):
@@ -175,15 +133,15 @@ def _add_edge(draft: _Draft, source: Any, target: Any) -> Edit:
     return Edit(draft.document, f"Connected {show(source)} to {show(target)}", (source, target))
 
 
-def _delete_edge(draft: _Draft, source: Any, target: Any) -> Edit:
+def _delete_edge(draft: WorkingCopy, source: Any, target: Any) -> Edit:
     _require_edge(draft, source, target)
-    _rewire(draft.find(target, "target"), source, [])
+    rewire(draft.find(target, "target"), source, [])
     message = f"Removed the line from {show(source)} to {show(target)}"
     return Edit(draft.document, message, (source, target))
 
 
 def _insert_on_edge(
-    draft: _Draft,
+    draft: WorkingCopy,
     source: Any,
     target: Any,
     slug: Any = None,
@@ -192,31 +150,55 @@ def _insert_on_edge(
 ) -> Edit:
     _require_edge(draft, source, target)
     row = draft.add(slug, uses, type, [source])
-    _rewire(draft.find(target, "target"), source, [row["slug"]])
+    rewire(draft.find(target, "target"), source, [row["slug"]])
     message = f"Added step {show(row['slug'])} between {show(source)} and {show(target)}"
     return Edit(draft.document, message, (str(row["slug"]), source, target))
 
 
-def _duplicate(draft: _Draft, step: Any) -> Edit:
-    row = copy.deepcopy(draft.find(step))
-    row["slug"] = draft.free_slug(row["slug"])
-    if "uses" not in row and step in draft.functions:
-        row["uses"] = step
-    draft.steps.append(row)
-    message = f"Duplicated step {show(step)} as {show(row['slug'])}"
-    return Edit(draft.document, message, (row["slug"],))
+def _duplicate(draft: WorkingCopy, step: Any) -> Edit:
+    rows = draft.find_all(step)
+    kept = [{**row, "uses": row["slug"]} if _calls_by_name(draft, row) else row for row in rows]
+    copies = copy_steps(kept, draft.slugs)
+    draft.steps.extend(copies)
+    message = f"Duplicated {_name(rows)}"
+    if len(copies) == 1:
+        message += f" as {show(copies[0]['slug'])}"
+    return Edit(draft.document, message, _slugs(copies))
 
 
-def _set_flow(draft: _Draft, **values: Any) -> Edit:
+def _calls_by_name(draft: WorkingCopy, row: Step) -> bool:
+    """Whether a step calls the function that it is called like."""
+    return "uses" not in row and row["slug"] in draft.functions
+
+
+def _paste(draft: WorkingCopy, steps: Any, after: Any = None) -> Edit:
+    rows = read_pasted(steps)
+    if after is not None:
+        draft.find(after, "after")
+    dropped = keep_lines(rows, draft.slugs if after is None else ())
+    copies = copy_steps(rows, draft.slugs)
+    message = f"Pasted {_name(copies)}"
+    if after is not None:
+        for row in copies:
+            row.setdefault("depends_on", [after])
+        message += f" behind {show(after)}"
+    elif dropped:
+        lines = "1 line" if dropped == 1 else f"{dropped:,} lines"
+        message += f", without {lines} to what is not in this flow"
+    draft.steps.extend(copies)
+    return Edit(draft.document, message, _slugs(copies))
+
+
+def _set_flow(draft: WorkingCopy, **values: Any) -> Edit:
     for key, value in values.items():
         if key not in FLOW_KEYS:
             text = f"A flow has no field {show(key)} that can be changed here."
             raise EditRefused(text, code="unknown_key", field=key)
-        _set(draft.document, FLOW_KEYS, key, value)
+        set_field(draft.document, FLOW_KEYS, key, value)
     return Edit(draft.document, f"Changed {_list(values)} of the flow")
 
 
-def _replace(draft: _Draft, document: Any) -> Edit:
+def _replace(draft: WorkingCopy, document: Any) -> Edit:
     if not isinstance(document, dict):
         text = f"A flow document is a JSON object, but this is {show(document)}."
         raise EditRefused(text, code="invalid_document")
@@ -225,7 +207,7 @@ def _replace(draft: _Draft, document: Any) -> Edit:
     return Edit(new, "Replaced the whole flow")
 
 
-def _patch(draft: _Draft, patch: Any) -> Edit:
+def _patch(draft: WorkingCopy, patch: Any) -> Edit:
     patched = apply_patch(draft.document, patch)
     # Whatever a patch says, a draft stays the draft of its own flow.
     return Edit({**patched, "workflow_slug": draft.document["workflow_slug"]}, "Applied a fix")
@@ -240,16 +222,11 @@ OPERATIONS: dict[str, Callable[..., Edit]] = {
     "delete_edge": _delete_edge,
     "insert_on_edge": _insert_on_edge,
     "duplicate": _duplicate,
+    "paste": _paste,
     "set_flow": _set_flow,
     "replace": _replace,
     "patch": _patch,
 }
-
-
-def _name_like(uses: str) -> str:
-    """The slug of a step that calls this function: ``orders.run`` gives ``step_run``."""
-    name = re.sub(r"\W+", "_", uses.rpartition(".")[2], flags=re.ASCII) if uses else "step"
-    return name if is_valid_slug(name) else f"step_{name}"[:MAX_SLUG_LENGTH]
 
 
 def _read_names(value: Any) -> list[Any]:
@@ -259,28 +236,20 @@ def _read_names(value: Any) -> list[Any]:
     return list(value)
 
 
-def _set(row: Step, fields: Mapping[str, Option], key: str, value: Any) -> None:
-    """Set a field; its default is left out, as in the shortest document."""
-    default = fields[key].default
-    if value is None or (value == default and isinstance(value, bool) == isinstance(default, bool)):
-        row.pop(key, None)
-    else:
-        row[key] = value
-
-
-def _rewire(row: Step, old: str, new: list[str]) -> None:
-    """Wait for other steps instead of one."""
-    names = [heir for name in row["depends_on"] for heir in (new if name == old else [name])]
-    row["depends_on"] = list(dict.fromkeys(names))
-    if not row["depends_on"]:
-        del row["depends_on"]
-
-
-def _require_edge(draft: _Draft, source: Any, target: Any) -> None:
+def _require_edge(draft: WorkingCopy, source: Any, target: Any) -> None:
     if source not in draft.find(target, "target").get("depends_on", ()):
         text = f"There is no line from {show(source)} to {show(target)}."
         raise EditRefused(text, code="missing_edge")
 
 
-def _list(values: dict[str, Any]) -> str:
-    return ", ".join(values) or "nothing"
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "nothing"
+
+
+def _slugs(rows: list[Step]) -> tuple[str, ...]:
+    return tuple(row["slug"] for row in rows)
+
+
+def _name(rows: list[Step]) -> str:
+    """How messages call one step, or several."""
+    return f"step {show(rows[0]['slug'])}" if len(rows) == 1 else f"{len(rows):,} steps"

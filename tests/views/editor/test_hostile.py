@@ -42,6 +42,7 @@ ARGUMENTS = {
     "delete_edge": ("source", "target"),
     "insert_on_edge": ("source", "target", "slug", "uses", "type"),
     "duplicate": ("step",),
+    "paste": ("steps", "after"),
     "set_flow": ("description", "timeout", "queue", "input_schema"),
     "restore": ("seq",),
     "patch": ("patch",),
