@@ -57,8 +57,16 @@ def admin_page(admin: ModelAdmin[Any], view: View) -> View:
 
 def _send_to_login(request: HttpRequest, admin: ModelAdmin[Any]) -> HttpResponse:
     login = reverse("admin:login", current_app=admin.admin_site.name)
-    here = urlsplit(request.headers.get("HX-Current-URL", ""))
-    back = here.path + (f"?{here.query}" if here.query else "")
-    if back and url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+    if back := find_path(request, request.headers.get("HX-Current-URL", "")):
         login += "?" + urlencode({"next": back})
     return HttpResponse(status=204, headers={"HX-Redirect": login})
+
+
+def find_path(request: HttpRequest, address: str) -> str:
+    """The path and query of a page of this site, for a link; ``""`` where it is none."""
+    try:
+        here = urlsplit(address)
+    except ValueError:
+        return ""
+    path = here.path + (f"?{here.query}" if here.query else "")
+    return path if url_has_allowed_host_and_scheme(path, {request.get_host()}) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ def read_step_fields(post: QueryDict) -> Arguments:
 
 def _read_restore(post: QueryDict) -> Arguments:
     text = _text(post, "seq")
-    return {"seq": int(text) if text.isdecimal() and len(text) < 10 else 0}
+    return {"seq": int(text) if re.fullmatch("[0-9]{1,9}", text) else text}
 
 
 _READERS: dict[str, Callable[[QueryDict], Arguments]] = {

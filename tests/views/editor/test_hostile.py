@@ -81,6 +81,13 @@ def test_a_version_that_is_none_is_refused(post: Post, number: str) -> None:
     assert len(drafts.load("numbers").document["steps"]) == 3
 
 
+@pytest.mark.parametrize("text", ["", " ", "-1", "0.0", "1_0", "abc", "\u0663", "\0", "9" * 30])
+def test_a_revision_that_is_none_is_not_restored(post: Post, text: str) -> None:
+    assert post("set_flow", description="worked on").status_code == 200
+    assert post("restore", seq=text).status_code == 422
+    assert drafts.load("numbers").document["description"] == "worked on"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("op", ARGUMENTS)
 def test_arguments_of_another_type_change_nothing_or_what_they_say(post: Post, op: str) -> None:
