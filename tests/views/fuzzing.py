@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from pgflow_django.definitions.edits.operations import OPERATIONS as EDITS
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS
 from pgflow_django.views.urls import FLOW_PAGES, RUN_PAGES, WORKER_PAGES, Address
 from tests.views.conftest import address
@@ -50,6 +52,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
 #: What each operation of the editor reads, beside ``version``, ``view`` and ``selected``.
 _STEP = ("step", "slug", "depends_on", *STEP_KEYS)
 OPERATIONS: Mapping[str, Sequence[str]] = {
+    **{op: tuple(signature(edit).parameters)[1:] for op, edit in EDITS.items()},
     "add_step": ("slug", "uses", "type", "depends_on"),
     "update_step": _STEP,
     "save_step": _STEP,
@@ -270,7 +273,7 @@ class Addresses:
     def imports(self) -> Iterator[Ask]:
         """Documents with a value of each kind in place of each of theirs."""
         texts = ["\0", "\ud800", "x" * 300, ""]
-        values = [*texts, None, True, 0, -1, 1.5, 10**30, [], {}, [[]], {"a": 1}]
+        values: list[Any] = [*texts, None, True, 0, -1, 1.5, 10**30, [], {}, [[]], {"a": 1}]
         usual = {"workflow_slug": "fresh", "steps": [{"slug": "one"}]}
         documents: list[Any] = [*values, *({"steps": [value, value]} for value in values)]
         for name in ("workflow_slug", "steps", "unknown", *FLOW_KEYS):

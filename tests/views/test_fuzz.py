@@ -84,7 +84,7 @@ class Asker:
         self.errors.clear()
         got_request_exception.connect(self._note)
         with transaction.atomic():
-            answer = self.client.handler(self.client._base_environ(**environ))
+            answer = self.client.handler(self.client._base_environ(**environ))  # type: ignore[attr-defined]
             transaction.set_rollback(True)
         if answer.status_code < 500:
             return ""

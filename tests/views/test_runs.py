@@ -120,6 +120,22 @@ def test_a_step_shows_its_attempts_and_outputs(client: Client, flow: str) -> Non
     assert "This run" in client.get(path, {"step": "nothing"}).content.decode()
 
 
+def test_an_attempt_of_a_map_names_its_task_the_first_one_too(client: Client, steps: None) -> None:
+    registry.unregister("double")
+
+    def double(input: Any) -> Any:
+        raise ValueError("not today")
+
+    registry.register(double)
+    run = run_flow(make_flow())
+    panel = client.get(address("workflowrun_step", run.pk), {"step": "double"}).content.decode()
+    assert "task 0" in panel
+    run = run_flow(input={"is_broken": True})
+    panel = client.get(address("workflowrun_step", run.pk), {"step": "fetch"}).content.decode()
+    assert "no numbers" in panel
+    assert "task 0" not in panel
+
+
 def test_a_step_shows_its_own_attempts_however_often_another_failed(
     client: Client, flow: str
 ) -> None:

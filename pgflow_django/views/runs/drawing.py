@@ -53,6 +53,11 @@ class RunFacts:
             for slug, step in self.steps.items()
         }
 
+    @cached_property
+    def maps(self) -> set[str]:
+        """The map steps: those whose tasks are told apart by number."""
+        return {step.slug for step in self.view.steps if step.is_map}
+
     @property
     def has_ended(self) -> bool:
         """Whether nothing more happens by itself."""
