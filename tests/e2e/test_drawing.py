@@ -72,7 +72,7 @@ def test_steps_are_connected_and_cut_with_the_keyboard(open_page: OpenPage, boss
 def test_the_guides_flow_is_drawn_by_touch(open_page: OpenPage, boss: User) -> None:
     make_draft(boss)
     editor = open_editor(open_page, boss, query="?view=diagram", **TOUCH)
-    editor.function("fetch").tap()
+    editor.tap(editor.function("fetch"))
     editor.expect_steps("fetch")
     finger = editor.page.context.new_cdp_session(editor.page)
 
@@ -87,13 +87,13 @@ def test_the_guides_flow_is_drawn_by_touch(open_page: OpenPage, boss: User) -> N
     touch("touchEnd")
     dialog = editor.page.get_by_role("dialog", name="Add a step after fetch")
     dialog.get_by_role("heading").tap()  # Chromium takes the first tap after a drag for its end
-    dialog.get_by_role("button", name="double", exact=True).tap()
+    editor.tap(dialog.get_by_role("button", name="double", exact=True))
     editor.expect_steps("fetch", "double")
-    editor.function("report").tap()
+    editor.tap(editor.function("report"))
     editor.expect_steps("fetch", "double", "report")
-    editor.step("double").tap()
+    editor.tap(editor.step("double"))
     expect(editor.page.get_by_role("heading", name="double", exact=True)).to_be_visible()
-    editor.page.get_by_role("radio", name="once per item").tap()
+    editor.tap(editor.page.get_by_role("radio", name="once per item"))
     expect(editor.step("double")).to_have_class("pgf-node pgf-map pgf-selected")
     assert steps_of() == in_order(GUIDE)
 
