@@ -114,6 +114,16 @@ def stored_size(text: str) -> int:
     return size + sum(abs(int(found[1])) for found in _EXPONENT.finditer(text))
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same. In Python ``1 == True == 1.0``; in JSON they differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    kinds = (bool, float)
+    return one == other and all(isinstance(one, k) == isinstance(other, k) for k in kinds)
+
+
 def find_problem(value: Any) -> str | None:
     """The first thing in ``value`` that can't be stored as JSON, with its path; else ``None``."""
     return next(_problems(value, "$", ()), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pgflow_django import jsonvalue
 from pgflow_django.definitions.graph import topological_order
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.shape import Document
@@ -37,7 +38,7 @@ def _options(row: dict[str, Any], options: Any) -> dict[str, Any]:
     return {
         option.name: row[option.key]
         for option in options.values()
-        if option.key in row and row[option.key] != option.default
+        if option.key in row and not jsonvalue.same(row[option.key], option.default)
     }
 
 

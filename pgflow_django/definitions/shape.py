@@ -122,7 +122,7 @@ def _leave_out(
 ) -> None:
     """Take later options out of the values that are their defaults."""
     for name in options.keys() - first:
-        if values[name] == options[name].default:
+        if jsonvalue.same(values[name], options[name].default):
             del values[name]
 
 
@@ -145,5 +145,5 @@ def _write_options(options: Mapping[str, Option], values: Mapping[str, Any]) -> 
     return {
         option.key: values[name]
         for name, option in options.items()
-        if values[name] != option.default
+        if not jsonvalue.same(values[name], option.default)
     }

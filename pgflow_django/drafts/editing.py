@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, router, transaction
 from django.db.models import Max
 
+from pgflow_django import jsonvalue
 from pgflow_django.definitions.edits import apply
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
@@ -211,7 +212,7 @@ def _change(
         return _restore(stored, arguments.get("seq"), name), ()
     edited = apply(stored.document, op, arguments, functions=registry.names())
     new = _check(edited.document)
-    if new == stored.document:
+    if jsonvalue.same(new, stored.document):
         raise EditRefused("That changes nothing.", code="nothing_changed")
     append_revision(stored, op, edited.message, new, name)
     return f"{edited.message}.", edited.touched

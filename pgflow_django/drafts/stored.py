@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from django.utils.functional import cached_property  # Python 3.11's own locks o
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.shape import Document, write_document
 from pgflow_django.drafts.types import Draft
+from pgflow_django.jsonvalue import same
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 from pgflow_django.storage import definitions as store
 
@@ -136,7 +136,7 @@ def present(stored: Stored) -> Draft:
     draft, workflow = stored.draft, stored.workflow
     undo, redo = _labels(stored) if draft else ("", "")
     is_same = workflow is not None and (
-        draft is None or stored.is_clean or is_equal(draft.document, stored.published)
+        draft is None or stored.is_clean or same(draft.document, stored.published)
     )
     return Draft(
         slug=stored.slug,
@@ -159,11 +159,6 @@ def _name_owner(stored: Stored) -> str:
     if stored.workflow is not None:
         return stored.workflow.created_by
     return stored.draft.created_by if stored.draft else ""
-
-
-def is_equal(one: Document, other: Document) -> bool:
-    """Whether two documents say the same; both without what equals its default."""
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def name_take_over(stored: Stored) -> str:

@@ -262,3 +262,11 @@ def test_the_sample_has_the_shape_of_the_schema() -> None:
         "numbers": [0],
         "extra": {},
     }
+
+
+def test_one_of_several_values_that_only_python_takes_for_the_same_is_chosen(
+    steps: None, db: None
+) -> None:
+    schema = {"properties": {"flag": {"enum": [1, True, 1.0, 0, False]}}}
+    (field,) = make_fields(schema, {"flag": True})
+    assert [choice.value for choice in field.choices if choice.is_chosen] == ["true"]

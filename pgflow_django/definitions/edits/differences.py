@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pgflow_django import jsonvalue
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ def _compare_options(
 ) -> Iterator[Change]:
     for option in options.values():
         values = before.get(option.key, option.default), after.get(option.key, option.default)
-        # In Python, 1 == True == 1.0; in a document they differ.
-        if json.dumps(values[0], sort_keys=True) != json.dumps(values[1], sort_keys=True):
+        if not jsonvalue.same(*values):
             yield Change("changed", step, option.key, *values)
 
 

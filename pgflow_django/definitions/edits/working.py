@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from pgflow_django import jsonvalue
 from pgflow_django.definitions.edits.copies import Step
 from pgflow_django.definitions.graph import (
     MAX_SLUG_LENGTH,
@@ -82,8 +83,7 @@ class WorkingCopy:
 
 def set_field(row: Step, fields: Mapping[str, Option], key: str, value: Any) -> None:
     """Set a field; its default is left out, as in the shortest document."""
-    default = fields[key].default
-    if value is None or (value == default and isinstance(value, bool) == isinstance(default, bool)):
+    if value is None or jsonvalue.same(value, fields[key].default):
         row.pop(key, None)
     else:
         row[key] = value

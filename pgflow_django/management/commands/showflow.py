@@ -15,6 +15,7 @@ from pgflow_django.cli.tree import Line, draw_tree
 from pgflow_django.cli.words import clock, one_line, plural
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.shape import function_of
+from pgflow_django.jsonvalue import same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,7 +104,7 @@ examples:
         options = [
             f"{option.key} {_show(option, step[option.name])}"
             for option in STEP_OPTIONS.values()
-            if option.name not in _ELSEWHERE and step[option.name] != option.default
+            if option.name not in _ELSEWHERE and not same(step[option.name], option.default)
         ]
         return [
             Text.assemble((line.branch, "dim"), line.slug),

@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
+from pgflow_django.jsonvalue import same
 from pgflow_django.views.fields import read_json, read_option
 
 Arguments = dict[str, Any]
@@ -156,7 +157,7 @@ def _find_changes(
     for key, value in values.items():
         option = fields.get(key)
         before = present.get(key, option.default if option else [])
-        same = sorted(before) == sorted(value) if key == "depends_on" else before == value
-        if not same:
+        is_same = sorted(before) == sorted(value) if key == "depends_on" else same(before, value)
+        if not is_same:
             changed[key] = value
     return changed

@@ -15,6 +15,7 @@ from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
 
 from pgflow_django.definitions.rules import Control, Kind
+from pgflow_django.jsonvalue import same
 from pgflow_django.views.fields import Choice, Field, read_json, to_text
 
 Scalar = Literal["string", "integer", "number", "boolean"]
@@ -46,7 +47,9 @@ def _make_field(
     value = known.get(name, rules.get("default"))
     choices = [Choice("", "\N{EN DASH}")] if kind == "choice" and not is_required else []
     if kind == "choice":
-        choices += [Choice(json.dumps(each), str(each), each == value) for each in rules["enum"]]
+        choices += [
+            Choice(json.dumps(each), str(each), same(each, value)) for each in rules["enum"]
+        ]
     words = [str(rules.get("description") or ""), _say_how(kind)]
     return Field(
         f"f-{name}",  # no other control of the form can have this name

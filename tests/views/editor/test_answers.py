@@ -222,3 +222,25 @@ def test_a_strange_cookie_counts_as_none(page: Client) -> None:
     for text in ("sideways.1x1", "LR.0x0", "LR.99999x1", '"><script>'):
         page.cookies["pgf_view"] = text
         assert page.get(f"{URL}canvas/").status_code == 200
+
+
+@pytest.mark.parametrize(("before", "after"), [("1", "true"), ("1", "1.0"), ("[0]", "[false]")])
+def test_values_that_only_python_takes_for_the_same_are_changes(
+    post: Post, before: str, after: str
+) -> None:
+    for text in (before, after):
+        assert post("save_step", step="fetch", params=text).status_code == 200
+        row = drafts.load("numbers").document["steps"][0]
+        assert json.dumps(row["params"]) == text
+    seen = drafts.history("numbers")[0]
+    assert [str(change) for change in drafts.compare("numbers", seen.seq)] == [
+        f"step fetch: params {before} → {after}"
+    ]
+    drafts.publish("numbers", drafts.load("numbers").version, user="boss")
+    assert not drafts.load("numbers").has_changes
+
+
+def test_a_default_that_only_python_takes_for_one_is_refused(post: Post) -> None:
+    refusal = {"fix": "set_flow", "arguments": '{"base_delay": true}'}
+    assert post("fix", **refusal).status_code == 422
+    assert post("fix", fix="set_flow", arguments='{"max_attempts": 3.0}').status_code == 422
