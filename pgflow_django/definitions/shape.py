@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django import jsonvalue
@@ -69,6 +69,28 @@ def write_document(definition: FlowDefinition) -> Document:
             for step in definition.steps
         ],
     }
+
+
+def resolve(definition: FlowDefinition) -> FlowDefinition:
+    """The definition as runs use it: each step with the flow's values for what it leaves out.
+
+    Of the flow itself there is nothing else. SQL's ``pin_version`` does the same.
+    """
+    steps = []
+    for step in definition.steps:
+        options = {
+            name: definition.options[name] if value is None and name in FLOW_OPTIONS else value
+            for name, value in step.options.items()
+        }
+        options["max_attempts"] = max(options["max_attempts"], 1)
+        options["function"] = options["function"] or step.slug
+        steps.append(replace(step, options=options))
+    return FlowDefinition(definition.slug, defaults_of(FLOW_OPTIONS), tuple(steps))
+
+
+def defaults_of(options: Mapping[str, Option]) -> dict[str, Any]:
+    """The default of each option of a table."""
+    return {name: option.default for name, option in options.items()}
 
 
 def function_of(row: Mapping[str, Any]) -> str:

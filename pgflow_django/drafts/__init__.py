@@ -16,10 +16,12 @@ from pgflow_django.drafts.presence import others_present, touch_presence
 from pgflow_django.drafts.problems import Found, problems
 from pgflow_django.drafts.publishing import publish
 from pgflow_django.drafts.types import Draft, Edited, Published, Revision
+from pgflow_django.drafts.versions import Comparison, compare_versions, list_versions
 from pgflow_django.exceptions import DraftConflict, EditRefused
 
 __all__ = [
     "Change",
+    "Comparison",
     "Draft",
     "DraftConflict",
     "EditRefused",
@@ -30,12 +32,14 @@ __all__ = [
     "Revision",
     "apply_import",
     "compare",
+    "compare_versions",
     "create",
     "discard",
     "edit",
     "export_python",
     "history",
     "list_unpublished",
+    "list_versions",
     "load",
     "name_copy",
     "others_present",

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from pgflow_django.definitions.graph import MAX_SLUG_LENGTH, free_slug
 from pgflow_django.models import Workflow, WorkflowDraft
+from pgflow_django.storage.trouble import uses_database
 
 
 def list_unpublished(*, using: str | None = None) -> QuerySet[WorkflowDraft]:
@@ -16,6 +17,7 @@ def list_unpublished(*, using: str | None = None) -> QuerySet[WorkflowDraft]:
     return WorkflowDraft.objects.using(alias).exclude(Exists(flows)).order_by("-edited_at")
 
 
+@uses_database
 def name_copy(slug: str, *, using: str | None = None) -> str:
     """A name for a copy of a flow that no flow and no draft has: ``orders_copy``, or numbered."""
     alias = using or router.db_for_read(WorkflowDraft)

@@ -16,12 +16,20 @@ from pgflow_django.choices import Origin
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.rules import show
-from pgflow_django.definitions.shape import FlowDefinition, StepDefinition, canonical
+from pgflow_django.definitions.shape import FlowDefinition, StepDefinition, canonical, defaults_of
 from pgflow_django.exceptions import WorkflowConflict, WorkflowExists, WorkflowNotFound
-from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency
+from pgflow_django.models import (
+    Workflow,
+    WorkflowStep,
+    WorkflowStepDependency,
+    WorkflowVersion,
+    WorkflowVersionStep,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from django.db.models import QuerySet
 
 Row = dict[str, Any]
 
@@ -73,14 +81,35 @@ def definition_of_rows(flow: Row) -> FlowDefinition:
     return FlowDefinition(
         slug=flow["workflow_slug"],
         options={name: flow[name] for name in FLOW_OPTIONS},
-        steps=tuple(
-            StepDefinition(
-                slug=step["step_slug"],
-                depends_on=tuple(step["depends_on"]),
-                options={name: step[name] for name in STEP_OPTIONS},
-            )
-            for step in flow["steps"]
-        ),
+        steps=tuple(map(_read_step, flow["steps"])),
+    )
+
+
+def _read_step(row: Row) -> StepDefinition:
+    return StepDefinition(
+        slug=row["step_slug"],
+        depends_on=tuple(row["depends_on"]),
+        options={name: row[name] for name in STEP_OPTIONS},
+    )
+
+
+def list_pinned(workflow: Workflow, using: str) -> QuerySet[WorkflowVersion]:
+    """The versions of a flow that were started; not those of an earlier flow of its name."""
+    versions = WorkflowVersion.objects.using(using).filter(workflow_slug=workflow.workflow_slug)
+    return versions.filter(created_at__gte=workflow.created_at)
+
+
+def load_pinned(workflow: Workflow, version: int, using: str) -> FlowDefinition | None:
+    """A version that was started, as its runs use it (see ``resolve``); ``None`` if none was."""
+    pinned = list_pinned(workflow, using).filter(version=version).order_by("-id").first()
+    if pinned is None:
+        return None
+    steps = WorkflowVersionStep.objects.using(using).filter(version_id=pinned.pk)
+    rows = steps.order_by("step_index").values("step_slug", "depends_on", *STEP_OPTIONS)
+    return FlowDefinition(
+        slug=workflow.workflow_slug,
+        options=defaults_of(FLOW_OPTIONS),
+        steps=tuple(map(_read_step, rows)),
     )
 
 

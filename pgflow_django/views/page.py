@@ -98,6 +98,12 @@ def find_copy_form(admin: ModelAdmin[Any], slug: str) -> str:
     return f"{find_address(admin, 'workflow_new')}?{urlencode({'from': slug})}"
 
 
+def find_comparison(admin: ModelAdmin[Any], slug: str, before: int, after: int | str) -> str:
+    """The address of the page that shows what changed in a flow from one version to another."""
+    query = urlencode({"from": before, "to": after})
+    return f"{find_address(admin, 'workflow_compare', slug)}?{query}"
+
+
 def give_file(content: str | bytes, name: str, content_type: str) -> HttpResponse:
     """Return a file that browsers store and never show as a page of the site."""
     response = HttpResponse(content, content_type=content_type)

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from pgflow_django import flow_builder
+from pgflow_django import drafts, flow_builder
 from tests.e2e.conftest import OpenPage
 from tests.e2e.editor import GUIDE, Editor, in_order, make_draft, open_editor, steps_of
 
@@ -53,3 +53,23 @@ def test_a_flow_is_copied_from_the_list_and_from_its_page(open_page: OpenPage, b
     name.press("Enter")
     Editor(page).expect_steps("fetch", "double", "report")
     assert steps_of("others") == steps_of("numbers_copy") == in_order(GUIDE)
+
+
+def test_versions_are_compared_with_the_keyboard(open_page: OpenPage, boss: User) -> None:
+    make_draft(boss, GUIDE)
+    for label in ("First.", "Second."):
+        drafts.publish("numbers", drafts.load("numbers").version, user=boss)
+        version = drafts.load("numbers").version
+        drafts.edit("numbers", version, "set_flow", {"description": label}, user=boss)
+    page = open_editor(open_page, boss).page
+    page.locator("#pgf-more summary").press("Enter")
+    page.get_by_role("link", name="Changes since version 2").press("Enter")
+    expect(page.get_by_role("heading", name="numbers from version 2 to the draft")).to_be_visible()
+    expect(page.get_by_role("row", name="description")).to_contain_text("First.")
+    expect(page.locator("#pgf-step-fetch")).to_be_visible()
+    page.get_by_role("link", name="Back to the history").press("Enter")
+    page.get_by_label("What changed from").select_option("version 1")
+    page.get_by_role("button", name="Compare").press("Enter")
+    expect(page.get_by_role("heading", name="numbers from version 1 to the draft")).to_be_visible()
+    expect(page.get_by_role("row", name="description")).to_contain_text("Second.")
+    expect(page.get_by_label("What changed from")).to_have_value("1")

@@ -21,7 +21,7 @@ from pgflow_django.views.editor.scene import (
 )
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
-from pgflow_django.views.page import Page, find_copy_form
+from pgflow_django.views.page import Page, find_comparison, find_copy_form
 
 if TYPE_CHECKING:
     from pgflow_django.drafts import Draft
@@ -50,13 +50,13 @@ def describe(page: Page, scene: Scene, *, view: str, selected: str = "") -> dict
         "selected": selected,
         "may_publish": may_publish,
         "may_run": page.may("run", page.flow) and bool(scene.draft.published_version),
-        "links": find_links(page),
+        "links": find_links(page, scene.draft),
         **describe_panel(scene, selected),
         "last_output": find_last_output(page, scene, selected),
     }
 
 
-def find_links(page: Page) -> dict[str, str]:
+def find_links(page: Page, draft: Draft) -> dict[str, str]:
     """The addresses of the flow's pages by name, as far as the site has them."""
     links = {}
     for name in (*_LINKS, *_FOREIGN_LINKS):
@@ -64,6 +64,8 @@ def find_links(page: Page) -> dict[str, str]:
             links[name] = page.link(f"workflow_{name}", page.slug)
         except NoReverseMatch:
             continue
+    if draft.published_version and draft.has_changes:
+        links["changes"] = find_comparison(page.admin, page.slug, draft.published_version, "draft")
     if page.may("add"):
         links["duplicate"] = find_copy_form(page.admin, page.slug)
     return links

@@ -12,6 +12,7 @@ from pgflow_django import drafts
 from pgflow_django.exceptions import EditRefused
 from pgflow_django.models import WorkflowRevision
 from pgflow_django.views.flows.changes import draw_changes, list_changes
+from pgflow_django.views.flows.versions import Versions, read_version, say_version
 from pgflow_django.views.page import Page
 from pgflow_django.views.pieces import show_time
 
@@ -26,14 +27,18 @@ def _describe(page: Page) -> dict[str, Any]:
         "original": page.flow,
         "may_restore": page.may("change", page.flow) and not draft.is_read_only,
         "op_link": page.link("workflow_op", page.slug),
+        "compare_link": page.link("workflow_compare", page.slug),
     }
 
 
 def history(page: Page) -> HttpResponse:
     """List the revisions of the flow's draft, the newest first."""
+    described = _describe(page)
+    versions = Versions(described["draft"])
     context = page.context(
         _("History of %(flow)s") % {"flow": page.slug},
-        **_describe(page),
+        **described,
+        versions=versions.offer(*versions.choose(page.request.GET)),
         revisions=[(each, show_time(each.at)) for each in drafts.history(page.slug)],
     )
     return render(page.request, "pgflow_django/flows/history.html", context)
@@ -63,3 +68,30 @@ def diff(page: Page, seq: int) -> HttpResponse:
         drawing=draw_changes(chosen.document if is_first else before, chosen.document, page.slug),
     )
     return render(page.request, "pgflow_django/flows/diff.html", context)
+
+
+def compare(page: Page) -> HttpResponse:
+    """Show how two versions of the flow differ, or a version and the draft."""
+    described = _describe(page)
+    versions = Versions(described["draft"])
+    before, after = versions.choose(page.request.GET)
+    shown: dict[str, Any] = {"versions": versions.offer(before, after)}
+    title = _("Compare versions")
+    try:
+        found = drafts.compare_versions(page.slug, read_version(before), read_version(after))
+    except EditRefused as refusal:
+        shown["error"] = str(refusal)
+    else:
+        title = _("%(flow)s from %(before)s to %(after)s") % {
+            "flow": page.slug,
+            "before": say_version(before),
+            "after": say_version(after),
+        }
+        shown |= {
+            "is_of_runs": found.is_of_runs,
+            "changes": list_changes(found.changes),
+            "drawing": draw_changes(found.before, found.after, page.slug),
+        }
+    context = page.context(title, **described, **shown)
+    status = 404 if "error" in shown else 200
+    return render(page.request, "pgflow_django/flows/compare.html", context, status=status)

@@ -19,7 +19,7 @@ from pgflow_django.views.access import find_flow, is_published, list_runs, lock_
 from pgflow_django.views.editor.scene import Look, read_look
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
-from pgflow_django.views.page import Page, give_file
+from pgflow_django.views.page import Page, find_comparison, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
@@ -107,6 +107,9 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
             name: page.link("workflowrun_payload", run.pk, name) for name in _PAYLOADS
         },
     }
+    # An earlier flow of this name has other versions.
+    if flow is not None and flow.version != run.version and flow.created_at <= run.started_at:
+        context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
     if may_see and facts.has_ended and run.status == "completed":
         context["output"] = _show(page, "output")
     if chosen is not None:
