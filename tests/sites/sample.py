@@ -13,6 +13,7 @@ from pgflow_django import drafts, executor, flow_builder
 from pgflow_django.exceptions import RunFailed
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowWorker
 from pgflow_django.registry import registry
+from tests.engine.database import clean
 
 #: A number that is written otherwise where numbers are localised.
 LARGE = 1_234_567
@@ -76,9 +77,11 @@ def make_flow(slug: str, function: str = "site_list", **options: Any) -> str:
     return slug
 
 
-def make() -> dict[str, UUID]:
-    """Make all of it; the runs by what they are in."""
+def make(*, again: bool = False) -> dict[str, UUID]:
+    """Make all of it, instead of what is there if ``again``; the runs by what they are in."""
     register()
+    if again:
+        clean()
     _count_on()
     make_flow("numbers", input_schema=_SCHEMA, description="Numbers")
     Workflow.objects.filter(pk="numbers").update(version=1234)
@@ -122,16 +125,17 @@ def _make_drafts() -> None:
             "numbers", draft.version, "set_flow", {"description": words}, user="ann"
         )
         draft = edited.draft
-    _run("update workflow_revisions set seq = seq + 1500, parent = parent + 1500")
-    _run("update workflow_drafts set head = head + 1500, version = version + 1500")
+    run_sql("update workflow_revisions set seq = seq + 1500, parent = parent + 1500")
+    run_sql("update workflow_drafts set head = head + 1500, version = version + 1500")
     drafts.create("drawn", {"timeout": 3600, "steps": [{"slug": "site_list"}]}, user="ann")
 
 
 def _count_on() -> None:
     for table in _NUMBERED:
-        _run(f"select setval(pg_get_serial_sequence('{table}', 'id'), {LARGE})")
+        run_sql(f"select setval(pg_get_serial_sequence('{table}', 'id'), {LARGE})")
 
 
-def _run(sql: str) -> None:
+def run_sql(sql: str) -> None:
+    """Run SQL where the flows are."""
     with connections[router.db_for_write(Workflow)].cursor() as cursor:
         cursor.execute(sql)

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -40,9 +39,7 @@ def is_near(moment: datetime) -> bool:
     return abs(datetime.now() - moment) < timedelta(hours=2)  # noqa: DTZ005
 
 
-def test_pages_show_moments_by_the_clock_of_the_site(runs: dict[str, UUID]) -> None:
-    client = Client()
-    client.force_login(User.objects.create_superuser("boss"))
+def test_pages_show_moments_by_the_clock_of_the_site(runs: dict[str, UUID], boss: Client) -> None:
     pages = [
         address("workflow_changelist"),
         address("workflowrun_changelist"),
@@ -52,7 +49,7 @@ def test_pages_show_moments_by_the_clock_of_the_site(runs: dict[str, UUID]) -> N
         *(address("workflowrun_change", run) for run in runs.values()),
     ]
     for page in pages:
-        answer = client.get(page)
+        answer = boss.get(page)
         assert answer.status_code == 200, page
         for text in re.findall(r'datetime="([^"]*)"', answer.content.decode()):
             moment = datetime.fromisoformat(text)

@@ -1,0 +1,78 @@
+"""Every command of ours: its help, its call without arguments, and calls that have work to do."""
+
+from __future__ import annotations
+
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from uuid import UUID
+
+from django.core.management import ManagementUtility, get_commands
+
+#: Exit statuses of the calls without arguments, as the docs say: 2 where something is needed.
+_BARE = {
+    "cancelrun": 2,
+    "exportflow": 2,
+    "importflow": 2,
+    "listflows": 0,
+    "listruns": 0,
+    "listworkers": 0,
+    "pgflow_doctor": 0,
+    "pruneruns": 2,
+    "publishflow": 2,
+    "retryrun": 2,
+    "runflow": 2,
+    "showflow": 2,
+    "showrun": 2,
+}
+
+
+def complaints(runs: dict[str, UUID], folder: Path) -> list[str]:
+    """Call them all; what is wrong with their answers."""
+    ours = {name for name, app in get_commands().items() if app == "pgflow_django"}
+    found = [] if ours == _BARE.keys() else [f"not all commands are called: {ours ^ _BARE.keys()}"]
+    for name, status in _BARE.items():
+        found += _call(name, "--help")
+        found += _call(name, wanted=status)
+    for words in _with_work(runs, folder):
+        found += _call(*words)
+    return found
+
+
+def _with_work(runs: dict[str, UUID], folder: Path) -> list[list[str]]:
+    document, drawing = str(folder / "numbers.json"), str(folder / "numbers.svg")
+    given = '{"count": 2500}'
+    return [
+        *(["listflows", *more] for more in ([], ["--json"], ["--search", "site_list"])),
+        *(["listruns", *more] for more in (["--json"], ["--flow", "numbers", "--limit", "1"])),
+        ["listworkers", "--json"],
+        ["pgflow_doctor", "--json"],
+        *(["showflow", "numbers", *more] for more in ([], ["--json"])),
+        *(["showrun", str(run), *more] for run in runs.values() for more in ([], ["--json"])),
+        ["exportflow", "numbers", "--output", document],
+        ["exportflow", "numbers", "--format", "python"],
+        ["importflow", document, "--replace"],
+        ["runflow", "numbers", "--input", given, "--json"],
+        ["runflow", "numbers", "--input", given, "--diagram", drawing],
+        ["publishflow", "drawn"],
+        ["cancelrun", str(runs["paused"])],
+        ["retryrun", str(runs["paused"]), "--here"],
+        ["pruneruns", "--older-than", "1h", "--dry-run"],
+        ["pruneruns", "--older-than", "0s", "--json"],
+    ]
+
+
+def _call(*words: str, wanted: int = 0) -> list[str]:
+    out, err, status = StringIO(), StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            ManagementUtility(["manage.py", *words]).execute()
+        except SystemExit as error:
+            status = int(error.code or 0)
+    said = f"{out.getvalue()}{err.getvalue()}"
+    if status != wanted or "Traceback" in err.getvalue():
+        return [f"{' '.join(words)} ended with {status}, not {wanted}: {said}"]
+    if "--json" in words:
+        json.loads(out.getvalue())
+    return []
