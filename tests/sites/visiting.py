@@ -105,28 +105,32 @@ class Visitor:
 
         self._raised.append(traceback.format_exc())
 
-    def _ask(self, path: str, data: Any = None, *, wanted: int = 200, **headers: str) -> str:
-        response = self._send(path, data, **headers)
+    def _ask(self, path: str, data: Any = None, *, wanted: int = 200, htmx: bool = False) -> str:
+        response = self._send(path, data, htmx=htmx)
         if wanted != response.status_code and not (wanted == 200 and response.status_code == 302):
             self._complain(f"{path} {data or ''} answered {response.status_code}")
         return _text_of(response)
 
-    def _send(self, path: str, data: Any, **headers: str) -> HttpResponse:
-        ask = self._client.get if data is None else self._client.post
-        return ask(path, data, headers=headers)  # type: ignore[return-value, operator]
+    def _send(self, path: str, data: Any, *, htmx: bool) -> Any:
+        headers = {"HX-Request": "true"} if htmx else {}
+        if data is None:
+            return self._client.get(path, headers=headers)
+        return self._client.post(path, data, headers=headers)
 
     def _complain(self, what: str) -> None:
         raised, self._raised = self._raised, []
         self.complaints.append("\n".join([what, *raised]))
 
-    def _compare(self, path: str, data: Any = None, *, wanted: int = 200, **headers: str) -> None:
+    def _compare(
+        self, path: str, data: Any = None, *, wanted: int = 200, htmx: bool = False
+    ) -> None:
         """Ask, which changes nothing, here and in a plain site: programs read the same of both."""
-        here = self._ask(path, data, wanted=wanted, **headers)
+        here = self._ask(path, data, wanted=wanted, htmx=htmx)
         self._check_frame(path, here)
         if not settings.USE_THOUSAND_SEPARATOR:
             return
         with _plain():
-            there = self._ask(path, data, wanted=wanted, **headers)
+            there = self._ask(path, data, wanted=wanted, htmx=htmx)
         mine, theirs = Counter(machine_view(here)), Counter(machine_view(there))
         for piece in (mine - theirs) | (theirs - mine):
             self.complaints.append(f"{path}: {piece[:300]} in one of them only")
@@ -151,17 +155,16 @@ class Visitor:
 
     # Doing
 
-    def _form(self, path: str, wish: str) -> Form:
+    def _form(self, path: str, wish: str, data: Any = None) -> Form:
         """The form of a page that has these words in its attributes or fields."""
-        for form in read_forms(self._ask(path)):
-            if wish in form.attributes.values() or wish in form.fields:
+        for form in read_forms(self._ask(path, data)):
+            if wish in {*form.attributes.values(), *form.fields, *form.fields.get("op", ())}:
                 return form
         self._complain(f"{path} has no form {wish}")
         return Form({})
 
     def _use_editor(self) -> None:
         flow = self._at("workflow", "numbers/")
-        htmx = {"HX-Request": "true"}
         before = drafts.load("numbers").document
         self._save(flow, "pgf-flow-form", "", {"description": "Changed"})
         before["description"] = "Changed"
@@ -171,27 +174,23 @@ class Visitor:
         self._expect(before)
         version = str(drafts.load("numbers").version)
         step = {"op": "add_step", "slug": "more", "view": "diagram"}
-        self._compare(f"{flow}op/", {**step, "version": "1"}, wanted=409, **htmx)
+        self._compare(f"{flow}op/", {**step, "version": "1"}, wanted=409, htmx=True)
         wrong = {**step, "slug": "no name", "version": version}
-        self._compare(f"{flow}op/", wrong, wanted=422, **htmx)
-        self._compare(f"{flow}validate/", {"version": version}, **htmx)
-        self._ask(f"{flow}presence/", {"version": version}, **htmx)
-        self._ask(f"{flow}op/", {**step, "version": version}, **htmx)
-        undo = self._op_form(f"{flow}edit/", "undo")
-        self._ask(f"{flow}op/", undo.fields, **htmx)
+        self._compare(f"{flow}op/", wrong, wanted=422, htmx=True)
+        self._compare(f"{flow}validate/", {"version": version}, htmx=True)
+        self._ask(f"{flow}presence/", {"version": version}, htmx=True)
+        self._ask(f"{flow}op/", {**step, "version": version}, htmx=True)
+        undo = self._form(f"{flow}edit/", "undo")
+        self._ask(f"{flow}op/", undo.fields, htmx=True)
         self._expect(before)
         publish = self._form(f"{flow}edit/", f"{flow}publish/")
         self._ask(f"{flow}publish/", publish.fields)
-
-    def _op_form(self, path: str, op: str) -> Form:
-        forms = read_forms(self._ask(path))
-        return next(form for form in forms if form.fields.get("op") == [op])
 
     def _save(self, flow: str, name: str, query: str, values: dict[str, str]) -> None:
         form = self._form(f"{flow}edit/{query}", name)
         op = form.attributes.get("data-op", "")
         data = {**form.fields, **values, "op": op}
-        self._ask(f"{flow}op/", data, **{"HX-Request": "true"})
+        self._ask(f"{flow}op/", data, htmx=True)
 
     def _expect(self, document: dict[str, Any]) -> None:
         found = drafts.load("numbers").document
@@ -213,9 +212,7 @@ class Visitor:
             json.dumps({"workflow_slug": "x", **_DOCUMENT}),
         )
         self._compare(page, {"text": text})
-        confirm = next(
-            form for form in read_forms(self._ask(page, {"text": text})) if "confirm" in form.fields
-        )
+        confirm = self._form(page, "confirm", {"text": text})
         self._ask(page, confirm.fields, wanted=302)
         if drafts.load("x").document["timeout"] != 3600:
             self._complain("an import has lost its timeout")

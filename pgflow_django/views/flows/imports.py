@@ -77,7 +77,8 @@ def _show(page: Page, slug: str | None, text: str, preview: drafts.ImportPreview
         may_apply = may_apply and _may_apply(page, preview)
     if may_apply:
         value = {"slug": preview.slug, "document": document, "version": preview.version}
-        token = signing.dumps({**value, "user": page.request.user.pk}, salt=_SALT, compress=True)
+        value["user"] = str(page.request.user.pk)
+        token = signing.dumps(value, salt=_SALT, compress=True)
     more = {
         "text": text,
         "preview": preview,
@@ -106,7 +107,7 @@ def _apply(page: Page, slug: str | None) -> HttpResponse:
     except signing.BadSignature:
         error = _("This preview is too old, or not ours. Import the document once more.")
         return _render(page, slug, error=error, status=422)
-    if value["user"] != request.user.pk:
+    if value["user"] != str(request.user.pk):
         raise PermissionDenied
     require_import(page.admin, request, value["slug"])
     try:
