@@ -125,11 +125,13 @@ def _exception_class(problem: Problem) -> type[exceptions.PgflowError]:
 
 def name_flow(slug: object) -> str:
     """How messages call a flow."""
-    return f"flow {show(slug)}"
+    return "the flow" if slug is None else f"flow {show(slug)}"
 
 
 def name_step(slug: object, flow: object) -> str:
     """How messages call a step."""
+    if slug is None:
+        return f"a step without a slug, of {name_flow(flow)}"
     return f"step {show(slug)} of {name_flow(flow)}"
 
 
@@ -144,6 +146,8 @@ def workflow_slug_problems(slug: object, pointer: str = "/workflow_slug") -> Ite
         meant = _meant_slug(slug)
         fix = [{"op": "add", "path": pointer, "value": name} for name in meant]
         message = f"The flow slug {show(slug)} {fault}."
+        if slug is None:
+            message = f'The workflow_slug {fault}: it names the flow, like "send_invoices".'
         yield Problem("invalid_workflow_slug", pointer, message, meant, fix or None)
 
 
@@ -151,6 +155,8 @@ def step_slug_problems(slug: object, flow: object, pointer: str) -> Iterator[Pro
     """Whether ``slug`` may name a step. The fix is left to who knows the steps that wait for it."""
     if fault := slug_fault(slug):
         message = f"The step slug {show(slug)} in {name_flow(flow)} {fault}."
+        if slug is None:
+            message = f'The slug of a step of {name_flow(flow)} {fault}: it names it, like "fetch".'
         yield Problem("invalid_step_slug", pointer, message, _meant_slug(slug))
 
 

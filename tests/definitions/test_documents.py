@@ -49,6 +49,14 @@ def only(document: Any) -> Problem:
     return problem
 
 
+def test_what_has_no_slug_is_not_called_none() -> None:
+    steps = [{}, {"uses": "f", "timeout": 0, "depends_on": ["x"]}, {"slug": None}, 5]
+    for document in ({"steps": steps, "timeout": 0}, {}, {"workflow_slug": None, "steps": steps}):
+        messages = [problem.message for problem in validate_flow(document)]
+        assert messages
+        assert [message for message in messages if "None" in message] == []
+
+
 def test_the_guide_s_short_shape_has_no_problem() -> None:
     assert validate_flow(GUIDE) == []
 

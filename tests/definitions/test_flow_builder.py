@@ -244,7 +244,7 @@ def test_bad_slugs_are_refused(slug: Any, flow: str) -> None:
     [
         ("run", 'The flow slug "run" is a reserved word.'),
         ("", 'The flow slug "" is empty.'),
-        (None, "The flow slug None is missing."),
+        (None, 'The workflow_slug is missing: it names the flow, like "send_invoices".'),
         (5, "The flow slug 5 is int, not text."),
         ("x" * 129, f'The flow slug "{"x" * 60}…" has 129 characters; at most 128 are allowed.'),
         (

@@ -49,6 +49,18 @@ def confirm(client: Client, token: str, path: str = "") -> Any:
     return client.post(path or address("workflow_import_new"), {"confirm": token})
 
 
+def test_a_document_without_a_name_is_told_what_to_add(client: Client) -> None:
+    page, token = preview(client, {"steps": [{"slug": "fetch"}]})
+    assert token == ""
+    assert "The workflow_slug is missing: it names the flow" in page
+    assert "None" not in page
+
+
+def test_what_confirms_an_import_stands_above_all_that_it_changes(client: Client) -> None:
+    page, token = preview(client, NEW)
+    assert page.index(token) < page.index('id="pgf-stage"')
+
+
 def test_a_new_flow_is_drawn_before_it_is_stored(client: Client) -> None:
     page, token = preview(client, NEW)
     assert "makes the new flow new_one" in page

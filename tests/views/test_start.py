@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -209,7 +210,9 @@ def test_the_input_of_another_flows_run_is_not_taken(client: Client, form: str) 
 def test_a_flow_that_is_switched_off_says_so(client: Client, flow: str) -> None:
     Workflow.objects.filter(pk=flow).update(is_active=False)
     path = address("workflow_run", flow)
-    assert "This flow is switched off" in client.get(path).content.decode()
+    page = client.get(path).content.decode()
+    assert "This flow is switched off" in page
+    assert re.search(r'<button class="pgf-button pgf-primary"\s+disabled>.*?Start the run', page)
     response = client.post(path, {"mode": "json", "input": "{}", "token": TOKEN})
     assert response.status_code == 422
     page = response.content.decode()

@@ -96,7 +96,7 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "may_see_payload": may_see,
         "may_cancel": not facts.has_ended and page.may("cancel_run", run),
         "may_retry": facts.is_retryable and page.may("retry_run", run),
-        "may_run": flow is not None and flow.is_active and page.may("run", flow),
+        "may_run": flow is not None and page.may("run", flow),
         "may_see_flow": flow is not None,
         "may_see_workers": page.may("view_workers"),
         "links": {
