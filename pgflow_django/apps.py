@@ -23,6 +23,7 @@ class PgflowConfig(AppConfig):
         Also register the system checks, and let ``migrate`` tell what became of pgmq.
         """
         from pgflow_django import checks  # noqa: F401 - importing it registers them
+        from pgflow_django.models import loading  # noqa: F401 - importing it connects receivers
         from pgflow_django.operations import report
 
         post_migrate.connect(report, sender=self)

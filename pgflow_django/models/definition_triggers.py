@@ -12,6 +12,7 @@ How they work together:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import fill
 
 import pgtrigger
@@ -29,6 +30,22 @@ def _list_options(row: str) -> str:
     """The options of a flow, as columns of ``row``."""
     columns = ", ".join(f"{row}.{name}" for name in FLOW_OPTIONS)
     return fill(f"({columns})", 88, subsequent_indent=" " * 16)
+
+
+def refuse_changes(name: str, columns: Sequence[str] = ()) -> pgtrigger.Protect:
+    """Refuse to change rows, or these columns of them; as it is one may be written once more.
+
+    That is what ``loaddata`` does with the rows of a fixture that are there.
+    """
+    if not columns:
+        is_changed = pgtrigger.Condition("old.* is distinct from new.*")
+        return pgtrigger.Protect(name=name, operation=pgtrigger.Update, condition=is_changed)
+    old, new = (", ".join(f"{row}.{column}" for column in columns) for row in ("old", "new"))
+    return pgtrigger.Protect(
+        name=name,
+        operation=pgtrigger.UpdateOf(*columns),
+        condition=pgtrigger.Condition(f"row({old}) is distinct from row({new})"),
+    )
 
 
 NUMBER_NEW_FLOW = pgtrigger.Trigger(

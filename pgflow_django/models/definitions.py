@@ -30,6 +30,19 @@ class SlugField(models.TextField):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
 
 
+class Relation(models.ForeignObject):  # type: ignore[type-arg]
+    """A way to other rows over columns that stand beside it: it has nothing to be serialised."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs, serialize=False)
+
+    def deconstruct(self) -> Any:
+        """Nothing of it is the migrations' matter."""
+        name, _, args, kwargs = super().deconstruct()
+        del kwargs["serialize"]
+        return name, "django.db.models.ForeignObject", args, kwargs
+
+
 def is_slug(column: str) -> Q:
     """The slug rule, as a condition on a column."""
     matches = Q(**{f"{column}__regex": f"^{SLUG_PATTERN}$"})
@@ -105,7 +118,7 @@ class WorkflowStep(models.Model):
     pk = models.CompositePrimaryKey("workflow_slug", "step_slug")
     workflow_slug = SlugField()
     step_slug = SlugField()
-    workflow = models.ForeignObject(
+    workflow = Relation(
         Workflow,
         on_delete=models.DO_NOTHING,
         from_fields=["workflow_slug"],
@@ -164,14 +177,14 @@ class WorkflowStepDependency(models.Model):
     workflow_slug = SlugField()
     dep_slug = SlugField()
     step_slug = SlugField()
-    step = models.ForeignObject(
+    step = Relation(
         WorkflowStep,
         on_delete=models.DO_NOTHING,
         from_fields=["workflow_slug", "step_slug"],
         to_fields=["workflow_slug", "step_slug"],
         related_name="dependencies",
     )
-    dependency = models.ForeignObject(
+    dependency = Relation(
         WorkflowStep,
         on_delete=models.DO_NOTHING,
         from_fields=["workflow_slug", "dep_slug"],
@@ -190,7 +203,7 @@ class WorkflowStepDependency(models.Model):
         triggers: ClassVar = [
             triggers.FOLLOW_ADDED_EDGES,
             triggers.FOLLOW_REMOVED_EDGES,
-            pgtrigger.Protect(name="dependency_is_read_only", operation=pgtrigger.Update),
+            triggers.refuse_changes("dependency_is_read_only"),
         ]
 
     def __str__(self) -> str:
@@ -214,7 +227,7 @@ class WorkflowVersion(models.Model):
             models.Index(fields=["workflow_slug", "version"], name="workflow_versions_by_slug"),
         ]
         triggers: ClassVar = [
-            pgtrigger.Protect(name="version_is_read_only", operation=pgtrigger.Update),
+            triggers.refuse_changes("version_is_read_only"),
             triggers.KEEP_USED_VERSION,
         ]
 
@@ -246,7 +259,7 @@ class WorkflowVersionStep(models.Model):
         db_table = "workflow_version_steps"
         ordering: ClassVar = ["version_id", "step_index"]
         triggers: ClassVar = [
-            pgtrigger.Protect(name="version_step_is_read_only", operation=pgtrigger.Update),
+            triggers.refuse_changes("version_step_is_read_only"),
             triggers.KEEP_VERSION_STEP,
         ]
 

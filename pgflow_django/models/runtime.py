@@ -24,8 +24,21 @@ from pgflow_django.choices import (
     TaskStatus,
     Transitions,
 )
-from pgflow_django.models.definitions import SlugField, WorkflowVersionStep
+from pgflow_django.models.definition_triggers import refuse_changes
+from pgflow_django.models.definitions import Relation, SlugField, WorkflowVersionStep
 from pgflow_django.models.querysets import RunQuerySet
+
+#: What a run is of: it never changes.
+_FACTS = (
+    "id",
+    "workflow_slug",
+    "version",
+    "version_id",
+    "input",
+    "key",
+    "parent_run_id",
+    "has_caller_functions",
+)
 
 
 def _exactly(status: Q, column: IsNull) -> Q:
@@ -115,19 +128,7 @@ class WorkflowRun(models.Model):
         ]
         triggers: ClassVar = [
             _status_moves("run_status_moves_as_allowed", RUN_TRANSITIONS),
-            pgtrigger.Protect(
-                name="run_facts_are_read_only",
-                operation=pgtrigger.UpdateOf(
-                    "id",
-                    "workflow_slug",
-                    "version",
-                    "version_id",
-                    "input",
-                    "key",
-                    "parent_run_id",
-                    "has_caller_functions",
-                ),
-            ),
+            refuse_changes("run_facts_are_read_only", _FACTS),
             pgtrigger.Protect(
                 name="active_run_cannot_be_deleted",
                 operation=pgtrigger.Delete,
@@ -145,7 +146,7 @@ class WorkflowStepState(models.Model):
     pk = models.CompositePrimaryKey("run_id", "step_slug")
     run_id = models.UUIDField()
     step_slug = SlugField()
-    run = models.ForeignObject(
+    run = Relation(
         WorkflowRun,
         on_delete=models.DO_NOTHING,
         from_fields=["run_id"],
@@ -230,7 +231,7 @@ class WorkflowStepTask(models.Model):
     run_id = models.UUIDField()
     step_slug = SlugField()
     task_index = models.IntegerField()
-    step_state = models.ForeignObject(
+    step_state = Relation(
         WorkflowStepState,
         on_delete=models.DO_NOTHING,
         from_fields=["run_id", "step_slug"],
