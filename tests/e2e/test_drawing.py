@@ -134,7 +134,7 @@ def test_the_guides_flow_is_drawn_without_javascript(open_page: OpenPage, boss: 
     page.get_by_role("button", name="Add step").click()
     page.get_by_role("link", name="Edit reprot").click()
     page.get_by_label("Name").fill("report")
-    page.get_by_role("checkbox", name="double").check()
+    page.get_by_role("checkbox", name="double", exact=True).check()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("rowheader", name="report")).to_be_visible()
     assert steps_of() == in_order(GUIDE)

@@ -10,10 +10,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from pgflow_django import drafts
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
-from pgflow_django.views.editor.forms import FieldError, read_operation, read_version
+from pgflow_django.views.access import list_runs
+from pgflow_django.views.editor.forms import FieldError, read_names, read_operation
 from pgflow_django.views.editor.page import (
     describe,
     make_scene,
@@ -21,7 +23,7 @@ from pgflow_django.views.editor.page import (
     render_page,
 )
 from pgflow_django.views.editor.scene import show_fix
-from pgflow_django.views.flows.publishing import publish_draft
+from pgflow_django.views.flows.facts import count_active
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page
 
@@ -50,22 +52,22 @@ def op(page: Page) -> HttpResponse:
     except (drafts.EditRefused, FieldError) as refusal:
         return _answer_refused(page, refusal)
     draft = edited.draft if edited else drafts.load(slug)
-    step = _find_step(request, draft, edited)
-    return _answer(page, draft, step, edited.message if edited else "")
+    steps = _find_steps(request, draft, edited)
+    return _answer(page, draft, steps, edited.message if edited else "")
 
 
 def _read_version(request: HttpRequest) -> int:
-    version = read_version(request.POST.get("version", ""))
-    if version is None:
+    text = request.POST.get("version", "")
+    if not text.isdecimal() or len(text) > 9:
         raise FieldError("version", _("The page did not say which version it shows. Reload it."))
-    return version
+    return int(text)
 
 
 def _apply(request: HttpRequest, slug: str, version: int) -> Edited | None:
     """Apply what a form asks for, nearly always one operation; ``None`` where nothing differs."""
     edited = None
-    is_whole_form = request.POST.get("op", "").startswith("save_")
-    document = drafts.load(slug).document if is_whole_form else {}
+    needs_document = request.POST.get("op", "").startswith(("save_", "paste"))
+    document = drafts.load(slug).document if needs_document else {}
     for name, arguments in read_operation(request.POST, document):
         try:
             edited = drafts.edit(slug, version, name, arguments, user=request.user)
@@ -77,26 +79,27 @@ def _apply(request: HttpRequest, slug: str, version: int) -> Edited | None:
     return edited
 
 
-def _find_step(request: HttpRequest, draft: Draft, edited: Edited | None) -> str:
-    """The step that the page goes on with: the new one, or the one that was selected."""
-    post = request.POST
+def _find_steps(request: HttpRequest, draft: Draft, edited: Edited | None) -> list[str]:
+    """The steps that the page goes on with: new ones, or those that were selected."""
+    post, op = request.POST, request.POST.get("op")
     slugs = {row.get("slug") for row in draft.document.get("steps", ())}
     touched = [slug for slug in (edited.touched if edited else ()) if slug in slugs]
-    known = {post.get("source"), post.get("target"), *post.getlist("depends_on")}
-    if post.get("op") in {"add_step", "insert_on_edge", "duplicate"}:
-        new = [slug for slug in touched if slug not in known and slug != post.get("step")]
-        return new[0] if new else ""
-    renamed = post.get("slug") if post.get("op") == "save_step" else post.get("to")
-    wishes = [renamed, post.get("next"), post.get("selected"), post.get("step")]
-    if post.get("op") in {"undo", "redo", "restore"}:
-        wishes += touched[:1]
-    return next((slug for slug in wishes if slug and slug in slugs), "")
+    if op in {"duplicate", "paste"}:
+        return touched
+    if op in {"add_step", "insert_on_edge"}:
+        return touched[:1]
+    renamed = "slug" if op == "save_step" else "to"
+    wishes = [read_names(post, name) for name in (renamed, "next", "selected", "step")]
+    if op in {"undo", "redo", "restore"}:
+        wishes.append(touched[:1])
+    found = ([slug for slug in names if slug in slugs] for names in wishes)
+    return next(filter(None, found), [])
 
 
 def _answer(
     page: Page,
     draft: Draft,
-    step: str,
+    steps: list[str],
     message: str,
     *,
     toast: str = "",
@@ -108,21 +111,21 @@ def _answer(
     if not is_htmx(request):
         if toast or message:
             messages.success(request, toast or message)
-        return _go_back(page, view, step)
+        return _go_back(page, view, steps)
     context = {
-        **describe(page, make_scene(page, draft), view=view, selected=step),
+        **describe(page, make_scene(page, draft), view=view, selected=steps),
         "live": toast or message,
         "toast": toast,
     }
     response = render(request, f"pgflow_django/editor/{template}", context)
-    event = {"pgflow:edited": {"step": step}}
+    event = {"pgflow:edited": {"steps": steps}}
     response["HX-Trigger-After-Swap"] = json.dumps(event)
     return response
 
 
-def _go_back(page: Page, view: str, step: str) -> HttpResponse:
+def _go_back(page: Page, view: str, steps: list[str]) -> HttpResponse:
     address = page.link("workflow_edit", page.slug)
-    query = {"view": view, **({"step": step} if step else {})}
+    query = {"view": view, **({"step": " ".join(steps)} if steps else {})}
     return HttpResponseRedirect(f"{address}?{urlencode(query)}")
 
 
@@ -136,17 +139,24 @@ def _answer_discarded(page: Page) -> HttpResponse:
             return HttpResponse(status=204, headers={"HX-Redirect": address})
         return HttpResponseRedirect(address)
     message = _("The changes since the last publishing are gone.")
-    return _answer(page, draft, "", message, toast=message)
+    return _answer(page, draft, [], message, toast=message)
 
 
 def _answer_refused(page: Page, refusal: Any) -> HttpResponse:
     """Say why nothing was changed: beside the field, and in a message that offers a way out."""
     details = {
         "message": str(getattr(refusal, "message", "") or refusal),
-        "field": getattr(refusal, "field", "") or "",
+        "field": _name_field(page.request, refusal),
         "fix": show_fix(fix) if (fix := getattr(refusal, "fix", None)) else None,
     }
     return _answer_problem(page, 422, "_refused.html", {"refusal": details})
+
+
+def _name_field(request: HttpRequest, refusal: Any) -> str:
+    """The field that a refusal is about; what is wrong in pasted steps is in their text."""
+    if request.POST.get("op") == "paste":
+        return "text"
+    return getattr(refusal, "field", "") or ""
 
 
 def _answer_conflict(page: Page, conflict: drafts.DraftConflict) -> HttpResponse:
@@ -175,7 +185,8 @@ def _answer_problem(
     page: Page, status: int, template: str, details: dict[str, Any]
 ) -> HttpResponse:
     request, scene = page.request, make_scene(page)
-    selected = request.POST.get("step") or request.POST.get("selected", "")
+    selected = read_names(request.POST, "step") or read_names(request.POST, "selected")
+    details["pasted"] = request.POST.get("text", "")
     if not is_htmx(request):
         return render_page(page, scene, selected=selected, status=status, **details)
     view = read_view(request.POST)
@@ -187,20 +198,30 @@ def _answer_problem(
 
 def validate(page: Page) -> HttpResponse:
     """Return the problems of the draft as they are now: functions may have come or gone."""
-    return _answer(page, drafts.load(page.slug), page.request.POST.get("selected", ""), "")
+    return _answer(page, drafts.load(page.slug), read_names(page.request.POST, "selected"), "")
 
 
 def publish(page: Page) -> HttpResponse:
     """Make the draft the version that new runs get; runs in flight keep theirs."""
+    request, slug = page.request, page.slug
     try:
-        toast = publish_draft(page, _read_version(page.request))
+        published = drafts.publish(slug, _read_version(request), user=request.user)
     except drafts.DraftConflict as conflict:
         return _answer_conflict(page, conflict)
     except (PgflowError, FieldError) as refusal:
         return _answer_refused(page, refusal)
-    draft = drafts.load(page.slug)
-    step = page.request.POST.get("selected", "")
-    return _answer(page, draft, step, "", toast=toast, template="_published.html")
+    draft = drafts.load(slug)
+    toast = _("Published version %(version)s.") % {"version": draft.published_version}
+    older = list_runs(page.admin, request).exclude(version=published.workflow.version)
+    if runs := count_active(older, [slug]).get(slug):
+        toast += " " + ngettext(
+            "%(runs)s run goes on with the version that it started with.",
+            "%(runs)s runs go on with the version that they started with.",
+            runs,
+        ) % {"runs": runs}
+    page.admin.log_change(request, published.workflow, toast)
+    selected = read_names(request.POST, "selected")
+    return _answer(page, draft, selected, "", toast=toast, template="_published.html")
 
 
 def presence(page: Page) -> HttpResponse:

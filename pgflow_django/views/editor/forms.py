@@ -10,7 +10,9 @@ from typing import Any
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
+from pgflow_django.definitions.edits.copies import read_pasted
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
+from pgflow_django.definitions.shape import function_of
 from pgflow_django.jsonvalue import same
 from pgflow_django.views.fields import read_json, read_option
 
@@ -26,11 +28,6 @@ class FieldError(Exception):
 
     def __str__(self) -> str:
         return self.message
-
-
-def read_version(text: str) -> int | None:
-    """The version of a draft that a page has shown; ``None`` where the text is none."""
-    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
@@ -55,8 +52,14 @@ def _text(post: QueryDict, name: str) -> str:
     return str(post.get(name, ""))
 
 
+def read_names(data: QueryDict, name: str) -> list[str]:
+    """The steps that a field names, once each: one in a value, or several with spaces between."""
+    return list(dict.fromkeys(slug for text in data.getlist(name) for slug in text.split()))
+
+
 def _read_step(post: QueryDict) -> Arguments:
-    return {"step": _text(post, "step")}
+    names = read_names(post, "step")
+    return {"step": names[0] if len(names) == 1 else names}
 
 
 def _read_edge(post: QueryDict) -> Arguments:
@@ -91,7 +94,8 @@ def read_step_fields(post: QueryDict) -> Arguments:
 
 
 def _read_restore(post: QueryDict) -> Arguments:
-    return {"seq": read_version(_text(post, "seq"))}
+    text = _text(post, "seq")
+    return {"seq": int(text) if re.fullmatch("[0-9]{1,9}", text) else text}
 
 
 _READERS: dict[str, Callable[[QueryDict], Arguments]] = {
@@ -122,11 +126,33 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[s
     if op == "save_flow":
         changed = _find_changes(read_fields(post, FLOW_KEYS), document, FLOW_KEYS)
         return [("set_flow", changed)] if changed else []
+    if op == "paste":
+        return [("paste", _read_paste(post, document))]
     if op == "fix":
         return [_read_fix(post)]
     if op not in _READERS:
         raise FieldError("op", _("This page does not know the operation “%(op)s”.") % {"op": op})
     return [(op, _READERS[op](post))]
+
+
+def _read_paste(post: QueryDict, document: Mapping[str, Any]) -> Arguments:
+    """Steps as JSON. They begin behind the selected step, unless they are copies of it."""
+    try:
+        steps = read_pasted(read_json(_text(post, "text").strip() or "null"))
+    except ValueError as error:
+        raise FieldError("text", str(error)) from error
+    selected = read_names(post, "selected")
+    present = [row for row in document.get("steps", ()) if [row["slug"]] == selected]
+    if present and not any(_is_alike(row, present[0]) for row in steps):
+        return {"steps": steps, "after": selected[0]}
+    return {"steps": steps}
+
+
+def _is_alike(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two steps do the same, whatever they are called and wait for."""
+    return function_of(row) == function_of(other) and all(
+        same(row.get(key), other.get(key)) for key in STEP_KEYS if key != "uses"
+    )
 
 
 def _read_fix(post: QueryDict) -> tuple[str, Arguments]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpResponse
@@ -10,6 +11,7 @@ from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
+from pgflow_django.views.editor.forms import read_names
 from pgflow_django.views.editor.last_output import find_last_output
 from pgflow_django.views.editor.panel import describe_panel
 from pgflow_django.views.editor.scene import (
@@ -38,9 +40,9 @@ def make_scene(page: Page, draft: Draft | None = None) -> Scene:
     return Scene(draft, is_editable, read_look(page.request), page.flow)
 
 
-def describe(page: Page, scene: Scene, *, view: str, selected: str = "") -> dict[str, Any]:
+def describe(page: Page, scene: Scene, *, view: str, selected: Sequence[str]) -> dict[str, Any]:
     """The variables that all parts of the editor share."""
-    selected = selected if selected in scene.rows else ""
+    selected = [slug for slug in selected if slug in scene.rows]
     may_publish = page.may("publish", page.flow) and not scene.draft.is_read_only
     return {
         "scene": scene,
@@ -52,7 +54,7 @@ def describe(page: Page, scene: Scene, *, view: str, selected: str = "") -> dict
         "may_run": page.may("run", page.flow) and bool(scene.draft.published_version),
         "links": find_links(page, scene.draft),
         **describe_panel(scene, selected),
-        "last_output": find_last_output(page, scene, selected),
+        "last_output": find_last_output(page, scene, *selected) if len(selected) == 1 else None,
     }
 
 
@@ -78,11 +80,11 @@ def read_view(data: Any) -> str:
 
 def edit(page: Page) -> HttpResponse:
     """Show the whole editor, or the flow without anything to change it with."""
-    return render_page(page, make_scene(page), selected=page.request.GET.get("step", ""))
+    return render_page(page, make_scene(page), selected=read_names(page.request.GET, "step"))
 
 
 def render_page(
-    page: Page, scene: Scene, *, selected: str, status: int = 200, **extra: Any
+    page: Page, scene: Scene, *, selected: Sequence[str], status: int = 200, **extra: Any
 ) -> HttpResponse:
     """Return the whole page, ``extra`` being what a refused operation adds to it."""
     request = page.request
@@ -107,7 +109,7 @@ def find(page: Page) -> HttpResponse:
     found = search(request, scene.texts)
     if is_htmx(request):
         return answer(request, found)
-    return render_page(page, scene, selected=found.step, search=found)
+    return render_page(page, scene, selected=[found.step], search=found)
 
 
 def canvas(page: Page) -> HttpResponse:
@@ -116,8 +118,10 @@ def canvas(page: Page) -> HttpResponse:
 
 
 def panel(page: Page) -> HttpResponse:
-    """Return what the side panel shows of a step, or of the flow."""
+    """Return what the side panel shows of a step, of several, or of the flow."""
     request = page.request
-    selected = request.GET.get("step", "")
-    context = describe(page, make_scene(page), view=read_view(request.GET), selected=selected)
-    return render(request, "pgflow_django/editor/_panel.html", context)
+    # Many names are too much for an address.
+    data = request.POST if request.method == "POST" else request.GET
+    selected = read_names(data, "step")
+    context = describe(page, make_scene(page), view=read_view(data), selected=selected)
+    return render(request, "pgflow_django/editor/_panel.html", {**context, "is_alone": True})

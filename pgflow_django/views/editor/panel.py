@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.text import Truncator
@@ -14,6 +14,7 @@ from pgflow_django.choices import StepType
 from pgflow_django.definitions.options import FLOW_OPTIONS, GROUPS, STEP_OPTIONS, Option
 from pgflow_django.definitions.rules import Control
 from pgflow_django.definitions.shape import function_of
+from pgflow_django.jsonvalue import same
 from pgflow_django.registry import registry
 from pgflow_django.views.editor.scene import Row, Scene
 from pgflow_django.views.fields import Choice, Field, make_option_field
@@ -60,14 +61,20 @@ class Group:
         return [each for each in self.fields if each.shown and each.is_long]
 
 
-def describe_panel(scene: Scene, slug: str) -> dict[str, Any]:
-    """The variables of the panel's template for one step, or for the flow where there is none."""
-    row = scene.rows.get(slug)
-    if row is None:
-        return {"scene": scene, **_describe_flow(scene)}
+def describe_panel(scene: Scene, selected: Sequence[str]) -> dict[str, Any]:
+    """The variables of the panel's template for one step, for several, or for the flow."""
+    shared = {"scene": scene, "selected": selected, "json": scene.to_json(selected)}
+    if len(selected) == 1:
+        return {**shared, **_describe_step(scene, selected[0])}
+    if selected:
+        return {**shared, "step": "", "many": selected, "fields": _many_fields(scene, selected)}
+    return {**shared, **_describe_flow(scene)}
+
+
+def _describe_step(scene: Scene, slug: str) -> dict[str, Any]:
+    row = scene.rows[slug]
     doc = _read_doc(function_of(row))
     return {
-        "scene": scene,
         "step": slug,
         "is_map": row.get("type") == "map",
         "options": _group(_step_fields(scene, slug, row, doc)),
@@ -89,6 +96,20 @@ def _describe_flow(scene: Scene) -> dict[str, Any]:
         "edge_count": sum(map(len, scene.depends_on.values())),
         "map_count": sum(row.get("type") == "map" for row in scene.rows.values()),
     }
+
+
+def _many_fields(scene: Scene, slugs: Sequence[str]) -> list[Field]:
+    """The options that several steps get at once; empty where they differ."""
+    made = []
+    for name in ("max_attempts", "queue"):
+        option = STEP_OPTIONS[name]
+        values = [scene.rows[slug].get(option.key) for slug in slugs]
+        if all(same(value, values[0]) for value in values):
+            fallback = _read(scene.draft.document, FLOW_OPTIONS[name])
+            made.append(make_option_field(option, values[0], fallback))
+        else:
+            made.append(replace(make_option_field(option, None), hint=_("various")))
+    return made
 
 
 def _group(fields: Iterator[tuple[Option, Field]]) -> dict[str, Group]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -152,6 +152,12 @@ class Scene:
         """The first problem of each step that has any, errors before warnings."""
         in_order = sorted(self.problems, key=lambda shown: shown.level != "error")
         return {shown.step: shown.message for shown in reversed(in_order) if shown.step}
+
+    def to_json(self, slugs: Collection[str]) -> str:
+        """Some steps as people copy and paste them, ``""`` for none."""
+        wanted = set(slugs)
+        rows = [row for slug, row in self.rows.items() if slug in wanted]
+        return json.dumps({"steps": rows}, ensure_ascii=False, indent=2) if rows else ""
 
     @property
     def texts(self) -> dict[str, str]:

@@ -37,7 +37,7 @@ def test_an_edit_brings_every_part_of_the_page_that_it_changes(post: Post) -> No
     assert 'id="pgf-step-fetch_2"' in page
     assert "Added step &quot;fetch_2&quot;." in page
     event = json.loads(response["HX-Trigger-After-Swap"])
-    assert event == {"pgflow:edited": {"step": "fetch_2"}}
+    assert event == {"pgflow:edited": {"steps": ["fetch_2"]}}
     assert "hx-request" in response["Vary"].lower()
     assert "no-store" in response["Cache-Control"]
 

@@ -1,7 +1,6 @@
 const dag = pgflowDag;
 const { $, $$, svg, text, state, on } = dag;
 
-// What is said of them.
 const MODES = {
   connect: { told: "textConnect", none: "textNoTarget" },
   cut: { told: "textCut", none: "textNoEdge", keys: "textCutKeys" },
@@ -25,7 +24,6 @@ function enterMode(kind) {
   if (choices.length) aim(1);
 }
 
-/** The edges that leave a step; to cut, also those that lead to it. */
 function findEdges(node, kind) {
   const out = dag
     .waiters(state.selected)
@@ -74,7 +72,7 @@ function keyInMode(event) {
   event.preventDefault();
 }
 
-function walk(key) {
+function walk({ key, shiftKey }) {
   const here = dag.find(state.selected);
   if (!here) return dag.select($(".pgf-node", svg())?.dataset.slug, { panel: false });
   const along = dag.isDownwards() ? ["ArrowUp", "ArrowDown"] : ["ArrowLeft", "ArrowRight"];
@@ -94,7 +92,12 @@ function walk(key) {
     const row = dag.nodes().filter((node) => node.dataset.rank === here.dataset.rank);
     next = row[row.indexOf(here) + (key === "ArrowDown" || key === "ArrowRight" ? 1 : -1)];
   }
-  if (next) dag.select(next.dataset.slug, { later: true, panel: !dag.isPhone() });
+  if (!next) return;
+  // Shift: it grows, and shrinks on the way back.
+  const { slug } = next.dataset,
+    before = state.chosen.filter((step) => step !== slug);
+  if (before.length < state.chosen.length) before.pop();
+  dag.selectAll([...(shiftKey ? before : []), slug], { later: true, panel: !dag.isPhone() });
 }
 
 const press = (selector) => {
@@ -102,10 +105,12 @@ const press = (selector) => {
   if (element && !element.disabled) element.click();
 };
 
+const changeChosen = (op, values) =>
+  state.selected && dag.send(op, { step: dag.chosenNames(), ...values });
+
 const toggleMap = () => {
-  const step = state.selected;
-  const isMap = dag.find(step)?.classList.contains("pgf-map");
-  if (step) dag.send("update_step", { step, type: isMap ? "single" : "map" });
+  const isMap = dag.find(state.selected)?.classList.contains("pgf-map");
+  changeChosen("update_step", { type: isMap ? "single" : "map" });
 };
 async function rename() {
   if (!state.selected) return;
@@ -121,7 +126,7 @@ const EDIT_KEYS = {
   x: () => enterMode("cut"),
   i: () => (state.edge ? dag.insert(state.edge) : enterMode("insert")),
   m: toggleMap,
-  d: () => state.selected && dag.send("duplicate", { step: state.selected }),
+  d: () => changeChosen("duplicate"),
   Delete: dag.remove,
   Backspace: dag.remove,
   F2: rename,
@@ -161,7 +166,7 @@ function onKey(event) {
   if (list && !isCommand && (isItem || event.target.matches("input")))
     if (["ArrowDown", "ArrowUp"].includes(key) || (key === "Enter" && !isItem))
       return dag.moveInList(event, list);
-  if (event.target.closest?.("input, textarea, dag.select, dialog")) {
+  if (dag.isTyping(event)) {
     if (key === "Escape" && event.target.type === "search")
       (dag.find(state.selected) ?? $("#pgf-list [aria-current] a"))?.focus();
     if (event.target.id === "pgf-find" && key.startsWith("Arrow"))
@@ -172,12 +177,16 @@ function onKey(event) {
     event.preventDefault();
     return press(event.shiftKey || key === "y" ? "#pgf-redo" : "#pgf-undo");
   }
+  const onCanvas = svg() && (event.target === document.body || svg().contains(event.target));
+  if (isCommand && key === "a" && onCanvas) {
+    event.preventDefault();
+    return dag.selectAll(dag.nodes().map((node) => node.dataset.slug));
+  }
   if (isCommand || event.altKey) return;
   if (state.mode) return keyInMode(event);
   if (key.length === 1 && /[a-z]/.test(key) && lettersAreOff()) return;
-  const onCanvas = svg() && (event.target === document.body || svg().contains(event.target));
   if (key === "Escape") $$("details.pgf-menu[open]").forEach((menu) => (menu.open = false));
-  if (onCanvas && key.startsWith("Arrow")) walk(event.key);
+  if (onCanvas && key.startsWith("Arrow")) walk(event);
   else if (onCanvas && event.target.closest(".pgf-node") && (key === "Enter" || key === " "))
     dag.select(event.target.closest(".pgf-node").dataset.slug);
   else if (dag.isEditable() && EDIT_KEYS[key] && (onCanvas || key !== "Backspace"))

@@ -32,6 +32,18 @@ function stretch(event) {
   aimAt(under(event, ".pgf-node:not(.pgf-no)"));
 }
 
+const isBetween = (middle, one, other) => (middle - one) * (middle - other) < 0;
+
+function frame(event) {
+  const [x1, y1] = drag.from,
+    [x2, y2] = toWorld(event);
+  $("#pgf-rubber").setAttribute("d", `M${x1} ${y1}H${x2}V${y2}H${x1}Z`);
+  drag.framed = dag.nodes().filter((node) => {
+    const { x, y, width, height } = dag.place(node);
+    return isBetween(x + width / 2, x1, x2) && isBetween(y + height / 2, y1, y2);
+  });
+}
+
 function aimAt(element) {
   if (drag.aim === element) return;
   drag.aim?.classList.remove("pgf-target", "pgf-aim");
@@ -55,7 +67,8 @@ function onDown(event) {
     svg().setPointerCapture(event.pointerId);
   } else {
     const edge = event.target.closest(".pgf-edge");
-    drag = { kind: "pan", x: event.clientX, y: event.clientY, node, edge };
+    const kind = event.shiftKey && !node ? "frame" : "pan";
+    drag = { kind, x: event.clientX, y: event.clientY, node, edge, from: toWorld(event) };
   }
 }
 
@@ -82,7 +95,9 @@ function onMove(event) {
   if (!drag.isMoving && Math.hypot(dx, dy) < CLICK_REACH) return;
   if (drag.kind === "palette") return carry(event);
   if (!drag.isMoving) svg().setPointerCapture(event.pointerId);
-  Object.assign(drag, { isMoving: true, x: event.clientX, y: event.clientY });
+  drag.isMoving = true;
+  if (drag.kind === "frame") return frame(event);
+  Object.assign(drag, { x: event.clientX, y: event.clientY });
   svg().classList.add("pgf-panning");
   dag.moveBy(dx, dy);
 }
@@ -119,9 +134,16 @@ function onUp(event) {
     else if (onCanvas && !under(event, ".pgf-node"))
       dag.pick(text("textAfter", { step: done.source }), (uses) => dag.addStep(uses, done.source));
     else if (onCanvas) dag.select(done.source);
-  } else if (done.isMoving) return;
+  } else if (done.framed) dag.selectAll(done.framed.map((node) => node.dataset.slug));
+  else if (done.isMoving) return;
+  else if (event.shiftKey && done.node) toggle(done.node.dataset.slug);
   else if (done.edge) dag.selectEdge(done.edge.dataset);
   else dag.select(done.node?.dataset.slug);
+}
+
+function toggle(slug) {
+  const others = state.chosen.filter((step) => step !== slug);
+  dag.selectAll(state.chosen.includes(slug) ? others : [...others, slug]);
 }
 
 function endDrag() {
@@ -132,7 +154,6 @@ function endDrag() {
   dag.clearAims();
 }
 
-/** Put the buttons "insert" and "cut" on the edge under the pointer. */
 function showTools(event) {
   const tools = $("#pgf-edge-tools");
   if (!tools || event.pointerType === "touch") return;
@@ -170,6 +191,7 @@ const ACTS = {
   "zoom-in": () => dag.zoomBy(1.25),
   "zoom-out": () => dag.zoomBy(0.8),
   fit: () => dag.fit(),
+  copy: () => document.execCommand("copy"),
   keys: () => $("#pgf-keys").showModal(),
   close: (element) =>
     element.closest("dialog") ? element.closest("dialog").close() : dag.select(""),
@@ -211,6 +233,7 @@ function onMap(event) {
 
 on("click", onClick);
 on("pointerdown", onDown);
+on("mousedown", (event) => drag && event.shiftKey && event.preventDefault()); // the focus
 on("pointermove", onMove);
 on("pointerup", onUp);
 on("pointercancel", onUp);

@@ -1,27 +1,33 @@
 const dag = pgflowDag;
 const { $, $$, root, svg, text, state, on } = dag;
 
+const isTyping = ({ target }) =>
+  target.closest?.("input:not([name=step]), textarea, select, dialog");
+
 const PANEL_PAUSE = 180; // milliseconds
 let panelTimer = 0;
 
 function mark() {
-  for (const element of $$(".pgf-selected", root)) {
-    element.classList.remove("pgf-selected");
-    element.removeAttribute("aria-current");
+  const { chosen, selected, edge } = state;
+  for (const step of $$(".pgf-node, #pgf-list tr[data-slug]", root)) {
+    const { slug } = step.dataset,
+      isChosen = chosen.includes(slug),
+      box = $("input", step);
+    step.classList.toggle("pgf-selected", isChosen);
+    step.ariaCurrent = slug === selected || null;
+    if (box) box.checked = isChosen;
+    else step.ariaPressed = (isChosen && chosen.length > 1) || null;
+    if (!box) step.setAttribute("tabindex", slug === selected ? "0" : "-1");
   }
-  for (const row of $$("#pgf-list tr[data-slug]"))
-    row.ariaCurrent = row.dataset.slug === state.selected || null;
-  if (!svg()) return;
-  const current = dag.find(state.selected);
-  current?.classList.add("pgf-selected");
-  current?.setAttribute("aria-current", "true");
-  for (const node of $$("[tabindex='0']", svg())) node.setAttribute("tabindex", "-1");
-  (current ?? $(".pgf-node", svg()))?.setAttribute("tabindex", "0");
-  if (state.edge) dag.edgeOf(state.edge.source, state.edge.target)?.classList.add("pgf-selected");
+  if (!selected) $(".pgf-node", root)?.setAttribute("tabindex", "0");
+  for (const line of $$(".pgf-edge", root))
+    line.classList.toggle("pgf-selected", line.id === `pgf-edge-${edge?.source}-${edge?.target}`);
 }
 
-function select(slug, { panel = true, focus = true, later = false } = {}) {
-  state.selected = slug ?? "";
+const select = (slug, options) => selectAll(slug ? [slug] : [], options);
+
+function selectAll(slugs, { panel = true, focus = true, later = false } = {}) {
+  state.chosen = slugs;
   state.edge = null;
   mark();
   const node = dag.find(state.selected);
@@ -35,19 +41,23 @@ function select(slug, { panel = true, focus = true, later = false } = {}) {
   else if (panel) return openPanel();
 }
 
+const chosenNames = () => state.chosen.join(" ");
+
 function openPanel() {
   const target = $("#pgf-panel");
+  clearTimeout(panelTimer);
   if (!target || !root.dataset.panelUrl) return;
-  const query = new URLSearchParams({ step: state.selected, view: root.dataset.view ?? "" });
-  return dag.request("GET", `${root.dataset.panelUrl}?${query}`, {
+  // Addresses have no room for many names.
+  return dag.request(state.chosen[1] ? "POST" : "GET", root.dataset.panelUrl, {
     source: target,
     target,
     swap: "morph:innerHTML",
+    values: { step: chosenNames(), view: root.dataset.view },
   });
 }
 
 function selectEdge({ source, target }) {
-  state.selected = "";
+  state.chosen = [];
   state.edge = { source, target };
   mark();
 }
@@ -68,7 +78,6 @@ function findImpossible(source) {
   return impossible;
 }
 
-/** Fade the steps that can't wait for `source`; return the others. */
 function fade(source) {
   const impossible = findImpossible(source);
   for (const { classList, dataset } of dag.nodes())
@@ -79,13 +88,33 @@ function fade(source) {
 const AIMS = ["pgf-no", "pgf-target", "pgf-aim"];
 const clearAims = () => $$(`.${AIMS.join(",.")}`, root).forEach((e) => e.classList.remove(...AIMS));
 
-/** Send one edit; the answer brings all that it changes. */
+async function copy(event) {
+  if (isTyping(event) || !state.selected || `${getSelection()}`) return;
+  event.preventDefault();
+  const names = chosenNames(),
+    find = () => $(`#pgf-json[data-steps="${names}"]`)?.value;
+  if (find()) event.clipboardData.setData("text/plain", find());
+  else {
+    await openPanel(); // it was about others yet
+    if (!find() || names !== chosenNames()) return;
+    await navigator.clipboard.writeText(find());
+  }
+  if (event.type === "cut" && dag.isEditable()) remove();
+}
+
+function paste(event) {
+  const json = event.clipboardData.getData("text/plain");
+  if (isTyping(event) || !dag.isEditable() || !json) return;
+  event.preventDefault();
+  send("paste", { text: json });
+}
+
 function send(op, values, url = root.dataset.opUrl, goal = dag.stage()) {
   state.unsaved = () => send(op, values, url, goal);
   return dag.request("POST", url, {
     source: root,
     ...goal,
-    values: { ...values, op, view: root.dataset.view, selected: state.selected },
+    values: { ...values, op, view: root.dataset.view, selected: chosenNames() },
   });
 }
 
@@ -94,18 +123,18 @@ function remove() {
   const node = dag.find(state.selected);
   if (!node) return;
   const next = dag.needs(node)[0] ?? dag.waiters(state.selected)[0]?.dataset.slug ?? "";
-  return send("delete_step", { step: state.selected, next });
+  return send("delete_step", { step: chosenNames(), next });
 }
 
-const addStep = (uses, after = state.selected) =>
-  send("add_step", { uses, ...(after && { depends_on: [after] }) });
+const addStep = (uses, after = chosenNames()) =>
+  send("add_step", { uses, ...(after && { depends_on: after }) });
 const connect = (source, target) => send("add_edge", { source, target });
 const cut = ({ source, target }) => send("delete_edge", { source, target });
 const insertOn = ({ source, target }, uses) => send("insert_on_edge", { source, target, uses });
 const insert = (edge) => pick(text("textInsert", edge), (uses) => insertOn(edge, uses));
 
 const openPick = () =>
-  pick(state.selected ? text("textAfter", { step: state.selected }) : text("textAdd"), (uses) =>
+  pick(state.selected ? text("textAfter", { step: chosenNames() }) : text("textAdd"), (uses) =>
     addStep(uses),
   );
 
@@ -178,10 +207,13 @@ function choose(item) {
 on("input", (event) => {
   if (event.target.matches("[aria-controls][type=search]")) filter(event.target);
 });
+on("copy", copy);
+on("cut", copy);
+on("paste", paste);
 on("focusin", (event) => {
   const node = event.target.closest?.(".pgf-node");
   if (!node || state.mode || node.dataset.slug === state.selected) return;
-  state.selected = node.dataset.slug;
+  state.chosen = [node.dataset.slug];
   state.edge = null;
   mark();
 });
@@ -189,6 +221,9 @@ on("focusin", (event) => {
 Object.assign(pgflowDag, {
   mark,
   select,
+  selectAll,
+  chosenNames,
+  isTyping,
   openPanel,
   selectEdge,
   fade,

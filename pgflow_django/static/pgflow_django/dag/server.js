@@ -49,11 +49,10 @@ function syncDrawing(old, fresh) {
   if (active !== document.activeElement && old.contains(active)) dag.focusOn(active);
 }
 
-/** Send what was changed: one field, or all steps that are ticked. */
 function save(field) {
   const form = field.form,
-    values = { step: form.dataset.step ?? "" };
-  const all = new FormData(form);
+    all = new FormData(form),
+    values = { step: all.get("step") ?? "" };
   values[field.name] =
     field.name === "depends_on" ? ["", ...all.getAll("depends_on")] : (all.get(field.name) ?? "");
   return dag.send(form.dataset.op, values);
@@ -84,7 +83,10 @@ function onSubmit(event) {
 }
 
 function onChange(event) {
-  if (event.target.form?.matches(".pgf-autosave")) save(event.target);
+  const { form } = event.target;
+  if (form?.matches(".pgf-autosave")) save(event.target);
+  if (event.target.matches("#pgf-list [name=step]"))
+    dag.selectAll($$("#pgf-list [name=step]:checked").map((box) => box.value));
 }
 
 function showAnswer() {
@@ -92,10 +94,8 @@ function showAnswer() {
   dag.mark();
   const toast = $(".pgf-toast:not(.pgf-error)");
   if (toast) setTimeout(() => toast.remove(), TOAST_PAUSE);
-  const used = new Set((bar()?.dataset.uses ?? "").split(" "));
   for (const item of $$("#pgf-palette .pgf-used"))
-    item.hidden = !used.has(item.parentElement.dataset.function);
-  $("#pgf-empty")?.toggleAttribute("hidden", Boolean($(".pgf-node, #pgf-list tbody tr")));
+    item.hidden = !bar().dataset.uses.split(" ").includes(item.parentElement.dataset.function);
   for (const field of $$("#pgf-panel [aria-describedby]")) {
     const ids = field.getAttribute("aria-describedby").split(" ");
     const errors = ids.map((id) => $(`[id="${id}"].pgf-field-error:not([hidden])`));
@@ -105,18 +105,18 @@ function showAnswer() {
 
 /** Follow the step that an edit was about, but take the focus from no field. */
 function onEdited(event) {
-  const { step } = event.detail,
+  const { steps } = event.detail,
     active = document.activeElement;
   const isTyping = active?.closest?.("input, textarea, select") && !active.closest("#pgf-palette");
   const isLost = hadFocus && active === document.body;
   state.unsaved = null;
-  if (step !== undefined) dag.select(step, { panel: false, focus: false });
+  dag.selectAll(steps, { panel: false, focus: false });
   if (dag.isPhone()) $("#pgf-panel")?.classList.remove("pgf-sheet");
   requestAnimationFrame(() =>
     setTimeout(() => {
       performance.mark("pgf-edited"); // painted: before the focus
       if (document.activeElement !== active && document.activeElement !== document.body) return;
-      if (svg() && ((step && !isTyping) || isLost))
+      if (svg() && ((steps[0] && !isTyping) || isLost))
         dag.focusOn($(".pgf-node[tabindex='0']", svg()));
     }),
   );
@@ -126,7 +126,6 @@ const isEdit = (event) => (event.detail.requestConfig ?? event.detail).parameter
 
 const fail = (event) => isEdit(event) && $("#pgf-offline").removeAttribute("hidden");
 
-// htmx's names, in one place: version 4 spells them differently.
 const ANSWERS = {
   configRequest: (event) => {
     if (isEdit(event)) event.detail.parameters.version = bar().dataset.version;
@@ -181,7 +180,7 @@ function start() {
   addEventListener("online", () => {
     if (!$("#pgf-offline").hidden) state.unsaved?.();
   });
-  state.selected = root.dataset.selected ?? "";
+  state.chosen = root.dataset.selected?.split(" ").filter(Boolean) ?? [];
   if (root.dataset.direction) {
     const isKnown = document.cookie.includes("pgf_view=");
     dag.remember(root.dataset.direction);

@@ -8,7 +8,15 @@ const focusOn = (element) => element?.focus({ preventScroll: true });
 const text = (key, values = {}) =>
   (root.dataset[key] ?? "").replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
-const state = { selected: "", edge: null, mode: null, unsaved: null };
+const state = {
+  chosen: [],
+  edge: null,
+  mode: null,
+  unsaved: null,
+  get selected() {
+    return this.chosen.at(-1) ?? "";
+  },
+};
 
 const on = (name, handler, options) => root && document.addEventListener(name, handler, options);
 // When the network fails, htmx's events tell of it.
