@@ -63,7 +63,7 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
             "input_schema": SCHEMA,
             "steps": [
                 {"slug": "good"},
-                {"slug": "bad", "depends_on": ["good"]},
+                {"slug": "bad", "depends_on": ["good"], "description": CORPUS},
                 {"slug": "never", "uses": "good", "depends_on": ["bad"]},
             ],
         }
@@ -81,12 +81,15 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
         "index": "/admin/",
         "flows": f"{ADMIN}workflow/",
         "new": f"{ADMIN}workflow/new/",
+        "copy": f"{ADMIN}workflow/new/?from=evil",
         "import": f"{ADMIN}workflow/import/",
         "editor": f"{flow}edit/?step=bad",
         "start": f"{flow}run/",
         "start_json": f"{flow}run/?mode=json",
         "history": f"{flow}history/",
         "diff": f"{flow}history/{drafts.history('evil')[0].seq}/diff/",
+        "compare": f"{flow}compare/",
+        "list": f"{flow}edit/?view=list",
         "runs": f"{ADMIN}workflowrun/",
         "failed": run,
         "waiting": f"{ADMIN}workflowrun/{waiting.id}/change/",
@@ -99,7 +102,7 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
 
 PAGES = (
     *("index", "flows", "new", "import", "editor", "start", "start_json", "history", "diff"),
-    *("runs", "failed", "waiting", "delete", "workers"),
+    *("copy", "compare", "list", "runs", "failed", "waiting", "delete", "workers"),
 )
 #: Django's own parts of a page.
 DJANGOS = ("#changelist-filter", "#header", "#nav-sidebar", "#toggle-nav-sidebar", "#toolbar")

@@ -82,6 +82,8 @@ def test_a_flow_in_code_becomes_one_that_can_be_drawn(client: Client) -> None:
             """Get the numbers."""
 
     sync_code_flow(definition_of(Nightly))
+    banner = client.get(address("workflow_edit", "nightly")).content.decode()
+    assert banner.split("pgf-quiet-banner")[1].count(f'href="{NEW}?from=nightly"') == 1
     assert copy(client, "nightly") == {
         "steps": [{"slug": "fetch", "uses": "nightly.fetch", "description": "Ask the shop."}]
     }

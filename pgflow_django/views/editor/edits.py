@@ -10,12 +10,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from pgflow_django import drafts
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
-from pgflow_django.views.access import list_runs
-from pgflow_django.views.editor.forms import FieldError, read_names, read_operation
+from pgflow_django.views.editor.forms import (
+    FieldError,
+    read_names,
+    read_operation,
+    read_version,
+)
 from pgflow_django.views.editor.page import (
     describe,
     make_scene,
@@ -23,7 +26,7 @@ from pgflow_django.views.editor.page import (
     render_page,
 )
 from pgflow_django.views.editor.scene import show_fix
-from pgflow_django.views.flows.facts import count_active
+from pgflow_django.views.flows.publishing import publish_draft
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page
 
@@ -57,10 +60,10 @@ def op(page: Page) -> HttpResponse:
 
 
 def _read_version(request: HttpRequest) -> int:
-    text = request.POST.get("version", "")
-    if not text.isdecimal() or len(text) > 9:
+    version = read_version(request.POST.get("version", ""))
+    if version is None:
         raise FieldError("version", _("The page did not say which version it shows. Reload it."))
-    return int(text)
+    return version
 
 
 def _apply(request: HttpRequest, slug: str, version: int) -> Edited | None:
@@ -203,24 +206,14 @@ def validate(page: Page) -> HttpResponse:
 
 def publish(page: Page) -> HttpResponse:
     """Make the draft the version that new runs get; runs in flight keep theirs."""
-    request, slug = page.request, page.slug
     try:
-        published = drafts.publish(slug, _read_version(request), user=request.user)
+        toast = publish_draft(page, _read_version(page.request))
     except drafts.DraftConflict as conflict:
         return _answer_conflict(page, conflict)
     except (PgflowError, FieldError) as refusal:
         return _answer_refused(page, refusal)
-    draft = drafts.load(slug)
-    toast = _("Published version %(version)s.") % {"version": draft.published_version}
-    older = list_runs(page.admin, request).exclude(version=published.workflow.version)
-    if runs := count_active(older, [slug]).get(slug):
-        toast += " " + ngettext(
-            "%(runs)s run goes on with the version that it started with.",
-            "%(runs)s runs go on with the version that they started with.",
-            runs,
-        ) % {"runs": runs}
-    page.admin.log_change(request, published.workflow, toast)
-    selected = read_names(request.POST, "selected")
+    draft = drafts.load(page.slug)
+    selected = read_names(page.request.POST, "selected")
     return _answer(page, draft, selected, "", toast=toast, template="_published.html")
 
 

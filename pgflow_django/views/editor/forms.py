@@ -30,6 +30,11 @@ class FieldError(Exception):
         return self.message
 
 
+def read_version(text: str) -> int | None:
+    """The version of a draft that a page has shown; ``None`` where the text is none."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
+
+
 def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
     """The values of the fields that are in ``post``; an empty field stands for the default.
 
@@ -94,8 +99,7 @@ def read_step_fields(post: QueryDict) -> Arguments:
 
 
 def _read_restore(post: QueryDict) -> Arguments:
-    text = _text(post, "seq")
-    return {"seq": int(text) if re.fullmatch("[0-9]{1,9}", text) else text}
+    return {"seq": read_version(_text(post, "seq"))}
 
 
 _READERS: dict[str, Callable[[QueryDict], Arguments]] = {

@@ -102,6 +102,83 @@ def read_fields(fields: list[Field], data: Any) -> dict[str, Any] | None:
     return None if any(each.error for each in fields) else value
 
 
+def find_faults(schema: dict[str, Any] | None, value: Any) -> list[str]:
+    """What the form of a schema would refuse in a value that was written as JSON, in its words.
+
+    Nothing where there is no form: then nobody has promised anything.
+    """
+    fields = make_fields(schema)
+    if not fields:
+        return []
+    if not isinstance(value, dict):
+        return [_("Write a JSON object, not “%(text)s”.") % {"text": _shorten(value)}]
+    faults = []
+    for each in fields:
+        name = each.name.removeprefix("f-")
+        rules = (schema or {})["properties"][name]
+        try:
+            _check(each, rules if isinstance(rules, dict) else {}, value.get(name, _ABSENT))
+        except ValueError as error:
+            faults.append(f"{name}: {error}")
+    return faults
+
+
+#: In place of a value that is not there.
+_ABSENT = object()
+
+
+def _check(field: Field, rules: dict[str, Any], value: Any) -> None:
+    """Raise ``ValueError`` where the field could not have given this value."""
+    is_empty = value is _ABSENT or value == []
+    if isinstance(value, str) and field.kind in {"string", "date"}:
+        is_empty = not value.strip()
+    if is_empty and (field.is_required or value is _ABSENT):
+        if field.is_required:
+            raise ValueError(_("This is needed."))
+    elif field.kind in _SCALARS:
+        _check_scalar(field.kind, rules, value)
+    elif field.kind == "list":
+        if not isinstance(value, list):
+            raise ValueError(_("Write a list, not “%(text)s”.") % {"text": _shorten(value)})
+        for item in value:
+            _check_scalar(rules["items"]["type"], rules["items"], item)
+    elif field.kind == "date" and not is_empty:
+        _read_date(value if isinstance(value, str) else "")
+    elif field.kind == "choice":
+        _read_choice(rules["enum"], json.dumps(value))
+
+
+#: Types of JSON, as Python has them, by their names in a schema.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+}
+
+
+def _check_scalar(kind: str, rules: dict[str, Any], value: Any) -> None:
+    if type(value) not in _TYPES[kind]:
+        raise _not_a(kind, _shorten(value))
+    if kind != "string":
+        _read_scalar(kind, json.dumps(value), rules)
+
+
+def _shorten(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)[:40]
+
+
+def _not_a(kind: str, text: str) -> ValueError:
+    """What to raise for a text that says no value of this kind."""
+    word = {
+        "string": _("text"),
+        "boolean": _("true or false"),
+        "integer": _("a whole number"),
+        "number": _("a number"),
+    }[kind]
+    return ValueError(_("Write %(word)s, not “%(text)s”.") % {"word": word, "text": text[:40]})
+
+
 def _to_value(kind: Kind, rules: dict[str, Any], text: str) -> Any:
     if kind in _SCALARS:
         value = _read_scalar(kind, text, rules)
@@ -123,17 +200,14 @@ def _read_scalar(kind: str, text: str, rules: dict[str, Any]) -> Any:
         return text
     if kind == "boolean":
         if text not in {"true", "false"}:
-            raise ValueError(_("Write true or false, not “%(text)s”.") % {"text": text[:40]})
+            raise _not_a(kind, text)
         return text == "true"
     try:
         # Python reads digits of other scripts, and underscores between digits.
         plain = text if text.isascii() and "_" not in text else ""
         number: int | float = int(plain) if kind == "integer" else float(plain)
     except ValueError:
-        word = _("a whole number") if kind == "integer" else _("a number")
-        raise ValueError(
-            _("Write %(word)s, not “%(text)s”.") % {"word": word, "text": text[:40]}
-        ) from None
+        raise _not_a(kind, text) from None
     if number != number or number in {float("inf"), float("-inf")}:
         raise ValueError(_("JSON has no such number."))
     least, most = rules.get("minimum"), rules.get("maximum")

@@ -9,23 +9,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+from django.contrib import messages
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.options import get_content_type_for_model
+from django.core.exceptions import PermissionDenied
 from django.db import router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from pgflow_django import executor
+from pgflow_django import drafts, executor
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import WorkflowRun
 from pgflow_django.runs.serving import find_unserved
 from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import find_admin, is_published, list_runs, lock_run
+from pgflow_django.views.editor.forms import read_version
 from pgflow_django.views.fields import MAX_BYTES, Field, read_json
+from pgflow_django.views.flows.publishing import publish_draft
 from pgflow_django.views.page import Page
 from pgflow_django.views.payloads import SHOWN, drop_hidden
-from pgflow_django.views.runs.form import make_fields, make_sample, read_fields
+from pgflow_django.views.runs.form import find_faults, make_fields, make_sample, read_fields
 from pgflow_django.views.stored import load
 
 if TYPE_CHECKING:
@@ -59,8 +63,8 @@ def start(page: Page) -> HttpResponse:
         raise Http404(
             _("There is no flow %(slug)s to run: publish it first.") % {"slug": page.slug}
         )
-    schema = flow.input_schema
     if request.method != "POST":
+        schema = flow.input_schema
         value = _find_value(page)
         fields = make_fields(schema, value)
         is_json = not fields or request.GET.get("mode") == "json"
@@ -68,16 +72,39 @@ def start(page: Page) -> HttpResponse:
         text = json.dumps(shown, ensure_ascii=False, indent=2)
         form = Form(fields, is_json, text, token=uuid4().hex)
         return _render(page, form)
+    schema = _find_schema(page)
     form = Form(make_fields(schema), request.POST.get("mode") == "json")
     is_read, value = _read(request, form)
+    if is_read and form.is_json:
+        form.error = "\n".join(find_faults(schema, value))
     if is_read and not flow.is_active:
         form.error = _name_switch()
-    elif is_read:
+    elif is_read and not form.error:
         try:
+            _publish(page)
             return _start(page, value, form.token)
         except PgflowError as error:
             form.error = str(error)
     return _render(page, form)
+
+
+def _find_schema(page: Page) -> dict[str, Any] | None:
+    """What the input must be: as the draft says where that is to be published first."""
+    if "publish" not in page.request.POST:
+        return page.flow.input_schema
+    if not page.may("publish", page.flow):
+        raise PermissionDenied
+    return drafts.load(page.slug).document.get("input_schema")
+
+
+def _publish(page: Page) -> None:
+    """Publish the draft that the page has told of, where that was asked for."""
+    if "publish" in page.request.POST:
+        version = read_version(page.request.POST["publish"])
+        done = publish_draft(
+            page, -1 if version is None else version
+        )  # no draft has the version -1
+        messages.success(page.request, done)
 
 
 def _name_switch() -> str:
@@ -165,7 +192,7 @@ def _find_value(page: Page) -> Any:
 
 
 def _render(page: Page, form: Form) -> HttpResponse:
-    flow = page.flow
+    flow, draft = page.flow, drafts.load(page.slug)
     has_error = bool(form.error or any(each.error for each in form.fields))
     context = page.context(
         _("Run %(flow)s") % {"flow": flow},
@@ -173,6 +200,8 @@ def _render(page: Page, form: Form) -> HttpResponse:
         original=flow,
         may_see_workers=page.may("view_workers"),
         form=form,
+        draft=draft if draft.has_changes and not draft.is_read_only else None,
+        may_publish=page.may("publish", flow),
         unserved=find_unserved(flow),
         command=worker_command(),
         switched_off="" if flow.is_active or form.error else _name_switch(),
