@@ -132,13 +132,46 @@ def test_an_edit_that_did_not_arrive_can_be_tried_again(editor: Editor) -> None:
     expect(banner).to_be_hidden()
 
 
-def test_an_ended_session_leads_to_the_login_and_back(editor: Editor) -> None:
+def test_an_ended_session_loses_no_edit(editor: Editor, boss: User) -> None:
     editor.page.route("**/presence/", lambda route: route.fulfill(status=204))
     editor.page.reload()  # so that only the edit can notice
     Session.objects.all().delete()
     editor.function("score").click()
-    editor.page.wait_for_url("**/admin/login/?next=*numbers*")
+    banner = editor.page.get_by_role("alert").filter(has_text="you were logged out")
+    expect(banner).to_be_visible()
+    editor.function("report").click()  # another edit, that is not saved either
+    link = banner.get_by_role("link", name="Log in in a new tab")
+    assert "/admin/login/?next=/admin/pgflow_django/workflow/numbers/edit/" in str(
+        link.get_attribute("href")
+    )
+    banner.get_by_role("button", name="Try again").click()  # too soon
+    expect(banner).to_be_visible()
     assert len(steps_of()) == 3
+    boss.set_password("secret")
+    boss.save()
+    with editor.page.expect_popup() as opened:
+        link.click()
+    login = opened.value
+    login.get_by_label("Username").fill("boss")
+    login.get_by_label("Password").fill("secret")
+    login.get_by_role("button", name="Log in").click()
+    login.wait_for_url("**/numbers/edit/")
+    banner.get_by_role("button", name="Try again").click()
+    expect(banner).to_be_hidden()
+    editor.expect_steps("fetch", "double", "report", "score", "report_2")
+    assert [step["slug"] for step in drafts.load("numbers").document["steps"]][3:] == [
+        "score",
+        "report_2",
+    ]
+
+
+def test_whoever_only_looks_around_is_told_that_the_session_has_ended(editor: Editor) -> None:
+    editor.page.route("**/presence/", lambda route: route.fulfill(status=204))
+    editor.page.reload()
+    Session.objects.all().delete()
+    editor.step("double").click()
+    banner = editor.page.get_by_role("alert").filter(has_text="you were logged out")
+    expect(banner).to_be_visible()
 
 
 def test_the_focus_stays_on_the_step_after_an_edit(editor: Editor) -> None:

@@ -196,7 +196,7 @@ const ACTS = {
   close: (element) =>
     element.closest("dialog") ? element.closest("dialog").close() : dag.select(""),
   dismiss: (element) => element.closest(".pgf-toast, .pgf-banner").remove(),
-  retry: () => state.unsaved?.(),
+  retry: () => dag.retry(),
   add: dag.openPick,
   insert: () => dag.insert({ ...$("#pgf-edge-tools").dataset }),
   cut: () => dag.cut($("#pgf-edge-tools").dataset),

@@ -110,7 +110,7 @@ function paste(event) {
 }
 
 function send(op, values, url = root.dataset.opUrl, goal = dag.stage()) {
-  state.unsaved = () => send(op, values, url, goal);
+  state.sent.push(() => send(op, values, url, goal));
   return dag.request("POST", url, {
     source: root,
     ...goal,

@@ -109,7 +109,6 @@ function onEdited(event) {
     active = document.activeElement;
   const isTyping = active?.closest?.("input, textarea, select") && !active.closest("#pgf-palette");
   const isLost = hadFocus && active === document.body;
-  state.unsaved = null;
   dag.selectAll(steps, { panel: false, focus: false });
   if (dag.isPhone()) $("#pgf-panel")?.classList.remove("pgf-sheet");
   requestAnimationFrame(() =>
@@ -124,16 +123,25 @@ function onEdited(event) {
 
 const isEdit = (event) => (event.detail.requestConfig ?? event.detail).parameters?.op;
 
-const fail = (event) => isEdit(event) && $("#pgf-offline").removeAttribute("hidden");
+/** Send what was not saved, with the token of the session that there is now. */
+async function retry() {
+  await dag.openPanel();
+  for (const again of state.unsaved.splice(0)) again();
+}
 
 const ANSWERS = {
   configRequest: (event) => {
+    const token = $("#pgf-panel [name=csrfmiddlewaretoken]");
+    if (token) event.detail.headers["X-CSRFToken"] = token.value;
     if (isEdit(event)) event.detail.parameters.version = bar().dataset.version;
   },
   beforeRequest: (event) => root.classList.toggle("pgf-saving", Boolean(isEdit(event))),
   afterRequest: (event) => {
     root.classList.remove("pgf-saving");
-    if (event.detail.successful && isEdit(event)) $("#pgf-offline").hidden = true;
+    const { successful } = event.detail;
+    const again = isEdit(event) && state.sent.shift();
+    if (again && !successful) state.unsaved.push(again);
+    $("#pgf-offline")?.toggleAttribute("hidden", successful && !state.unsaved.length);
   },
   beforeSwap: () => {
     const active = document.activeElement;
@@ -150,8 +158,6 @@ const ANSWERS = {
     if (state.mode && target?.id === "pgf-dag") dag.leaveMode();
     showAnswer();
   },
-  responseError: fail,
-  sendError: fail,
 };
 
 function beat() {
@@ -178,7 +184,7 @@ function start() {
   on("submit", onSubmit);
   on("change", onChange);
   addEventListener("online", () => {
-    if (!$("#pgf-offline").hidden) state.unsaved?.();
+    if (state.unsaved.length) retry();
   });
   state.chosen = root.dataset.selected?.split(" ").filter(Boolean) ?? [];
   if (root.dataset.direction) {
@@ -195,4 +201,5 @@ function start() {
   requestAnimationFrame(() => performance.mark("pgf-ready"));
 }
 
+pgflowDag.retry = retry;
 if (root) start();

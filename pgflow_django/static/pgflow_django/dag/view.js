@@ -12,7 +12,8 @@ const state = {
   chosen: [],
   edge: null,
   mode: null,
-  unsaved: null,
+  sent: [],
+  unsaved: [],
   get selected() {
     return this.chosen.at(-1) ?? "";
   },
