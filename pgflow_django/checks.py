@@ -22,6 +22,7 @@ from pgflow_django.conf import JOINED_BYTES_LIMIT, Defaults
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.models import Workflow
 from pgflow_django.storage.diagnosis import diagnose
+from pgflow_django.storage.pooling import pool_size
 from pgflow_django.storage.trouble import place
 
 if TYPE_CHECKING:
@@ -103,6 +104,25 @@ def check_isolation(**_: Any) -> list[CheckMessage]:
         for alias in sorted(aliases)
         if connections[alias].vendor == "postgresql" and (level := _isolation(alias))
     ]
+
+
+@register(Tags.models)
+def check_pool(**_: Any) -> list[CheckMessage]:
+    """W005: a pool of connections in which threads would wait for one another."""
+    alias = router.db_for_write(Workflow)
+    size, values = pool_size(alias), getattr(settings, "PGFLOW", {})
+    threads = values.get("THREADS", Defaults().THREADS) if isinstance(values, dict) else None
+    if not isinstance(threads, int) or size > threads:
+        return []
+    hint = (
+        f'Set OPTIONS["pool"]["max_size"] of DATABASES["{alias}"] to {threads + 1} or more (for a '
+        'Celery worker with threads: two more than it has), or PGFLOW["THREADS"] to less.'
+    )
+    what = (
+        f"Django's pool of the {place(alias)} has at most {size:.0f} connections: too few for the "
+        f'{threads} threads of PGFLOW["THREADS"], and the one that watches over them.'
+    )
+    return [checks.Warning(what, hint=hint, id="pgflow.W005")]
 
 
 def _isolation(alias: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -29,6 +30,7 @@ from pgflow_django.celery_worker.thread_crew import ThreadCrew, ThreadLoop
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.flows import code_flows, definition_of, sync_code_flow
 from pgflow_django.models import WorkflowRun
+from pgflow_django.storage.pooling import forget_inherited_pools, pool_size, require_connections
 from pgflow_django.worker.keepalive import harden
 from pgflow_django.worker.patience import Outage
 
@@ -79,6 +81,8 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
                 'pgflow needs worker_pool_start_method = "fork": the processes of the pool share '
                 "memory with their parent"
             )
+        require_connections(self.using, 2, "Each process of a worker")
+        os.register_at_fork(after_in_child=forget_inherited_pools)
         processes = worker.max_concurrency or worker.concurrency
         board = Board(processes + _SPARE_SLOTS)
         using, queues, node = self.using, self.queues, worker.hostname
@@ -92,6 +96,9 @@ class PgflowStep(bootsteps.StartStopStep):  # type: ignore[misc]
     def _prepare_for_threads(self, worker: Any) -> Outage:
         crew = self.crew = ThreadCrew(self._poke)
         lanes = worker.max_concurrency or worker.concurrency
+        fewer = pool_size(self.using) - 2
+        advice = f", or start the worker with -c {fewer:.0f}" if fewer >= 1 else ""
+        require_connections(self.using, lanes + 2, f"A worker of {lanes} threads", advice)
         using, queues, node = self.using, self.queues, worker.hostname
         hosting.host(lambda _: ThreadLoop(crew, lanes, using=using, node=node, queues=queues))
         if not is_solo(worker):

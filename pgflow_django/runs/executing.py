@@ -25,6 +25,7 @@ from pgflow_django.models import WorkflowStep, WorkflowVersionStep
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe, registry
 from pgflow_django.runs import delivery
 from pgflow_django.runs.status import RunStatus, load_status
+from pgflow_django.storage.pooling import require_connections
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool
@@ -115,6 +116,7 @@ def own_worker(
 ) -> Iterator[int]:
     """Register this process for what it is about to execute, and sweep after others."""
     if not connections[using].in_atomic_block:
+        require_connections(using, 2, "A process that executes steps")
         patiently(partial(engine.sweep, using=using), using=using)
     worker = patiently(partial(register, "in_process", queues, functions, using=using), using=using)
     try:

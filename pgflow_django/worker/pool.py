@@ -17,6 +17,7 @@ from uuid import UUID
 
 from pgflow_django import engine
 from pgflow_django.conf import settings
+from pgflow_django.storage.pooling import pool_size
 from pgflow_django.worker.batch import Taken
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.invoke import Resolve
@@ -46,6 +47,8 @@ class Pool:
         self.worker = worker
         self.run = run
         self.resolve = resolve
+        #: Lanes that there may be, stuck ones included: each has a connection, as the supervisor.
+        self._room = pool_size(using) - 1
         self.is_stopping = False
         self._changed = threading.Condition()
         self._lanes: list[Lane] = []
@@ -175,8 +178,10 @@ class Pool:
         if not all(lane.is_held_up(now) for lane in lanes):
             return False
         working = sum(not lane.is_interrupted for lane in lanes)
-        return working < self.max_lanes and (
-            self._announced > 0 or now - self._looked_at >= settings.POLL_INTERVAL
+        return (
+            working < self.max_lanes
+            and len(lanes) < self._room
+            and (self._announced > 0 or now - self._looked_at >= settings.POLL_INTERVAL)
         )
 
     def _settle(self, lane: Lane, taken: Taken) -> None:

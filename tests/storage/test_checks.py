@@ -182,6 +182,34 @@ def test_pgflow_w001_setting_like_no_other(settings: Any) -> None:
     assert str(message.hint).startswith("The settings are ")
 
 
+@pytest.mark.usefixtures("_unblocked")
+@pytest.mark.parametrize(
+    ("pool", "threads", "is_small"),
+    [(True, 3, False), (True, 4, True), ({"max_size": 9}, 9, True), ({"min_size": 9}, 8, False)],
+)
+def test_pgflow_w005_a_pool_of_too_few_connections(
+    settings: Any, pool: Any, threads: int, is_small: bool
+) -> None:
+    settings.DATABASE_ROUTERS = [f"{__name__}.ToPooled"]
+    settings.PGFLOW = {"THREADS": threads}
+    with alias("pooled", OPTIONS={"pool": pool}, CONN_MAX_AGE=0):
+        messages = check_site()
+
+    assert ids(messages) == (["pgflow.W005"] if is_small else [])
+    if is_small:
+        assert f"too few for the {threads} threads of PGFLOW" in messages[0].msg
+        assert f"to {threads + 1} or more" in str(messages[0].hint)
+
+
+class ToPooled(ToSqlite):
+    """A router that sends our models to the alias ``pooled``."""
+
+    def db_for_read(self, model: type, **hints: Any) -> str:
+        return "pooled"
+
+    db_for_write = db_for_read
+
+
 # -- its databases -----------------------------------------------------------------------------
 
 
