@@ -82,7 +82,7 @@ class FlowColumns:
             address(flow, "edit"),
             flow.workflow_slug,
             marks,
-            format_html("<p>{}</p>", about) if about else "",
+            format_html('<p dir="auto">{}</p>', about) if about else "",
             facts,
         )
 

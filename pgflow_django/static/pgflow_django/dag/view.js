@@ -165,6 +165,13 @@ if (root) {
   stretchPage();
   addEventListener("scroll", forgetBox, { capture: true, passive: true });
   new ResizeObserver(forgetBox).observe($("#pgf-stage") ?? root);
+  // On paper the whole flow: the style sheet takes the view's transform away.
+  addEventListener("beforeprint", () => {
+    if (!svg()) return;
+    const [width, height] = size();
+    svg().setAttribute("viewBox", `-4 -4 ${Math.max(width, 900) + 16} ${height + 16}`);
+  });
+  addEventListener("afterprint", () => svg()?.removeAttribute("viewBox"));
   addEventListener("resize", () => {
     forgetBox();
     stretchPage();
