@@ -143,7 +143,7 @@ class WorkflowExists(PgflowError):
 
 
 class StepExists(PgflowError):
-    """The flow has a step of this slug already."""
+    """The flow has a step of this name already."""
 
     default_code = "duplicate_step_slug"
 

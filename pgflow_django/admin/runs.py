@@ -44,7 +44,7 @@ _SHOWN = 120
 class StateFilter(admin.SimpleListFilter):
     """Runs by how they stand."""
 
-    title = gettext_lazy("state")
+    title = gettext_lazy("status")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -202,7 +202,7 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
         """Name the flow."""
         return str(run.workflow_slug)
 
-    @admin.display(description=gettext_lazy("State"))
+    @admin.display(description=gettext_lazy("Status"))
     def state(self, run: Any) -> SafeString:
         """Show how it stands, and why it failed."""
         pill = show_pill(run.status, name_run_status(run.status))

@@ -32,7 +32,7 @@ _STEPS = (
     Column("STEP", is_flexible=True),
     Column("STATUS"),
     Column("TASKS", is_number=True),
-    Column("ERRORS", is_number=True),
+    Column("FAILURES", is_number=True),
     Column("STARTED", from_width=80),
     Column("TOOK", is_number=True),
     Column("LAST ERROR", from_width=100, is_flexible=True),

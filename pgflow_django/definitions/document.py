@@ -172,7 +172,7 @@ class _Steps:
     def _duplicate(self, index: int, slug: str) -> Problem:
         pointer = f"/steps/{index}/slug"
         free = self._find_free(slug)
-        text = f"steps[{self.position[slug]}] has this slug already; each step needs its own"
+        text = f"steps[{self.position[slug]}] has this name already; each step needs its own"
         fix = [{"op": "replace", "path": pointer, "value": free}]
         message = say(name_step(slug, self.flow), text)
         return Problem("duplicate_step_slug", pointer, message, [free], fix)

@@ -140,7 +140,7 @@ FLOW_OPTIONS = _table(
         "base_delay",
         WholeNumber(*DELAY, SECONDS),
         1,
-        label=_("Retry pause"),
+        label=_("Retry delay"),
         about=_("before the first retry; each further one waits twice as long"),
         group="tries",
     ),
@@ -194,7 +194,7 @@ STEP_OPTIONS = _table(
     Option(
         "initial_tasks",
         WholeNumber(*TASKS),
-        label=_("Expected items"),
+        label=_("Number of items"),
         about=_("of a map step; none: as many as the list has"),
         hint=_("as many as the list has"),
         group="items",

@@ -145,7 +145,7 @@ def workflow_slug_problems(slug: object, pointer: str = "/workflow_slug") -> Ite
     if fault := slug_fault(slug):
         meant = _meant_slug(slug)
         fix = [{"op": "add", "path": pointer, "value": name} for name in meant]
-        message = f"The flow slug {show(slug)} {fault}."
+        message = f"The flow name {show(slug)} {fault}."
         if slug is None:
             message = f'The workflow_slug {fault}: it names the flow, like "send_invoices".'
         yield Problem("invalid_workflow_slug", pointer, message, meant, fix or None)
@@ -154,7 +154,7 @@ def workflow_slug_problems(slug: object, pointer: str = "/workflow_slug") -> Ite
 def step_slug_problems(slug: object, flow: object, pointer: str) -> Iterator[Problem]:
     """Whether ``slug`` may name a step. The fix is left to who knows the steps that wait for it."""
     if fault := slug_fault(slug):
-        message = f"The step slug {show(slug)} in {name_flow(flow)} {fault}."
+        message = f"The step name {show(slug)} in {name_flow(flow)} {fault}."
         if slug is None:
             message = f'The slug of a step of {name_flow(flow)} {fault}: it names it, like "fetch".'
         yield Problem("invalid_step_slug", pointer, message, _meant_slug(slug))
@@ -205,7 +205,7 @@ def dependency_problems(
             fix = [{"op": "replace", "path": pointer, "value": [depends_on]}]
         elif depends_on is None:
             fix = [{"op": "remove", "path": pointer}]
-        text = f"depends_on is {show(depends_on)}, but must be a list of step slugs"
+        text = f"depends_on is {show(depends_on)}, but must be a list of step names"
         yield Problem("invalid_depends_on", pointer, say(owner, text), fix=fix)
         return
     accepted: dict[str, None] = {}
@@ -239,7 +239,7 @@ def _dependency_fault(
     dependency: Any, slug: object, accepted: Collection[str], known: Collection[str]
 ) -> tuple[str, str] | None:
     if not isinstance(dependency, str):
-        text = f"depends_on holds {show(dependency)}, but must hold step slugs"
+        text = f"depends_on holds {show(dependency)}, but must hold step names"
         return "invalid_depends_on", text
     if dependency in accepted:
         text = f"it depends on {show(dependency)} twice; once is enough"
@@ -263,7 +263,7 @@ def joining_problems(
     slugs = [slug for slug, _, _ in known]
     owner = name_step(step_slug, workflow_slug)
     if step_slug in slugs:
-        text = "the flow has a step of this slug already; each step needs its own"
+        text = "the flow has a step of this name already; each step needs its own"
         yield Problem("duplicate_step_slug", f"{NEW_STEP}/slug", say(owner, text))
     yield from dependency_problems(
         depends_on,

@@ -15,8 +15,6 @@ from django.utils.translation import gettext as _
 from pgflow_django.drawing.states import Status
 from pgflow_django.storage.moments import by_the_clock, with_zone
 
-#: Icons of editor/_sprite.html by the class that colours a status.
-_ICONS = {"completed": "check", "failed": "close", "running": "play", "paused": "clock"}
 #: What stands where there is nothing to show.
 NOTHING = "\N{EN DASH}"
 
@@ -48,13 +46,11 @@ def class_of(status: str) -> str:
 
 
 def show_pill(status: str, word: str) -> SafeString:
-    """Return a status as a coloured word with an icon."""
-    icon = _ICONS.get(class_of(status), "clock")
+    """Return a status as a coloured word with the icon that it has in drawings."""
     return format_html(
-        '<span class="pgf-pill pgf-{}"><svg class="pgf-i" aria-hidden="true">'
-        '<use href="#pgf-i-{}"/></svg>{}</span>',
+        '<span class="pgf-pill pgf-{0}"><svg class="pgf-i" aria-hidden="true">'
+        '<use href="#pgf-i-{0}"/></svg>{1}</span>',
         class_of(status),
-        icon,
         word,
     )
 

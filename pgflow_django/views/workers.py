@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import router
@@ -20,9 +20,6 @@ from pgflow_django.views.access import list_runs
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page
 from pgflow_django.views.pieces import format_duration, short_id, show_time
-
-if TYPE_CHECKING:
-    pass
 
 #: Names of functions, and steps that a worker is at, which the page shows of each worker.
 _FUNCTIONS, _STEPS = 12, 3
@@ -80,6 +77,7 @@ def workers(page: Page) -> HttpResponse:
         rows=rows[:_WORKERS],
         left_out=max(0, len(rows) - _WORKERS),
         alive=sum(row.worker.is_alive for row in rows),
+        able=_count_able(row.worker for row in rows),
         silent=sum(not row.worker.is_alive for row in rows),
         busy=sum(row.worker.is_alive and bool(row.worker.doing) for row in rows),
         command=worker_command(),
@@ -88,6 +86,13 @@ def workers(page: Page) -> HttpResponse:
     )
     name = "_list" if is_htmx(page.request) else "workers"
     return render(page.request, f"pgflow_django/workers/{name}.html", context)
+
+
+def _count_able(workers: Iterable[WorkerView]) -> int:
+    """How many can take tasks. A Celery worker has a line more than it has loops, for itself."""
+    able = [worker for worker in workers if worker.is_alive and worker.queues]
+    lines = Counter(worker.node for worker in able if worker.node)
+    return len(able) - sum(count > 1 for count in lines.values())
 
 
 def _make_rows(page: Page, found: Sequence[WorkerView]) -> list[Row]:

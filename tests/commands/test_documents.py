@@ -219,7 +219,7 @@ def test_a_document_full_of_errors_is_told_in_part(path: Path) -> None:
     [
         ("[]", "error, line 1: A flow document is a JSON object, but this is []."),
         ("null", "error, line 1: A flow document is a JSON object, but this is None."),
-        ('{"steps": []}', "(/workflow_slug): The flow slug"),
+        ('{"steps": []}', "(/workflow_slug): The workflow_slug is missing"),
         ('{"workflow_slug": "a",\n "steps": [}', "is not valid JSON: line 2, column 12"),
         ("", "is empty, which is not JSON"),
     ],

@@ -34,7 +34,7 @@ def test_flows_with_their_last_runs_newest_first(doubles: str) -> None:
     assert lines[1].split() == ["later", "1", "1", "api", "never", "What", "comes", "later"]
     assert lines[2].split() == ["doubles", "3", "1", "api", "1", "●", "started", "just", "now"]
     Workflow.objects.filter(pk="later").update(is_active=False)
-    assert "later (inactive)" in call("listflows").stdout
+    assert "later (switched off)" in call("listflows").stdout
 
 
 def test_flows_as_json(doubles: str) -> None:
@@ -60,7 +60,7 @@ def test_a_search_without_a_hit(doubles: str) -> None:
 
 
 def test_no_runs_say_how_to_start_one(doubles: str) -> None:
-    assert call("listruns").stderr == "No runs yet. Start one: python manage.py runflow SLUG\n"
+    assert call("listruns").stderr == "No runs yet. Start one: python manage.py runflow FLOW\n"
     assert call("listruns", flow=doubles).stderr == (
         'No runs of flow "doubles" yet. Start one: python manage.py runflow doubles\n'
     )

@@ -102,7 +102,7 @@ def test_a_problem_is_an_object_of_plain_json() -> None:
         (
             flow({"slug": "a"}, {"slug": "a"}),
             "duplicate_step_slug", "/steps/1/slug",
-            'Step "a" of flow "flow": steps[0] has this slug already; each step needs its own.',
+            'Step "a" of flow "flow": steps[0] has this name already; each step needs its own.',
         ),
         (
             flow({"slug": "a"}, retries=3),
@@ -141,7 +141,7 @@ def test_a_problem_is_an_object_of_plain_json() -> None:
         (
             flow({"slug": "a"}, {"slug": "b", "depends_on": "a"}),
             "invalid_depends_on", "/steps/1/depends_on",
-            'Step "b" of flow "flow": depends_on is "a", but must be a list of step slugs.',
+            'Step "b" of flow "flow": depends_on is "a", but must be a list of step names.',
         ),
         (
             flow({"slug": "a", "depends_on": None}),
@@ -353,7 +353,7 @@ def test_a_bad_document_raises_the_error_of_its_first_problem_and_stores_nothing
 def test_an_error_tells_ten_problems_and_counts_the_rest() -> None:
     with pytest.raises(PgflowError, match=r"And 2 more\.$") as caught:
         flow_builder.create_flow_from_spec(flow(*({"slug": f"a {n}"} for n in range(12))))
-    assert str(caught.value).count("The step slug") == 10
+    assert str(caught.value).count("The step name") == 10
     problems = caught.value.problems
     assert len(problems) == 12
 

@@ -242,14 +242,14 @@ def test_bad_slugs_are_refused(slug: Any, flow: str) -> None:
 @pytest.mark.parametrize(
     ("slug", "message"),
     [
-        ("run", 'The flow slug "run" is a reserved word.'),
-        ("", 'The flow slug "" is empty.'),
+        ("run", 'The flow name "run" is a reserved word.'),
+        ("", 'The flow name "" is empty.'),
         (None, 'The workflow_slug is missing: it names the flow, like "send_invoices".'),
-        (5, "The flow slug 5 is int, not text."),
-        ("x" * 129, f'The flow slug "{"x" * 60}…" has 129 characters; at most 128 are allowed.'),
+        (5, "The flow name 5 is int, not text."),
+        ("x" * 129, f'The flow name "{"x" * 60}…" has 129 characters; at most 128 are allowed.'),
         (
             "a b",
-            ('The flow slug "a b" must be letters a-z, digits and underscores, and not begin with '
+            ('The flow name "a b" must be letters a-z, digits and underscores, and not begin with '
             "a digit."),
         ),
     ],
@@ -398,7 +398,7 @@ def test_a_step_that_is_there_is_refused_and_stays_as_it_is(flow: str) -> None:
         ["check"],
         timeout=99,
     )
-    assert 'Step "fetch" of flow "orders": the flow has a step of this slug already' in message
+    assert 'Step "fetch" of flow "orders": the flow has a step of this name already' in message
     step = flow_builder.get_flow(flow)["steps"][0]
     assert (step["timeout"], step["depends_on"]) == (None, [])
 
@@ -424,15 +424,15 @@ def test_a_step_that_is_there_is_refused_and_stays_as_it_is(flow: str) -> None:
         ),
         (
             "fetch", exceptions.InvalidStepOption, "invalid_depends_on",
-            'depends_on is "fetch", but must be a list of step slugs.',
+            'depends_on is "fetch", but must be a list of step names.',
         ),
         (
             None, exceptions.InvalidStepOption, "invalid_depends_on",
-            "depends_on is None, but must be a list of step slugs.",
+            "depends_on is None, but must be a list of step names.",
         ),
         (
             [None], exceptions.InvalidStepOption, "invalid_depends_on",
-            "depends_on holds None, but must hold step slugs.",
+            "depends_on holds None, but must hold step names.",
         ),
     ],
 )  # fmt: skip

@@ -127,7 +127,7 @@ def test_the_slug_may_be_given_and_is_not_inherited() -> None:
 
 
 def test_a_bad_slug_is_told_where_the_class_is_written() -> None:
-    with pytest.raises(InvalidSlug, match='The flow slug "run" is a reserved word'):
+    with pytest.raises(InvalidSlug, match='The flow name "run" is a reserved word'):
         type("Run", (Flow,), {})
 
 

@@ -20,7 +20,7 @@ def test_workers_appear_and_fall_silent_while_one_looks(open_page: OpenPage, bos
     )
     row = page.get_by_role("row", name="celery@box")
     expect(row.get_by_text("idle")).to_be_visible()
-    expect(page.get_by_text("1 worker is alive")).to_be_visible()
+    expect(page.get_by_text("1 worker can work")).to_be_visible()
     row.get_by_text("2", exact=True).click()
     expect(row.get_by_text("fetch, double")).to_be_visible()
     query("update workflow_workers set lease_until = clock_timestamp() - interval '1 min'")

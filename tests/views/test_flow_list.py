@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 
 import pytest
@@ -240,3 +241,15 @@ def test_what_people_write_is_escaped(client: Client, flow: str) -> None:
     for page in pages:
         assert "<script>alert" not in page
         assert "<img src=x" not in page
+
+
+def test_people_read_of_flows_runs_and_workers_only(client: Client, flow: str) -> None:
+    index = client.get("/admin/").content.decode()
+    for word in ("Flows", "Runs", "Workers"):
+        assert f">{word}</a>" in index
+    assert "Delete selected flows" in see(client)
+    assert "1 flow\n" in see(client)
+    question = client.get(address("workflow_delete", flow)).content.decode()
+    for page in (index, see(client), question):
+        words = re.sub(r"<[^>]*>", " ", page).lower()
+        assert not re.search(r"\bworkflows?\b", words)

@@ -60,7 +60,8 @@ def test_a_completed_run_shows_its_steps_and_its_output(client: Client, flow: st
 def test_a_failed_run_shows_why(client: Client, flow: str) -> None:
     page = see(client, run_flow(input={"is_broken": True}))
     assert "The step fetch failed" in page
-    assert "<strong>RuntimeError</strong>: &lt;b&gt;no numbers&lt;/b&gt; today" in page
+    assert "<strong>RuntimeError</strong>: " in page
+    assert "&lt;b&gt;no numbers&lt;/b&gt; today" in page
     assert "Traceback (most recent call last)" in page
     assert "Retry" in page
 
@@ -330,3 +331,18 @@ def test_nothing_of_a_run_becomes_markup(client: Client, hostile: WorkflowRun) -
         assert "<img src=x" not in page
         assert "Bad<b>" not in page
     assert "&lt;script&gt;alert(1)" in pages[0]
+
+
+def test_a_failure_is_told_once_and_beside_its_step(client: Client, flow: str) -> None:
+    page = see(client, run_flow(input={"is_broken": True}))
+    assert page.count("RuntimeError") - page.count("raise RuntimeError") == 3  # with the traceback
+    assert "Other failed attempts" not in page
+
+
+def test_the_title_says_how_the_run_stands_and_ends_as_all_titles_do(
+    client: Client, flow: str
+) -> None:
+    run = run_flow()
+    title = re.search(r"<title>([^<]*)</title>", see(client, run))
+    assert title
+    assert title[1] == f"completed | {flow} {str(run.pk)[-8:]} | Django site admin"

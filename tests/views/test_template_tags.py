@@ -11,6 +11,8 @@ import pytest
 from django.template import Context, Template
 
 import pgflow_django
+from pgflow_django.choices import RunState
+from pgflow_django.views.pieces import class_of, name_statuses
 
 TEMPLATES = Path(pgflow_django.__file__).parent / "templates" / "pgflow_django"
 
@@ -20,14 +22,22 @@ def render(text: str, **context: Any) -> str:
 
 
 def test_every_icon_that_a_template_asks_for_is_in_the_sprite() -> None:
-    drawn = set(re.findall(r'id="pgf-i-(\w+)"', (TEMPLATES / "editor/_sprite.html").read_text()))
+    sprite = (TEMPLATES / "editor/_sprite.html").read_text()
+    drawn = set(re.findall(r'id="pgf-i-(\w+)"', render(sprite)))
     asked = {
         name
         for path in TEMPLATES.rglob("*.html")
         for name in re.findall(r'{% icon "(\w+)" %}', path.read_text())
     }
     assert asked
-    assert asked <= drawn
+    statuses = {*name_statuses(), *map(class_of, RunState.values)}
+    assert asked | statuses <= drawn
+
+
+def test_what_a_docstring_quotes_is_code_and_the_rest_is_text() -> None:
+    html = render("{{ doc|quoting }}", doc="Sends `a<b` and ``c``, not `d & `.")
+    assert html == "Sends <code>a&lt;b</code> and <code>c</code>, not <code>d &amp; </code>."
+    assert render("{{ doc|quoting }}", doc="a ` b") == "a ` b"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_without_workers_it_says_how_to_start_one(log_in: LogIn) -> None:
 def test_a_row_says_who_it_is_and_what_it_serves(log_in: LogIn) -> None:
     register(node="celery@box")
     page = read(log_in())
-    assert "1 worker is alive, 0 are busy." in page
+    assert "1 worker can work, 0 are busy." in page
     for text in ("celery@box", "box, pid 4217", "Celery", "default, gpu", "a, b", "idle", "s ago"):
         assert text in page
 
@@ -91,7 +91,7 @@ def test_only_who_may_see_workers_finds_them(log_in: LogIn) -> None:
     assert clerk.get(path).status_code == 200
     assert clerk.post(path).status_code == 405
     assert clerk.get(f"{path}1/change/").status_code == 404
-    assert "Workflow workers" in clerk.get("/admin/").content.decode()
+    assert ">Workers</a>" in clerk.get("/admin/").content.decode()
 
 
 def test_htmx_gets_the_part_that_changes(log_in: LogIn) -> None:
@@ -125,3 +125,9 @@ def test_the_number_of_queries_is_that_of_one_worker(
     client.get(address("workflowworker_changelist"))
     with django_assert_max_num_queries(8):  # type: ignore[operator]
         client.get(address("workflowworker_changelist"))
+
+
+def test_a_celery_workers_own_line_is_no_worker_that_can_work(log_in: LogIn) -> None:
+    for pid in (1, 2, 3):  # of its parent, and of two children
+        register(pid=pid, node="celery@box")
+    assert "2 workers can work, 0 are busy." in read(log_in())

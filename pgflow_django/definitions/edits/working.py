@@ -70,7 +70,7 @@ class WorkingCopy:
         if slug is None:
             slug = self.free_slug(_name_like(uses if isinstance(uses, str) else ""))
         if not isinstance(slug, str):
-            text = f"The step slug {show(slug)} {slug_fault(slug)}."
+            text = f"The step name {show(slug)} {slug_fault(slug)}."
             raise EditRefused(text, code="invalid_step_slug", field="slug")
         row: Step = {"slug": slug}
         if depends_on:

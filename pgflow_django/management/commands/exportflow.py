@@ -32,7 +32,7 @@ examples:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
-        parser.add_argument("slug", metavar="SLUG", help="the flow")
+        parser.add_argument("slug", metavar="FLOW", help="the flow")
         parser.add_argument(
             "--format",
             choices=("json", "python", "svg"),

@@ -43,7 +43,7 @@ examples:
             "--search",
             metavar="TEXT",
             default="",
-            help="only flows with this in their slug, description, steps or functions",
+            help="only flows with this in their name, description, steps or functions",
         )
         super().add_arguments(parser)
 
@@ -67,7 +67,7 @@ examples:
     def _row(self, flow: dict[str, Any]) -> list[Text | str]:
         slug = Text(flow["workflow_slug"])
         if not flow["is_active"]:
-            slug.append(" (inactive)", "dim")
+            slug.append(" (switched off)", "dim")
         return [
             slug,
             f"{flow['steps_count']:,}",

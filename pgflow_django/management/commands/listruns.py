@@ -43,7 +43,7 @@ examples:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
-        parser.add_argument("--flow", metavar="SLUG", help="only runs of this flow")
+        parser.add_argument("--flow", metavar="FLOW", help="only runs of this flow")
         parser.add_argument(
             "--status",
             metavar="STATUS[,STATUS]",
@@ -83,7 +83,7 @@ examples:
         if statuses:
             self.say(f"No run{of_flow} is {' or '.join(statuses)}.")
         else:
-            start = self.command("runflow", flow or "SLUG")
+            start = self.command("runflow", flow or "FLOW")
             self.say(f"No runs{of_flow} yet. Start one: {start}")
 
     def _row(self, run: dict[str, Any]) -> list[Text | str]:

@@ -25,7 +25,7 @@ examples:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
-        parser.add_argument("slug", metavar="SLUG", help="the flow")
+        parser.add_argument("slug", metavar="FLOW", help="the flow")
         parser.add_argument("--user", metavar="NAME", default="", help="who publishes it")
         super().add_arguments(parser)
 

@@ -40,7 +40,7 @@ examples:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
-        parser.add_argument("slug", metavar="SLUG", help="the flow to run")
+        parser.add_argument("slug", metavar="FLOW", help="the flow to run")
         parser.add_argument(
             "--input",
             metavar="JSON",

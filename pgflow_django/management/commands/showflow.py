@@ -49,7 +49,7 @@ examples:
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
-        parser.add_argument("slug", metavar="SLUG", help="the flow")
+        parser.add_argument("slug", metavar="FLOW", help="the flow")
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -78,7 +78,7 @@ examples:
             )
 
     def _facts(self, flow: Mapping[str, Any]) -> Iterator[Text]:
-        state = "" if flow["is_active"] else "inactive, "
+        state = "" if flow["is_active"] else "switched off, "
         steps = plural(len(flow["steps"]), "step")
         head = f"  {state}{steps}, version {flow['version']:,}, {flow['origin']}"
         yield Text.assemble((flow["workflow_slug"], "bold"), (head, "dim"))

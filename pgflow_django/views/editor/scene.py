@@ -127,10 +127,11 @@ class Scene:
 
     @cached_property
     def problems(self) -> Sequence[Shown]:
-        """Every problem of the document."""
+        """Every problem of the document, but that it has no steps: the page says how to begin."""
         return [
             Shown(found.level, found.step or "", found.message, [*map(show_fix, found.fixes)])
             for found in drafts.problems(self.draft.document)
+            if found.code != "workflow_has_no_steps"
         ]
 
     @cached_property
@@ -246,7 +247,7 @@ def _find_subtitle(slug: str, row: Row, functions: Mapping[str, RegisteredFuncti
     name = function_of(row)
     function = functions.get(name)
     if function is None:
-        return _("no function %(name)s") % {"name": name}
+        return _("not registered: %(name)s") % {"name": name}
     return function.module if name == slug else name
 
 

@@ -68,6 +68,14 @@ class RunFacts:
         """The error of a failed run."""
         return self.view.error
 
+    @cached_property
+    def other_attempts(self) -> list[WorkflowTaskAttempt]:
+        """The failed attempts but for the one that the run failed with, told on top of the page."""
+        facts = ("step_slug", "error_type", "error_message")
+        told = [self.error.get(fact) for fact in facts] if self.error else []
+        same = [row for row in self.attempts if [getattr(row, fact) for fact in facts] == told]
+        return [row for row in self.attempts if row not in same[:1]]
+
     @property
     def waiting(self) -> Waiting | None:
         """Why nothing moves."""

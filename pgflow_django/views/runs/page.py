@@ -49,7 +49,8 @@ def find(page: Page) -> HttpResponse:
 
 def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -> HttpResponse:
     context = page.context(
-        _("Run of %(flow)s") % {"flow": page.run.workflow_slug},
+        f"{page.run.workflow_slug} {short_id(page.run.pk)}",
+        subtitle=facts.word,
         **_describe(page, facts, step=step),
         drawing=facts.render(_find_look(page.request)),
         **extra,

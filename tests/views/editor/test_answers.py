@@ -244,3 +244,16 @@ def test_a_default_that_only_python_takes_for_one_is_refused(post: Post) -> None
     refusal = {"fix": "set_flow", "arguments": '{"base_delay": true}'}
     assert post("fix", **refusal).status_code == 422
     assert post("fix", fix="set_flow", arguments='{"max_attempts": 3.0}').status_code == 422
+
+
+def test_a_new_flow_has_no_problems_yet_and_cannot_be_published(page: Client) -> None:
+    drafts.create("fresh", user="boss")
+    url = URL.replace("numbers", "fresh")
+    html = text_of(page.get(f"{url}edit/"))
+    assert 'id="pgf-problems"' not in html
+    assert "Draw the first step" in html
+    assert "just now" in html  # the last edit
+    version = drafts.load("fresh").version
+    answer = page.post(f"{url}publish/", {"version": version}, headers=HTMX)
+    assert answer.status_code == 422
+    assert "has no steps" in text_of(answer)

@@ -98,7 +98,7 @@ def test_readers_see_it_apart_from_what_the_function_says(post: Post, client: Cl
     panel = text_of(client.get(f"{URL}panel/?step=fetch")).split('id="pgf-as-json"')[0]
     assert "<textarea" not in panel
     assert panel.count("Mind the time zone.") == 1
-    assert '<p class="pgf-help">Read whatever address it is given.</p>' in panel
+    assert '<p class="pgf-help" dir="auto">Read whatever address it is given.</p>' in panel
     assert panel.index("Mind the time zone.") < panel.index("Read whatever address")
     assert "Read whatever address" not in "".join(tooltip(text_of(client.get(f"{URL}canvas/"))))
 
