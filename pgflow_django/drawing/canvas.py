@@ -30,6 +30,7 @@ __all__ = ["LIGHT_FROM", "find_layout", "render_canvas", "render_thumbnail"]
 
 #: From so many steps on, cards are drawn with fewer elements: the browser is the slow part.
 LIGHT_FROM = 200
+_PAPER = 900  # as wide as this is on paper what is narrower, so that cards don't become huge
 _VIEWPORT_GRID = 80  # viewports this close to each other share their layout
 
 
@@ -82,7 +83,8 @@ def render_canvas(
     extra = "".join(f' {name}="{escape_text(text)}"' for name, text in (attributes or {}).items())
     return (
         f'<svg id="pgf-dag" class="{names}" data-width="{layout.width}"'
-        f' data-height="{layout.height}" data-direction="{layout.direction}"{extra}'
+        f' data-height="{layout.height}" data-direction="{layout.direction}"'
+        f' data-sheet="-4 -4 {max(layout.width, _PAPER) + 16} {layout.height + 16}"{extra}'
         f' role="group" aria-label="{escape_text(label)}">'
         f'<defs><pattern id="pgf-grid" width="{DOT_DISTANCE}" height="{DOT_DISTANCE}"'
         ' patternUnits="userSpaceOnUse"><circle class="pgf-dot" cx="2" cy="2" r="1.2"/>'

@@ -51,7 +51,7 @@ const MAX_SCALE = 2.5,
 
 const view = { x: 0, y: 0, scale: 1, isFitted: true };
 let frame = 0;
-// Where the drawing is: remembered, since to ask costs a layout of the whole page.
+// Where it is: to ask costs a layout of the whole page.
 let known = null;
 const box = () => (known ??= svg().getBoundingClientRect());
 const forgetBox = () => {
@@ -165,12 +165,7 @@ if (root) {
   stretchPage();
   addEventListener("scroll", forgetBox, { capture: true, passive: true });
   new ResizeObserver(forgetBox).observe($("#pgf-stage") ?? root);
-  // On paper the whole flow: the style sheet takes the view's transform away.
-  addEventListener("beforeprint", () => {
-    if (!svg()) return;
-    const [width, height] = size();
-    svg().setAttribute("viewBox", `-4 -4 ${Math.max(width, 900) + 16} ${height + 16}`);
-  });
+  addEventListener("beforeprint", () => svg()?.setAttribute("viewBox", svg().dataset.sheet));
   addEventListener("afterprint", () => svg()?.removeAttribute("viewBox"));
   addEventListener("resize", () => {
     forgetBox();
