@@ -66,7 +66,7 @@ FLOW_PAGES = [
     Address(f"{_FLOW}/presence/", "presence", edits.presence, "change", _CHANGE),
     Address(f"{_FLOW}/history/", "history", history.history, "view"),
     Address(f"{_FLOW}/history/<int:seq>/diff/", "diff", history.diff, "view"),
-    Address(f"{_FLOW}/compare/", "compare", history.compare, "view"),
+    Address(f"{_FLOW}/diff/", "compare", history.compare, "view"),
     Address(f"{_FLOW}/run/", "run", start.start, "run", _FORM),
 ]
 #: Below the list of runs:

@@ -87,7 +87,7 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
         "start_json": f"{flow}run/?mode=json",
         "history": f"{flow}history/",
         "diff": f"{flow}history/{drafts.history('evil')[0].seq}/diff/",
-        "compare": f"{flow}compare/",
+        "compare": f"{flow}diff/",
         "list": f"{flow}edit/?view=list",
         "runs": f"{ADMIN}workflowrun/",
         "failed": run,
