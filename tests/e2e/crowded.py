@@ -174,6 +174,12 @@ def _connect(page: Page) -> None:
     expect(page.locator("#pgf-mode")).to_be_visible()
 
 
+def _choose_all(page: Page) -> None:
+    page.locator(f"#pgf-step-{FETCH}").focus()
+    page.keyboard.press("Control+a")
+    expect(page.locator("#pgf-panel")).to_contain_text("9 steps")
+
+
 def _conflict(page: Page) -> None:
     """Edit what somebody else has edited since."""
     other = User.objects.get(username=name("_user"))
@@ -211,6 +217,7 @@ def list_pages(runs: dict[str, UUID]) -> dict[str, tuple[str, Callable[[Page], N
         "flows": (f"{ADMIN}workflow/", None),
         "flows_nothing": (f"{ADMIN}workflow/?q={LONG}x", None),
         "new": (f"{ADMIN}workflow/new/", None),
+        "duplicate": (f"{ADMIN}workflow/new/?from={FLOW}", None),
         "example": (f"{ADMIN}workflow/new/?begin=example", None),
         "import": (f"{ADMIN}workflow/import/", None),
         "import_preview": (f"{flow}import/", _preview(json.dumps(changed))),
@@ -221,6 +228,7 @@ def list_pages(runs: dict[str, UUID]) -> dict[str, tuple[str, Callable[[Page], N
         "editor_menu": (f"{edit}diagram", press("#pgf-more summary")),
         "editor_keys": (f"{edit}diagram", _open_keys),
         "editor_mode": (f"{edit}diagram&step={FETCH}", _connect),
+        "editor_many": (f"{edit}diagram", _choose_all),
         "editor_refused": (f"{draft}edit/?view=diagram&step={FETCH}", _refuse),
         "editor_conflict": (f"{draft}edit/?view=diagram&step={EACH}", _conflict),
         "editor_pick": (f"{ADMIN}workflow/{LARGE}/edit/?view=diagram&step=step_1", _open_pick),
@@ -233,6 +241,7 @@ def list_pages(runs: dict[str, UUID]) -> dict[str, tuple[str, Callable[[Page], N
         "code_step": (f"{ADMIN}workflow/{CODE}/edit/?view=list&step=first", None),
         "history": (f"{flow}history/", None),
         "diff": (f"{flow}history/{newest}/diff/", None),
+        "compare": (f"{flow}compare/?from=1&to=draft", None),
         "delete": (f"{ADMIN}workflow/{LARGE}/delete/", None),
         "delete_protected": (f"{flow}delete/", None),
         "start": (f"{flow}run/", None),
