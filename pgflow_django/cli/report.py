@@ -34,6 +34,7 @@ _STEPS = (
     Column("TASKS", is_number=True),
     Column("FAILURES", is_number=True),
     Column("STARTED", from_width=80),
+    Column("WAITED", is_number=True),
     Column("TOOK", is_number=True),
     Column("LAST ERROR", from_width=100, is_flexible=True),
 )
@@ -170,6 +171,7 @@ def _step(terminal: Terminal, step: StepView) -> list[Text | str]:
         tasks,
         f"{step.failures:,}" if step.failures else "",
         clock(step.started_at)[11:] if step.started_at else "",
+        duration(step.waited) if step.waited is not None else "",
         duration(step.seconds) if step.seconds is not None else "",
         Text(one_line(step.error), "red"),
     ]

@@ -62,7 +62,9 @@ class StepView:
     that did. ``attempt`` is the one that runs or comes next. A step is "retrying" while every task
     that is left waits for its next attempt: the first of them in ``wait`` seconds, at ``retry_at``.
     ``is_queued`` is a single step whose task nobody has taken yet; ``worker`` who took it last.
-    ``error`` is that of the last attempt to fail.
+    ``error`` is that of the last attempt to fail. ``started_at`` is when the first attempt began,
+    ``seconds`` what has gone by from then to its end, or to now; for ``waited`` seconds before that
+    it was ready, and waited for its start delay, or for a worker.
     """
 
     slug: str
@@ -86,6 +88,7 @@ class StepView:
     # These change while nothing happens, and so ``repr`` leaves them out.
     wait: float | None = field(default=None, repr=False)
     seconds: float | None = field(default=None, repr=False)
+    waited: float | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +165,15 @@ def cut_error(length: int = SHOWN_TEXT) -> JSONObject:
     return JSONObject(**{name: Left(KT(f"error__{name}"), length) for name in names})
 
 
+_TASK = JSONObject(s="status", w="worker", n="attempts_count", began="started_at")
+
+
 def _states(run_id: UUID, using: str) -> Iterable[dict[str, Any]]:
     states = WorkflowStepState.objects.using(using).filter(run_id=run_id)
     rows: Iterable[dict[str, Any]] = states.annotate(
         tries=Subquery(_count_attempts()),
         last_error=Subquery(_last_error()),
-        first_task=Subquery(_tasks(task_index=0).values(found=JSONObject(s="status", w="worker"))),
+        first_task=Subquery(_tasks(task_index=0).values(found=_TASK)),
         # No other steps have any, so nobody else's tasks are looked at.
         failed=Case(When(status=StepStatus.FAILED, then=Subquery(_count_failed_tasks()))),
     ).values(*_STATE, "tries", "last_error", "first_task", "failed")
@@ -192,6 +198,7 @@ def _count_attempts() -> QuerySet[Any, Any]:
     found = JSONObject(
         failures=Count("*"),
         last=Max("attempt"),
+        began=Min("started_at"),
         waiting=Count("id", filter=later),
         next=Min("retry_at", filter=later),
     )
@@ -229,13 +236,15 @@ def _view(plan: Mapping[str, Any], state: Mapping[str, Any] | None, now: datetim
 
 def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[str, Any]:
     """How a step stands."""
-    tries = state["tries"] or {"failures": 0, "last": 0, "waiting": 0, "next": None}
+    tries = state["tries"] or _NO_TRIES
     total, left = state["initial_tasks"], state["remaining_tasks"]
-    started_at, ended_at = state["started_at"], state["ended_at"]
+    ready_at, ended_at = state["started_at"], state["ended_at"]
+    started_at = _find_start(state, tries)
     is_started = state["status"] == StepStatus.STARTED
     is_waiting = is_started and left is not None and 0 < left <= tries["waiting"]
     retry_at = read_moment(tries["next"]) if is_waiting else None
     task = {} if is_map else state["first_task"] or {}
+    waited = ((started_at or ended_at or now) - ready_at).total_seconds() if ready_at else None
     is_queued = is_started and not is_waiting and task.get("s") == TaskStatus.QUEUED
     return {
         "status": "retrying" if is_waiting else _WORDS[state["status"]],
@@ -252,7 +261,29 @@ def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[
         "ended_at": ended_at,
         "wait": max(0.0, (retry_at - now).total_seconds()) if retry_at else None,
         "seconds": ((ended_at or now) - started_at).total_seconds() if started_at else None,
+        "waited": waited,
     }
+
+
+_NO_TRIES: Mapping[str, Any] = {"failures": 0, "last": 0, "waiting": 0, "next": None, "began": None}
+
+
+def _find_start(state: Mapping[str, Any], tries: Mapping[str, Any]) -> datetime | None:
+    """When the first attempt of a step began; ``None`` while it waits.
+
+    Of a map's tasks the first is looked at, which is claimed first: there may be a million.
+    """
+    ready_at: datetime | None = state["started_at"]
+    task = state["first_task"] or {}
+    if ready_at is None:
+        return None
+    if state["initial_tasks"] == 0:  # a map over nothing
+        return ready_at
+    begun = [tries["began"], task["began"] if task.get("n") else None]
+    moments = [read_moment(text) for text in begun if text]
+    if not moments:
+        return None
+    return max(ready_at, min(moments))  # a task may have completed before a retry of the run
 
 
 #: Statuses of a step whose last attempt to fail was followed by another one.

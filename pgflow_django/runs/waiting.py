@@ -24,6 +24,7 @@ from pgflow_django.models import (
     WorkflowVersionStep,
     WorkflowWorker,
 )
+from pgflow_django.runs.workers import WorkerView, list_workers
 from pgflow_django.storage.moments import by_the_clock, read_moment
 from pgflow_django.storage.trouble import worker_command
 
@@ -35,7 +36,8 @@ class Waiting:
     """What a run waits for.
 
     ``reason`` is ``paused``, ``caller`` (the process that executes it), ``no_worker`` (for a
-    queue), ``no_function`` (no worker of the queue has it) or ``delayed`` (until ``until``).
+    queue), ``no_function`` (no worker of the queue has it), ``delayed`` (until ``until``) or
+    ``busy`` (every worker that could run it is at something else).
     ``message`` says it to a person, with what to do. ``steps``, ``queues`` and ``functions`` are
     those concerned.
     """
@@ -70,8 +72,8 @@ def find_waiting(
     found = None if owner_id is not None else _unserved(steps)
     if found is None and not is_moving:
         found = _delayed(idle, steps)
-        if found is None and owner_id is not None:
-            found = _caller(owner_id, using)
+        if found is None:
+            found = _busy(steps, using) if owner_id is None else _caller(owner_id, using)
     return found
 
 
@@ -141,6 +143,33 @@ def _unserved(steps: Sequence[Row]) -> Waiting | None:
         f"imports: {command}"
     )
     return Waiting("no_function", message, slugs, queues, functions)
+
+
+def _busy(steps: Sequence[Row], using: str) -> Waiting | None:
+    """Where each worker that could run one of these steps has other tasks."""
+    able = [
+        worker
+        for worker in list_workers(using=using)
+        if worker.is_alive and any(_can_run(worker, step) for step in steps)
+    ]
+    if not able or not all(worker.doing for worker in able):
+        return None
+    slugs, queues = (
+        tuple(dict.fromkeys(step[name] for step in steps)) for name in ("step_slug", "queue")
+    )
+    is_one = len(able) == 1
+    who = "the only worker" if is_one else f"all {len(able):,} workers"
+    wait = "wait for their turn" if len(slugs) > 1 else "waits for its turn"
+    message = (
+        f"{who} of {_list('queue', queues)} {'is' if is_one else 'are'} busy: "
+        f"{_list('step', slugs)} {wait}"
+    )
+    return Waiting("busy", message, slugs, queues)
+
+
+def _can_run(worker: WorkerView, step: Row) -> bool:
+    has_function = worker.functions is None or step["function"] in worker.functions
+    return step["queue"] in worker.queues and has_function
 
 
 def _delayed(idle: Sequence[Row], steps: Sequence[Row]) -> Waiting | None:

@@ -23,7 +23,8 @@ def test_a_completed_run(doubles: str) -> None:
     assert '  input    {"count": 4}' in lines
     assert '  output   {"total": 12}' in lines
     (double,) = (line for line in lines if line.startswith("double "))
-    assert re.fullmatch(r"double   ✓ completed    4/4  \d\d:\d\d:\d\d  +[\d.]+ m?s", double)
+    times = r"\d\d:\d\d:\d\d  +[\d.]+ m?s  +[\d.]+ m?s"
+    assert re.fullmatch(rf"double   ✓ completed    4/4  {times}", double)
     assert "Failed attempts" not in answer.stdout
     assert answer.stderr == ""
 

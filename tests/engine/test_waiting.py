@@ -80,6 +80,42 @@ def test_a_worker_that_can_run_anything_has_every_function() -> None:
     assert waiting(run.id) is None
 
 
+def test_all_workers_that_could_run_it_are_busy() -> None:
+    build("long", {"hold": []})
+    build("flow", {"a": [], "b": []})
+    workers = [HandWorker(functions=["hold", "a", "b"]) for _ in range(2)]
+    HandWorker(["gpu"])
+    HandWorker(functions=["hold"])
+    executor.start_flows("long", [{}, {}])
+    held = [worker.claim() for worker in workers]
+    run = executor.start_flow("flow")
+    found = waiting(run.id)
+    assert found is not None
+    assert (found.reason, found.steps, found.queues) == ("busy", ("a", "b"), ("default",))
+    assert found.message == (
+        'all 2 workers of queue "default" are busy: steps "a", "b" wait for their turn'
+    )
+    assert not found.needs_help
+    workers[0].complete(*held[0])
+    assert waiting(run.id) is None
+    (task,) = workers[0].claim()
+    assert waiting(run.id) is None
+    workers[0].complete(task)
+
+
+def test_the_only_worker_is_busy() -> None:
+    build("long", {"hold": []})
+    worker = HandWorker()
+    executor.start_flow("long")
+    worker.claim()
+    run = executor.start_flow(build("flow", ONE))
+    found = waiting(run.id)
+    assert found is not None
+    assert found.message == (
+        'the only worker of queue "default" is busy: step "a" waits for its turn'
+    )
+
+
 def test_a_step_that_waits_for_a_worker_is_told_while_others_run() -> None:
     build("flow", {"a": [], "b": []}, options={"b": {"queue": "gpu"}})
     run = executor.start_flow("flow")

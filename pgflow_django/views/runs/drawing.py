@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from pgflow_django.runs.waiting import Waiting
 
+#: Seconds before which nobody waits.
+_NOTICED = 0.1
 #: Failed attempts of a run or of a step, and events, that a run's page shows: the newest ones.
 SHOWN_ATTEMPTS, SHOWN_EVENTS = 50, 50
 
@@ -189,6 +191,7 @@ def show_step(step: StepView) -> dict[str, Any]:
         "tasks": tasks,
         "note": _note(step),
         "duration": _duration(step),
+        "waited": _waited(step),
     }
 
 
@@ -212,6 +215,13 @@ def _note(step: StepView) -> str:
     if step.is_queued:
         notes.append(_("queued"))
     return ", ".join(notes)
+
+
+def _waited(step: StepView) -> str:
+    """How long a step that has begun had waited before, where anybody would notice."""
+    if step.started_at is None or (step.waited or 0) < _NOTICED:
+        return ""
+    return format_duration(timedelta(seconds=step.waited or 0))
 
 
 def _duration(step: StepView) -> str:
