@@ -33,6 +33,8 @@ class _Machine(HTMLParser):
     def handle_starttag(self, tag: str, attrs: Pairs) -> None:
         if tag in _TEXTS:
             self._inside.append(tag)
+        if tag == "link":  # stylesheets: the admin has others for other directions
+            return
         values = {name: value or "" for name, value in attrs}
         skips_value = values.get("name") in _CHANGING_FIELDS or values.get("type") == "submit"
         for name, value in values.items():

@@ -27,6 +27,8 @@ from tests.sites.sample import LARGE
 PLAIN = {"USE_THOUSAND_SEPARATOR": False, "LANGUAGE_CODE": "en-us"}
 #: Flows whose pages are looked at: with a draft, without one, never published.
 _FLOWS = ("numbers", "broken", "drawn")
+#: Runs of which every page is looked at; of the others their own.
+_LOOKED_AT = ("completed", "failed", "retrying")
 #: Pages that some of them do not have.
 _NOT_OF = {"diff": ("broken", "drawn"), "run": ("drawn",), "delete": ("drawn",)}
 _QUERIES = {
@@ -89,9 +91,9 @@ class Visitor:
                     continue
                 route = re.sub("<slug:slug>", slug, page.route).replace("<int:seq>", "1501")
                 yield from _with_queries(flows + route)
-        for run in self.runs.values():
+        for state, run in self.runs.items():
             for page in RUN_PAGES:
-                if "GET" in page.methods:
+                if "GET" in page.methods and (state in _LOOKED_AT or page.name == "change"):
                     route = page.route.replace("<uuid:run_id>", str(run))
                     yield from _with_queries(runs + route.replace("<str:which>", "input"))
 
