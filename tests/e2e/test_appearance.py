@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
@@ -70,3 +72,23 @@ def test_no_two_cards_overlap_on_the_screen(open_page: OpenPage, boss: User) -> 
         for other in cards[:index]:
             apart = one["right"] <= other["left"] or other["right"] <= one["left"]
             assert apart or one["bottom"] <= other["top"] or other["bottom"] <= one["top"]
+
+
+def test_drawings_and_code_read_from_left_to_right_in_every_language(
+    open_page: OpenPage, boss: User, settings: Any
+) -> None:
+    settings.LANGUAGE_CODE = "ar"
+    make_draft(boss, [{**GUIDE[0], "params": {"a": 1}}, *GUIDE[1:]])
+    page = open_editor(open_page, boss, query=f"?step={GUIDE[0]['slug']}").page
+    assert page.evaluate("() => document.documentElement.dir") == "rtl"
+    strays = page.evaluate(
+        """() => [...document.querySelectorAll(".pgf-node")].flatMap(node => {
+            const card = node.querySelector("rect").getBoundingClientRect();
+            return [...node.querySelectorAll(".pgf-name, .pgf-note")]
+                .map(text => text.getBoundingClientRect())
+                .filter(text => text.left < card.left || text.right > card.right)
+        }).length"""
+    )
+    assert strays == 0
+    field = page.locator("textarea.pgf-code").first
+    assert field.evaluate("field => getComputedStyle(field).direction") == "ltr"
