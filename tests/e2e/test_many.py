@@ -115,8 +115,12 @@ def test_several_steps_get_a_queue_at_once(editor: Editor) -> None:
     attempts.fill("7")
     page.get_by_role("button", name="Set Attempts of all").click()
     expect(page.locator("#pgf-live")).to_contain_text("Changed max_attempts of 2 steps")
-    page.get_by_role("button", name="Undo").click()
-    page.get_by_role("button", name="Undo").click()
+    attempts.fill("")
+    attempts.press("Enter")
+    expect(page.locator(".pgf-node[aria-pressed=true]")).to_have_count(2)
+    expect(attempts).to_have_attribute("placeholder", "3")
+    for _ in range(3):
+        page.get_by_role("button", name="Undo").click()
     expect(page.locator("#pgf-undo")).to_be_disabled()
     assert steps_of() == in_order(GUIDE)
 
