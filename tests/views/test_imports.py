@@ -190,7 +190,7 @@ def test_a_difference_is_drawn(client: Client, edited: str) -> None:
     assert page.count("pgf-waiting") == 3
     page = client.get(address("workflow_diff", edited, 2)).content.decode()
     assert re.search(r'class="pgf-node pgf-single pgf-retrying"[^>]*id="pgf-step-extra"', page)
-    assert re.search(r'<td data-label="After">\s*7</td>', page)
+    assert re.search(r'<td data-label="After">\s*<bdi>7</bdi></td>', page)
     assert "history begins here" in client.get(address("workflow_diff", edited, 0)).content.decode()
     assert client.get(address("workflow_diff", edited, 99)).status_code == 404
 
