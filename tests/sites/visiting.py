@@ -28,7 +28,7 @@ PLAIN = {"USE_THOUSAND_SEPARATOR": False, "LANGUAGE_CODE": "en-us"}
 #: Flows whose pages are looked at: with a draft, without one, never published.
 _FLOWS = ("numbers", "broken", "drawn")
 #: Runs of which every page is looked at; of the others their own.
-_LOOKED_AT = ("completed", "failed", "retrying")
+_LOOKED_AT = ("completed", "failed")
 #: Pages that some of them do not have.
 _NOT_OF = {"diff": ("broken", "drawn"), "run": ("drawn",), "delete": ("drawn",)}
 _QUERIES = {
