@@ -42,7 +42,6 @@ ARGUMENTS = {
     "delete_edge": ("source", "target"),
     "insert_on_edge": ("source", "target", "slug", "uses", "type"),
     "duplicate": ("step",),
-    "paste": ("steps", "after"),
     "set_flow": ("description", "timeout", "queue", "input_schema"),
     "restore": ("seq",),
     "patch": ("patch",),

@@ -139,7 +139,7 @@ def test_a_function_that_nobody_knows_is_pasted_and_told(post: Post) -> None:
         ('"fetch"', "no steps in this"),
         ('{"steps": [{"slug": "1st"}]}', "must be letters"),
         ('{"steps": [{"slug": "a", "colour": 1}]}', "no key &quot;colour&quot;"),
-        ('{"slug": "a", "depends_on": [[]]}', "must hold step slugs"),
+        ('{"slug": "a", "depends_on": [[]]}', "must hold step names"),
         ('{"slug": "<script>"}', "must be letters"),
     ],
 )
