@@ -222,7 +222,7 @@ def _check(document: Document) -> Document:
     """The shortest document that says the same; refuses one with errors."""
     errors = [problem for problem in validate_flow(document) if problem.severity == "error"]
     if errors:
-        raise refuse(document, errors[0])
+        raise refuse(document, errors)
     return write_document(read_document(document))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,19 +61,24 @@ def describe(document: Document, problem: Problem) -> Found:
     )
 
 
-def refuse(document: Document, problem: Problem) -> EditRefused:
-    """The refusal of an edit that would make this problem."""
-    found = describe(document, problem)
-    field = problem.pointer.rpartition("/")[2]
-    if field.isdecimal():
-        field = problem.pointer.split("/")[-2]
-    return EditRefused(
-        problem.message,
-        code=problem.code,
-        field=field,
-        suggestions=found.suggestions,
+def refuse(document: Document, errors: Sequence[Problem]) -> EditRefused:
+    """The refusal of an edit that would make these problems; it tells the first one."""
+    first = errors[0]
+    refusal = EditRefused(
+        first.message,
+        code=first.code,
+        field=field_of(first),
+        suggestions=describe(document, first).suggestions,
         fix=None,
     )
+    refusal.problems = errors
+    return refusal
+
+
+def field_of(problem: Problem) -> str:
+    """The field of a step or of the flow that a problem is about; ``""`` for the whole."""
+    *above, last = problem.pointer.split("/")
+    return above[-1] if last.isdecimal() else last
 
 
 def step_at(document: Document, pointer: str) -> str | None:

@@ -65,7 +65,8 @@ def _add_step(
     return Edit(draft.document, f"Added step {show(row['slug'])}", (str(row["slug"]),))
 
 
-def _update_step(draft: WorkingCopy, step: Any, **values: Any) -> Edit:
+def _update_step(draft: WorkingCopy, step: Any, to: Any = None, **values: Any) -> Edit:
+    """Set fields of steps; ``to`` is the new name of a single one."""
     rows = draft.find_all(step)
     if unknown := [key for key in values if key not in STEP_KEYS and key != "depends_on"]:
         text = f"A step has no field {show(unknown[0])}."
@@ -73,7 +74,10 @@ def _update_step(draft: WorkingCopy, step: Any, **values: Any) -> Edit:
     for row in rows:
         _update(row, values)
     message = f"Changed {_list(values)} of {_name(rows)}"
-    return Edit(draft.document, message, _slugs(rows))
+    if to is None:
+        return Edit(draft.document, message, _slugs(rows))
+    renamed = _rename_step(draft, step, to)
+    return Edit(draft.document, f"{message}, and its name to {show(to)}", renamed.touched)
 
 
 def _update(row: Step, values: dict[str, Any]) -> None:

@@ -6,18 +6,26 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db import router, transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
+from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS
+from pgflow_django.drafts.problems import field_of
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
+from pgflow_django.models import WorkflowDraft
+from pgflow_django.views.editor.adding import ADDED
 from pgflow_django.views.editor.forms import (
-    FieldError,
+    Asked,
+    FormRefused,
+    Typed,
     read_names,
     read_operation,
     read_version,
+    tell,
 )
 from pgflow_django.views.editor.page import (
     describe,
@@ -36,6 +44,9 @@ if TYPE_CHECKING:
 #: What a replayed operation must not take from the request that was too late.
 _OWN_FIELDS = {"csrfmiddlewaretoken", "version", "view", "selected"}
 
+#: The fields of the panel.
+_FIELDS = {"slug", "depends_on", *STEP_KEYS, *FLOW_KEYS}
+
 
 def op(page: Page) -> HttpResponse:
     """Apply one operation to the draft and return all parts of the page that it changes.
@@ -52,7 +63,7 @@ def op(page: Page) -> HttpResponse:
         edited = _apply(request, slug, version)
     except drafts.DraftConflict as conflict:
         return _answer_conflict(page, conflict)
-    except (drafts.EditRefused, FieldError) as refusal:
+    except (drafts.EditRefused, FormRefused) as refusal:
         return _answer_refused(page, refusal)
     draft = edited.draft if edited else drafts.load(slug)
     steps = _find_steps(request, draft, edited)
@@ -62,24 +73,53 @@ def op(page: Page) -> HttpResponse:
 def _read_version(request: HttpRequest) -> int:
     version = read_version(request.POST.get("version", ""))
     if version is None:
-        raise FieldError("version", _("The page did not say which version it shows. Reload it."))
+        told = _("The page did not say which version it shows. Reload it.")
+        raise FormRefused({"version": told})
     return version
 
 
 def _apply(request: HttpRequest, slug: str, version: int) -> Edited | None:
-    """Apply what a form asks for, nearly always one operation; ``None`` where nothing differs."""
-    edited = None
+    """Do what a form asks for, all of it or nothing; ``None`` where nothing differs."""
     needs_document = request.POST.get("op", "").startswith(("save_", "paste"))
     document = drafts.load(slug).document if needs_document else {}
-    for name, arguments in read_operation(request.POST, document):
+    asked = read_operation(request.POST, document)
+    if asked.errors:
+        raise FormRefused({**asked.errors, **_find_other_errors(request, slug, version, asked)})
+    if not asked.is_change:
+        return None
+    try:
+        return drafts.edit(slug, version, asked.op, asked.arguments, user=request.user)
+    except drafts.EditRefused as refusal:
+        if refusal.code != "nothing_changed":
+            raise
+    return None
+
+
+def _find_other_errors(
+    request: HttpRequest, slug: str, version: int, asked: Asked
+) -> dict[str, str]:
+    """What is wrong with the fields that can be read, where others can't; nothing is stored."""
+    if not asked.is_change:
+        return {}
+    alias = router.db_for_write(WorkflowDraft)
+    with transaction.atomic(using=alias):
         try:
-            edited = drafts.edit(slug, version, name, arguments, user=request.user)
+            drafts.edit(slug, version, asked.op, asked.arguments, user=request.user)
         except drafts.EditRefused as refusal:
-            if refusal.code != "nothing_changed":
-                raise
-        else:
-            version = edited.draft.version
-    return edited
+            return _errors_of(refusal)
+        finally:
+            transaction.set_rollback(True, using=alias)
+    return {}
+
+
+def _errors_of(refusal: Exception) -> dict[str, str]:
+    """What is wrong by field, as far as fields are to blame."""
+    if isinstance(refusal, FormRefused):
+        return dict(refusal.errors)
+    if isinstance(refusal, drafts.EditRefused) and not refusal.problems:
+        return {refusal.field: str(refusal)} if refusal.field else {}
+    problems = reversed(getattr(refusal, "problems", ()))  # the first one of a field counts
+    return {field: problem.message for problem in problems if (field := field_of(problem))}
 
 
 def _find_steps(request: HttpRequest, draft: Draft, edited: Edited | None) -> list[str]:
@@ -145,27 +185,37 @@ def _answer_discarded(page: Page) -> HttpResponse:
     return _answer(page, draft, [], message, toast=message)
 
 
-def _answer_refused(page: Page, refusal: Any) -> HttpResponse:
-    """Say why nothing was changed: beside the field, and in a message that offers a way out."""
+def _answer_refused(page: Page, refusal: Exception) -> HttpResponse:
+    """Say why nothing was changed: beside the fields, and in a message that offers a way out."""
+    post, errors = page.request.POST, _errors_of(refusal)
+    message = tell(errors) if len(errors) > 1 else str(refusal)
     details = {
-        "message": str(getattr(refusal, "message", "") or refusal),
-        "field": _name_field(page.request, refusal),
+        "message": message,
+        "errors": {"text": message} if post.get("op") == "paste" else _place(post, errors),
         "fix": show_fix(fix) if (fix := getattr(refusal, "fix", None)) else None,
     }
-    return _answer_problem(page, 422, "_refused.html", {"refusal": details})
+    return _answer_problem(page, 422, "_refused.html", {"refusal": details}, Typed(post, errors))
 
 
-def _name_field(request: HttpRequest, refusal: Any) -> str:
-    """The field that a refusal is about; what is wrong in pasted steps is in their text."""
-    if request.POST.get("op") == "paste":
-        return "text"
-    return getattr(refusal, "field", "") or ""
+def _place(post: QueryDict, errors: dict[str, str]) -> dict[str, str]:
+    """The errors of fields by the ends of their ids, as far as the page that asked has them."""
+    op = post.get("op", "")
+    if op.startswith("save_") or op == "update_step":
+        return {name: error for name, error in errors.items() if name in post and name in _FIELDS}
+    if op == "add_step" and read_view(post) == "list":
+        return {f"add-{name}": error for name, error in errors.items() if name in ADDED}
+    return {}
 
 
 def _answer_conflict(page: Page, conflict: drafts.DraftConflict) -> HttpResponse:
     """Say what others did since this page was drawn, and offer to do this once more on top."""
     request = page.request
     is_publish = request.POST.get("op") == "publish"
+    slugs = {row["slug"] for row in conflict.draft.document["steps"]}
+    named = [
+        slug for name in ("step", "source", "target") for slug in read_names(request.POST, name)
+    ]
+    gone = ", ".join(slug for slug in named if slug not in slugs)
     replayed = [
         (name, value)
         for name, values in request.POST.lists()
@@ -176,22 +226,24 @@ def _answer_conflict(page: Page, conflict: drafts.DraftConflict) -> HttpResponse
         "draft": conflict.draft,
         "messages": conflict.messages,
         "edited_by": conflict.edited_by,
+        "is_own": conflict.edited_by == request.user.get_username(),
         "replayed": replayed,
         "is_publish": is_publish,
+        "gone": gone,
         # On top of somebody else's edit, undo would take that back, not one's own.
-        "may_replay": request.POST.get("op") not in {"undo", "redo"},
+        "may_replay": not gone and request.POST.get("op") not in {"undo", "redo"},
     }
     return _answer_problem(page, 409, "_conflict.html", {"conflict": details})
 
 
 def _answer_problem(
-    page: Page, status: int, template: str, details: dict[str, Any]
+    page: Page, status: int, template: str, details: dict[str, Any], typed: Typed | None = None
 ) -> HttpResponse:
     request, scene = page.request, make_scene(page)
     selected = read_names(request.POST, "step") or read_names(request.POST, "selected")
     details["pasted"] = request.POST.get("text", "")
     if not is_htmx(request):
-        return render_page(page, scene, selected=selected, status=status, **details)
+        return render_page(page, scene, selected=selected, typed=typed, status=status, **details)
     view = read_view(request.POST)
     context = {**describe(page, scene, view=view, selected=selected), **details}
     response = render(request, f"pgflow_django/editor/{template}", context, status=status)
@@ -210,7 +262,7 @@ def publish(page: Page) -> HttpResponse:
         toast = publish_draft(page, _read_version(page.request))
     except drafts.DraftConflict as conflict:
         return _answer_conflict(page, conflict)
-    except (PgflowError, FieldError) as refusal:
+    except (PgflowError, FormRefused) as refusal:
         return _answer_refused(page, refusal)
     draft = drafts.load(page.slug)
     selected = read_names(page.request.POST, "selected")

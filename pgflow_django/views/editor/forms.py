@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from pgflow_django.definitions.edits.copies import read_pasted
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.jsonvalue import same
-from pgflow_django.views.fields import read_json, read_option
+from pgflow_django.views.fields import Field, read_json, read_option
 
 Arguments = dict[str, Any]
 
 
 @dataclass
-class FieldError(Exception):
-    """What somebody typed is no value of its field."""
+class FormRefused(Exception):
+    """What somebody typed is no value of its field: what is wrong, by field."""
 
-    field: str
-    message: str
+    errors: Mapping[str, str]
 
     def __str__(self) -> str:
-        return self.message
+        return tell(self.errors)
 
 
 def read_version(text: str) -> int | None:
@@ -35,22 +35,68 @@ def read_version(text: str) -> int | None:
     return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
-def read_fields(post: QueryDict, fields: Mapping[str, Option]) -> Arguments:
+def tell(errors: Mapping[str, str]) -> str:
+    """What is wrong with a form in one sentence; what stands beside its fields says the rest."""
+    if len(errors) == 1:
+        return next(iter(errors.values()))
+    return ngettext(
+        "Nothing is saved: %(count)s field is to be corrected.",
+        "Nothing is saved: %(count)s fields are to be corrected.",
+        len(errors),
+    ) % {"count": len(errors)}
+
+
+@dataclass(slots=True)
+class Asked:
+    """What a form asks for: one operation, or none where it changes nothing.
+
+    ``errors`` are what is wrong with fields that the arguments therefore lack.
+    """
+
+    op: str
+    arguments: Arguments
+    errors: dict[str, str] = field(default_factory=dict)
+    is_change: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What stands in a form that was refused, and what is wrong with it by field."""
+
+    post: QueryDict
+    errors: Mapping[str, str]
+
+    @property
+    def is_whole_form(self) -> bool:
+        """Whether it was the form of the panel."""
+        op = _text(self.post, "op")
+        return op.startswith("save_") or op == "update_step"
+
+    def fill(self, made: Field) -> None:
+        """Let a field have what was typed into it, and what is wrong with that."""
+        if made.name in self.post:
+            made.choose(_text(self.post, made.name).replace("\r\n", "\n"))
+        made.error = self.errors.get(made.name, "")
+
+
+def read_fields(
+    post: QueryDict, fields: Mapping[str, Option], errors: dict[str, str] | None = None
+) -> Arguments:
     """The values of the fields that are in ``post``; an empty field stands for the default.
 
-    Raises ``FieldError`` for JSON that is none. Other bad values pass as they are: the operation
-    refuses them and says why.
+    JSON that is none is left out and told in ``errors``; without these, ``FormRefused`` is raised.
+    Other bad values pass as they are: the operation refuses them and says why.
     """
-    return {
-        key: _read_value(option, _text(post, key)) for key, option in fields.items() if key in post
-    }
-
-
-def _read_value(option: Option, text: str) -> Any:
-    try:
-        return read_option(option, text)
-    except ValueError as error:
-        raise FieldError(option.key, str(error)) from error
+    values, wrong = {}, {} if errors is None else errors
+    for key, option in fields.items():
+        if key in post:
+            try:
+                values[key] = read_option(option, _text(post, key))
+            except ValueError as error:
+                wrong[key] = str(error)
+    if wrong and errors is None:
+        raise FormRefused(wrong)
+    return values
 
 
 def _text(post: QueryDict, name: str) -> str:
@@ -91,9 +137,9 @@ def _read_add_step(post: QueryDict) -> Arguments:
     return arguments
 
 
-def read_step_fields(post: QueryDict) -> Arguments:
+def read_step_fields(post: QueryDict, errors: dict[str, str] | None = None) -> Arguments:
     """The options of a step, and what it waits for, as far as they are in ``post``."""
-    fields = read_fields(post, STEP_KEYS)
+    fields = read_fields(post, STEP_KEYS, errors)
     dependencies = read_dependencies(post)
     return fields if dependencies is None else {**fields, "depends_on": dependencies}
 
@@ -118,25 +164,28 @@ _READERS: dict[str, Callable[[QueryDict], Arguments]] = {
 }
 
 
-def read_operation(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[str, Arguments]]:
-    """The operations that a form asks for, in order; none where it changes nothing.
+def read_operation(post: QueryDict, document: Mapping[str, Any]) -> Asked:
+    """The operation that a form asks for.
 
     ``save_step`` and ``save_flow`` are whole forms: only what differs from ``document`` counts. A
-    one-click fix posts its arguments as JSON. Raises ``FieldError``.
+    one-click fix posts its arguments as JSON. Raises ``FormRefused``.
     """
     op = _text(post, "op")
     if op == "save_step":
         return _read_changed_step(post, document)
     if op == "save_flow":
-        changed = _find_changes(read_fields(post, FLOW_KEYS), document, FLOW_KEYS)
-        return [("set_flow", changed)] if changed else []
+        errors: dict[str, str] = {}
+        values = read_fields(post, FLOW_KEYS, errors)
+        changed = _find_changes(values, document, FLOW_KEYS)
+        return Asked("set_flow", changed, errors, is_change=bool(changed))
     if op == "paste":
-        return [("paste", _read_paste(post, document))]
+        return Asked("paste", _read_paste(post, document))
     if op == "fix":
-        return [_read_fix(post)]
+        return _read_fix(post)
     if op not in _READERS:
-        raise FieldError("op", _("This page does not know the operation “%(op)s”.") % {"op": op})
-    return [(op, _READERS[op](post))]
+        told = _("This page does not know the operation “%(op)s”.") % {"op": op}
+        raise FormRefused({"op": told})
+    return Asked(op, _READERS[op](post))
 
 
 def _read_paste(post: QueryDict, document: Mapping[str, Any]) -> Arguments:
@@ -144,7 +193,7 @@ def _read_paste(post: QueryDict, document: Mapping[str, Any]) -> Arguments:
     try:
         steps = read_pasted(read_json(_text(post, "text").strip() or "null"))
     except ValueError as error:
-        raise FieldError("text", str(error)) from error
+        raise FormRefused({"text": str(error)}) from error
     selected = read_names(post, "selected")
     present = [row for row in document.get("steps", ()) if [row["slug"]] == selected]
     if present and not any(_is_alike(row, present[0]) for row in steps):
@@ -159,29 +208,29 @@ def _is_alike(row: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
-def _read_fix(post: QueryDict) -> tuple[str, Arguments]:
+def _read_fix(post: QueryDict) -> Asked:
     op = _text(post, "fix")
     try:
         arguments = read_json(_text(post, "arguments").strip() or "null")
     except ValueError as error:
-        raise FieldError("fix", str(error)) from error
+        raise FormRefused({"fix": str(error)}) from error
     if op not in {*_READERS, "patch"} or not isinstance(arguments, dict):
-        raise FieldError("fix", _("This fix is not known here. Reload the page."))
-    return op, arguments
+        raise FormRefused({"fix": _("This fix is not known here. Reload the page.")})
+    return Asked(op, arguments)
 
 
-def _read_changed_step(post: QueryDict, document: Mapping[str, Any]) -> list[tuple[str, Arguments]]:
+def _read_changed_step(post: QueryDict, document: Mapping[str, Any]) -> Asked:
     slug, to = _text(post, "step"), _text(post, "slug").strip()
     row: Mapping[str, Any] = next(
         (row for row in document.get("steps", ()) if row.get("slug") == slug), {}
     )
-    changed = _find_changes(read_step_fields(post), row, STEP_KEYS)
-    operations: list[tuple[str, Arguments]] = []
+    errors: dict[str, str] = {}
+    changed = _find_changes(read_step_fields(post, errors), row, STEP_KEYS)
+    if "slug" not in post or to == slug:
+        return Asked("update_step", {"step": slug, **changed}, errors, is_change=bool(changed))
     if changed:
-        operations.append(("update_step", {"step": slug, **changed}))
-    if "slug" in post and to != slug:
-        operations.append(("rename_step", {"step": slug, "to": to}))
-    return operations
+        return Asked("update_step", {"step": slug, "to": to, **changed}, errors)
+    return Asked("rename_step", {"step": slug, "to": to}, errors)
 
 
 def _find_changes(

@@ -11,7 +11,8 @@ from django.urls import NoReverseMatch
 from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
-from pgflow_django.views.editor.forms import read_names
+from pgflow_django.views.editor.adding import make_add_fields
+from pgflow_django.views.editor.forms import Typed, read_names
 from pgflow_django.views.editor.last_output import find_last_output
 from pgflow_django.views.editor.panel import describe_panel
 from pgflow_django.views.editor.scene import (
@@ -40,8 +41,14 @@ def make_scene(page: Page, draft: Draft | None = None) -> Scene:
     return Scene(draft, is_editable, read_look(page.request), page.flow)
 
 
-def describe(page: Page, scene: Scene, *, view: str, selected: Sequence[str]) -> dict[str, Any]:
-    """The variables that all parts of the editor share."""
+def describe(
+    page: Page, scene: Scene, *, view: str, selected: Sequence[str], typed: Typed | None = None
+) -> dict[str, Any]:
+    """The variables that all parts of the editor share.
+
+    ``typed`` is what stands in a form that was refused.
+    """
+    gone = [slug for slug in selected if slug not in scene.rows]
     selected = [slug for slug in selected if slug in scene.rows]
     may_publish = page.may("publish", page.flow) and not scene.draft.is_read_only
     return {
@@ -50,10 +57,13 @@ def describe(page: Page, scene: Scene, *, view: str, selected: Sequence[str]) ->
         "original": page.flow,
         "view": view,
         "selected": selected,
+        "gone": "" if selected else ", ".join(gone),
+        "is_part": is_htmx(page.request),
         "may_publish": may_publish,
         "may_run": page.may("run", page.flow) and bool(scene.draft.published_version),
         "links": find_links(page, scene.draft),
-        **describe_panel(scene, selected),
+        **describe_panel(scene, selected, typed),
+        "add_fields": make_add_fields(scene, typed) if view == "list" else [],
         "last_output": find_last_output(page, scene, *selected) if len(selected) == 1 else None,
     }
 
@@ -84,13 +94,22 @@ def edit(page: Page) -> HttpResponse:
 
 
 def render_page(
-    page: Page, scene: Scene, *, selected: Sequence[str], status: int = 200, **extra: Any
+    page: Page,
+    scene: Scene,
+    *,
+    selected: Sequence[str],
+    status: int = 200,
+    typed: Typed | None = None,
+    **extra: Any,
 ) -> HttpResponse:
-    """Return the whole page, ``extra`` being what a refused operation adds to it."""
+    """Return the whole page, ``typed`` and ``extra`` being what a refused operation adds to it."""
     request = page.request
     view = read_view(request.POST if request.method == "POST" else request.GET)
     context = {
-        **page.context(scene.draft.slug, **describe(page, scene, view=view, selected=selected)),
+        **page.context(
+            scene.draft.slug,
+            **describe(page, scene, view=view, selected=selected, typed=typed),
+        ),
         "directions": list(zip(DIRECTIONS, _name_directions(), strict=True)),
         "palette": list_palette(scene) if scene.is_editable else [],
         "missing": list_missing(scene) if scene.is_editable else [],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,13 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from pgflow_django.choices import StepType
+from pgflow_django.definitions.graph import MAX_SLUG_LENGTH
 from pgflow_django.definitions.options import FLOW_OPTIONS, GROUPS, STEP_OPTIONS, Option
 from pgflow_django.definitions.rules import Control
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.jsonvalue import same
 from pgflow_django.registry import registry
+from pgflow_django.views.editor.forms import Typed, read_dependencies
 from pgflow_django.views.editor.scene import Row, Scene
 from pgflow_django.views.fields import Choice, Field, make_option_field
 
@@ -41,6 +43,11 @@ class Group:
     fields: list[Field]
 
     @property
+    def has_errors(self) -> bool:
+        """Whether something in it was refused."""
+        return any(each.error for each in self.fields)
+
+    @property
     def short(self) -> list[Field]:
         """The fields that stand in pairs."""
         return [each for each in self.fields if each.is_short]
@@ -61,37 +68,53 @@ class Group:
         return [each for each in self.fields if each.shown and each.is_long]
 
 
-def describe_panel(scene: Scene, selected: Sequence[str]) -> dict[str, Any]:
-    """The variables of the panel's template for one step, for several, or for the flow."""
+def describe_panel(
+    scene: Scene, selected: Sequence[str], typed: Typed | None = None
+) -> dict[str, Any]:
+    """The variables of the panel's template for one step, for several, or for the flow.
+
+    ``typed`` is what stands in its form, where that was refused.
+    """
     shared = {"scene": scene, "selected": selected, "json": scene.to_json(selected)}
     if len(selected) == 1:
-        return {**shared, **_describe_step(scene, selected[0])}
+        return {**shared, **_describe_step(scene, selected[0], typed)}
     if selected:
-        return {**shared, "step": "", "many": selected, "fields": _many_fields(scene, selected)}
-    return {**shared, **_describe_flow(scene)}
+        fields = _many_fields(scene, selected)
+        _fill(fields, typed)
+        return {**shared, "step": "", "many": selected, "fields": fields}
+    return {**shared, **_describe_flow(scene, typed)}
 
 
-def _describe_step(scene: Scene, slug: str) -> dict[str, Any]:
+def _describe_step(scene: Scene, slug: str, typed: Typed | None) -> dict[str, Any]:
     row = scene.rows[slug]
     doc = _read_doc(function_of(row))
+    name = Field("slug", Control("name", max_length=MAX_SLUG_LENGTH), _("Name"), "slug", text=slug)
+    options = list(_step_fields(scene, slug, row, doc))
+    _fill([name, *(made for _option, made in options)], typed)
+    chosen = read_dependencies(typed.post) if typed else None
     return {
         "step": slug,
         "is_map": row.get("type") == "map",
-        "options": _group(_step_fields(scene, slug, row, doc)),
+        "name": name,
+        "options": _group(options),
         "doc": doc,
         "problems": scene.problems_of(slug),
-        "chosen": scene.depends_on[slug],
-        "choices": _list_choices(scene, slug, row) if len(scene.rows) <= MAX_BOXES else None,
+        "chosen": scene.depends_on[slug] if chosen is None else chosen,
+        "choices": _list_choices(scene, slug, row, chosen)
+        if len(scene.rows) <= MAX_BOXES
+        else None,
+        "waits_error": typed.errors.get("depends_on", "") if typed else "",
         "dependents": scene.dependents[slug],
         "example": _show_example(scene, slug, row),
     }
 
 
-def _describe_flow(scene: Scene) -> dict[str, Any]:
-    document = scene.draft.document
+def _describe_flow(scene: Scene, typed: Typed | None) -> dict[str, Any]:
+    options = list(_flow_fields(scene.draft.document))
+    _fill([made for _option, made in options], typed)
     return {
         "step": "",
-        "options": _group(_flow_fields(document)),
+        "options": _group(options),
         "problems": [found for found in scene.problems if not found.step],
         "edge_count": sum(map(len, scene.depends_on.values())),
         "map_count": sum(row.get("type") == "map" for row in scene.rows.values()),
@@ -112,7 +135,13 @@ def _many_fields(scene: Scene, slugs: Sequence[str]) -> list[Field]:
     return made
 
 
-def _group(fields: Iterator[tuple[Option, Field]]) -> dict[str, Group]:
+def _fill(fields: list[Field], typed: Typed | None) -> None:
+    if typed and typed.is_whole_form:
+        for made in fields:
+            typed.fill(made)
+
+
+def _group(fields: Iterable[tuple[Option, Field]]) -> dict[str, Group]:
     """The parts of the panel by name, in their order."""
     groups = {name: Group([]) for name in GROUPS}
     for option, made in fields:
@@ -157,18 +186,23 @@ def _offer_functions(made: Field, slug: str, doc: str) -> None:
     made.choose(made.text)
 
 
-def _name_types(scene: Scene, slug: str, value: Any) -> list[Choice]:
-    words = {
+def name_types() -> dict[str, str]:
+    """How often steps of each type run, in words."""
+    return {
         StepType.SINGLE.value: _("once"),
         StepType.MAP.value: _("once per item of a list (map)"),
     }
+
+
+def _name_types(scene: Scene, slug: str, value: Any) -> list[Choice]:
     chosen = scene.depends_on[slug]
     note = _("the run's input, which must be a list then")
     if chosen:
         note = _("the list that %(step)s returns") % {"step": chosen[0]}
     notes = {StepType.MAP.value: note}
     return [
-        Choice(type_, word, type_ == value, notes.get(type_, "")) for type_, word in words.items()
+        Choice(type_, word, type_ == value, notes.get(type_, ""))
+        for type_, word in name_types().items()
     ]
 
 
@@ -178,7 +212,9 @@ def _read_doc(name: str) -> str:
     return Truncator(function.doc.strip()).chars(_MAX_DOC) if function else ""
 
 
-def _list_choices(scene: Scene, slug: str, row: Row) -> list[Candidate]:
+def _list_choices(
+    scene: Scene, slug: str, row: Row, typed: Collection[str] | None
+) -> list[Candidate]:
     """Every other step; what waits for this one, directly or not, would close a loop."""
     after, queue = set[str](), [slug]
     while queue:
@@ -197,7 +233,8 @@ def _list_choices(scene: Scene, slug: str, row: Row) -> list[Candidate]:
             reason = _("waits for %(step)s") % {"step": slug}
         elif is_full and other not in chosen:
             reason = _("a map step waits for one step only")
-        choices.append(Candidate(other, other in chosen, reason))
+        ticked = chosen if typed is None else typed
+        choices.append(Candidate(other, other in ticked, reason))
     return choices
 
 
