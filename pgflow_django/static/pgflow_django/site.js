@@ -79,11 +79,6 @@ function tick() {
       : `${seconds} s`;
 }
 
-// What somebody has unfolded stays open when new parts arrive.
-if (globalThis.Idiomorph)
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    !(name === "open" && node.matches("details"));
-
 // Parts that are asked for anew every few seconds, while they are in sight.
 for (const part of document.querySelectorAll("[data-refresh]"))
   setInterval(

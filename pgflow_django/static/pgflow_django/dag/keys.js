@@ -1,5 +1,5 @@
 const dag = pgflowDag;
-const { $, $$, svg, text, state, on } = dag;
+const { $, svg, text, state, on } = dag;
 
 const MODES = {
   connect: { told: "textConnect", none: "textNoTarget" },
@@ -100,10 +100,7 @@ function walk({ key, shiftKey }) {
   dag.selectAll([...(shiftKey ? before : []), slug], { later: true, panel: !dag.isPhone() });
 }
 
-const press = (selector) => {
-  const element = $(selector);
-  if (element && !element.disabled) element.click();
-};
+const press = (selector) => $(selector)?.click();
 
 const changeChosen = (op, values) =>
   state.selected && dag.send(op, { step: dag.chosenNames(), ...values });
@@ -149,8 +146,20 @@ const KEYS = {
   "?": () => $("#pgf-keys")?.showModal(),
   Home: () => dag.select(dag.nodes()[0]?.dataset.slug, { panel: false }),
   End: () => dag.select(dag.nodes().at(-1)?.dataset.slug, { panel: false }),
-  Escape: () => dag.select(""),
 };
+
+function leave(onCanvas) {
+  const menu = $("details.pgf-menu[open]");
+  if (menu) {
+    menu.open = false;
+    $("summary", menu).focus();
+  } else if (onCanvas) dag.select("");
+  else {
+    dag.showSheet();
+    dag.focusOn($("#pgf-list [aria-current] a, .pgf-node[tabindex='0']"));
+  }
+}
+
 const lettersAreOff = () => localStorage.getItem("pgf-letters") === "off";
 
 function onKey(event) {
@@ -166,9 +175,9 @@ function onKey(event) {
   if (list && !isCommand && (isItem || event.target.matches("input")))
     if (["ArrowDown", "ArrowUp"].includes(key) || (key === "Enter" && !isItem))
       return dag.moveInList(event, list);
+  const onCanvas = svg() && (event.target === document.body || svg().contains(event.target));
+  if (key === "Escape" && !state.mode && !event.target.closest?.("dialog")) return leave(onCanvas);
   if (dag.isTyping(event)) {
-    if (key === "Escape" && event.target.type === "search")
-      (dag.find(state.selected) ?? $("#pgf-list [aria-current] a"))?.focus();
     if (event.target.id === "pgf-find" && key.startsWith("Arrow"))
       press(`.pgf-find [value="${key}"]`);
     return;
@@ -177,7 +186,6 @@ function onKey(event) {
     event.preventDefault();
     return press(event.shiftKey || key === "y" ? "#pgf-redo" : "#pgf-undo");
   }
-  const onCanvas = svg() && (event.target === document.body || svg().contains(event.target));
   if (isCommand && key === "a" && onCanvas) {
     event.preventDefault();
     return dag.selectAll(dag.nodes().map((node) => node.dataset.slug));
@@ -185,7 +193,6 @@ function onKey(event) {
   if (isCommand || event.altKey) return;
   if (state.mode) return keyInMode(event);
   if (key.length === 1 && /[a-z]/.test(key) && lettersAreOff()) return;
-  if (key === "Escape") $$("details.pgf-menu[open]").forEach((menu) => (menu.open = false));
   if (onCanvas && key.startsWith("Arrow")) walk(event);
   else if (onCanvas && event.target.closest(".pgf-node") && (key === "Enter" || key === " "))
     dag.select(event.target.closest(".pgf-node").dataset.slug);

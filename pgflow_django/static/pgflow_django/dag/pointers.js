@@ -130,10 +130,12 @@ function onUp(event) {
     if (target?.matches(".pgf-edge")) dag.insertOn(target.dataset, done.item.dataset.function);
     else if (onCanvas) dag.addStep(done.item.dataset.function, target?.dataset.slug ?? "");
   } else if (done.kind === "connect") {
-    if (target) dag.connect(done.source, target.dataset.slug);
-    else if (onCanvas && !under(event, ".pgf-node"))
+    const slug = under(event, ".pgf-node")?.dataset.slug;
+    // Why a faded step can't wait for it, the server says.
+    if (slug && slug !== done.source) dag.connect(done.source, slug);
+    else if (slug) dag.select(slug);
+    else if (onCanvas)
       dag.pick(text("textAfter", { step: done.source }), (uses) => dag.addStep(uses, done.source));
-    else if (onCanvas) dag.select(done.source);
   } else if (done.framed) dag.selectAll(done.framed.map((node) => node.dataset.slug));
   else if (done.isMoving) return;
   else if (event.shiftKey && done.node) toggle(done.node.dataset.slug);
@@ -201,6 +203,7 @@ const ACTS = {
   insert: () => dag.insert({ ...$("#pgf-edge-tools").dataset }),
   cut: () => dag.cut($("#pgf-edge-tools").dataset),
   direction: (element) => {
+    for (const each of $$("[data-act=direction]")) each.ariaPressed = each === element;
     dag.remember(element.dataset.value);
     dag.refresh();
   },

@@ -19,6 +19,8 @@ function mark() {
     else step.ariaPressed = (isChosen && chosen.length > 1) || null;
     if (!box) step.setAttribute("tabindex", slug === selected ? "0" : "-1");
   }
+  for (const link of $$("[data-view-link]"))
+    link.search = link.search.replace(/(&step=.*)?$/, `&step=${chosen.slice(-50).join(" ")}`);
   if (!selected) $(".pgf-node", root)?.setAttribute("tabindex", "0");
   for (const line of $$(".pgf-edge", root))
     line.classList.toggle("pgf-selected", line.id === `pgf-edge-${edge?.source}-${edge?.target}`);
@@ -47,7 +49,6 @@ function openPanel() {
   const target = $("#pgf-panel");
   clearTimeout(panelTimer);
   if (!target || !root.dataset.panelUrl) return;
-  // Addresses have no room for many names.
   return dag.request(state.chosen[1] ? "POST" : "GET", root.dataset.panelUrl, {
     source: target,
     target,
@@ -62,11 +63,9 @@ function selectEdge({ source, target }) {
   mark();
 }
 
-/** What can't wait for `source`: itself, all before it, those that do, full maps. */
 function findImpossible(source) {
   const bySlug = new Map(dag.nodes().map((node) => [node.dataset.slug, node]));
   const impossible = new Set([source]);
-  // It grows on the way.
   for (const slug of impossible)
     for (const before of dag.needs(bySlug.get(slug)))
       if (bySlug.has(before)) impossible.add(before);
@@ -157,37 +156,42 @@ function filter(input) {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
   const list = $(`#${input.getAttribute("aria-controls")}`),
     query = words.join(" ");
-  let found = 0,
-    best = 0;
-  for (const item of $$(".pgf-function", list)) {
+  const items = $$(".pgf-function", list);
+  for (const [index, item] of items.entries()) {
     const name = item.dataset.function.toLowerCase(),
       about = `${name} ${item.title.toLowerCase()}`;
     item.hidden = !words.every((word) => about.includes(word));
-    found += !item.hidden;
-    // Enter takes the best: the name, its last part, its beginning, any part.
     const rank = [
       name === query,
       name.endsWith(`.${query}`),
       name.startsWith(query),
       name.includes(query),
+      true,
     ].indexOf(true);
-    const score = item.hidden || item.disabled ? 0 : rank < 0 ? 1 : 5 - rank;
-    item.toggleAttribute("data-best", score > best);
-    if (score > best) best = score;
+    item.place ??= index;
+    item.rank = item.hidden || item.disabled ? 9e9 : item.place + (query ? rank * 1e4 : 0);
+    item.id = `${list.id}-${item.place}`;
   }
+  items.sort((one, other) => one.rank - other.rank);
+  for (const item of items) item.parentElement.append(item);
+  for (const { parentElement } of items.toReversed())
+    if (parentElement !== list) list.prepend(parentElement);
+  const best = items.find((item) => item.rank < 9e9);
+  for (const item of items) item.toggleAttribute("data-best", item === best);
+  input.setAttribute("aria-activedescendant", best?.id ?? "");
+  list.scrollTo(0, 0);
   for (const section of $$("section", list))
     section.hidden = !$(".pgf-function:not([hidden])", section);
   const none = $(".pgf-none", list.parentElement);
-  if (none) none.hidden = found > 0;
+  if (none) none.hidden = items.some((item) => !item.hidden);
 }
 
 function moveInList(event, list) {
   const shown = $$(".pgf-function", list).filter((item) => !item.hidden && !item.disabled);
   const index = shown.indexOf(document.activeElement);
-  const isForward = event.key === "ArrowDown" || event.key === "ArrowRight";
-  if (index < 0 && event.key === "Enter") shown.findLast((item) => "best" in item.dataset)?.click();
-  else if (event.key.startsWith("Arrow"))
-    (shown[index + (isForward ? 1 : -1)] ?? shown.at(isForward ? -1 : 0))?.focus();
+  const by = event.key === "ArrowDown" ? 1 : -1;
+  if (index < 0 && event.key === "Enter") $("[data-best]", list)?.click();
+  else if (event.key.startsWith("Arrow")) (shown[Math.max(0, index + by)] ?? shown.at(-1))?.focus();
   else return;
   event.preventDefault();
 }

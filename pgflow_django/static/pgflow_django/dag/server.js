@@ -7,7 +7,6 @@ const PRESENCE_PAUSE = 10_000,
 const bar = () => $("#pgf-bar");
 let hadFocus = false;
 
-/** Make `old` equal to `fresh`, but keep its elements: they glide and keep the focus. */
 function sync(old, fresh) {
   if (old.nodeType !== Node.ELEMENT_NODE) return void (old.data = fresh.data);
   const names = fresh.getAttributeNames(); // many times faster than `attributes`
@@ -68,18 +67,16 @@ function onSubmit(event) {
   const form = event.target;
   if (!form.matches("form[data-op-form]")) return;
   event.preventDefault();
-  if (form.matches(".pgf-autosave") && !event.submitter?.name) return;
+  if (form.matches(".pgf-autosave")) return;
   const question = event.submitter?.dataset.confirm;
   if (question && !confirm(question)) return;
   const values = readForm(form, event.submitter),
     [op] = values.op ?? [""];
-  // "Mine on top" of what is there now.
   if (form.dataset.version) bar().dataset.version = form.dataset.version;
   if (op === "publish") return dag.send(op, {}, form.action, { swap: "none" });
   for (const name of ["op", "version", "view", "selected", "csrfmiddlewaretoken"])
     delete values[name];
   dag.send(op, values);
-  if (form.matches(".pgf-add")) form.reset();
 }
 
 function onChange(event) {
@@ -103,14 +100,23 @@ function showAnswer() {
   }
 }
 
-/** Follow the step that an edit was about, but take the focus from no field. */
+function showSheet(isWanted) {
+  const panel = $("#pgf-panel"),
+    isSheet = Boolean(isWanted && dag.isPhone() && state.selected);
+  if (!panel) return;
+  panel.classList.toggle("pgf-sheet", isSheet);
+  panel.role = isSheet ? "dialog" : "complementary";
+  return isSheet;
+}
+
 function onEdited(event) {
   const { steps } = event.detail,
     active = document.activeElement;
-  const isTyping = active?.closest?.("input, textarea, select") && !active.closest("#pgf-palette");
+  const isTyping = dag.isTyping({ target: active }) && !active.closest("#pgf-palette");
   const isLost = hadFocus && active === document.body;
+  $("#pgf-add-form")?.reset();
   dag.selectAll(steps, { panel: false, focus: false });
-  if (dag.isPhone()) $("#pgf-panel")?.classList.remove("pgf-sheet");
+  showSheet($("#pgf-panel").contains(active));
   requestAnimationFrame(() =>
     setTimeout(() => {
       performance.mark("pgf-edited"); // painted: before the focus
@@ -146,15 +152,13 @@ const ANSWERS = {
   beforeSwap: () => {
     const active = document.activeElement;
     hadFocus = Boolean(svg()?.contains(active));
-    // What somebody is typing stays; other fields show what the server says.
     if (globalThis.Idiomorph)
       Idiomorph.defaults.ignoreActiveValue = active.matches(
         "textarea, input:not([type=checkbox], [type=radio])",
       );
   },
   afterSwap: ({ detail: { target } }) => {
-    if (target?.id === "pgf-panel")
-      target.classList.toggle("pgf-sheet", dag.isPhone() && Boolean(state.selected));
+    if (target?.id === "pgf-panel" && showSheet(true)) dag.focusOn(target);
     if (state.mode && target?.id === "pgf-dag") dag.leaveMode();
     showAnswer();
   },
@@ -201,5 +205,9 @@ function start() {
   requestAnimationFrame(() => performance.mark("pgf-ready"));
 }
 
-pgflowDag.retry = retry;
+if (globalThis.Idiomorph)
+  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
+    name !== "open" && name !== "style" && node.id !== "pgf-panel";
+
+Object.assign(pgflowDag, { retry, showSheet });
 if (root) start();

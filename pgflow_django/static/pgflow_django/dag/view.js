@@ -20,7 +20,6 @@ const state = {
 };
 
 const on = (name, handler, options) => root && document.addEventListener(name, handler, options);
-// When the network fails, htmx's events tell of it.
 const request = (verb, url, options) => htmx.ajax(verb, url, options).catch(() => {});
 
 const stage = () =>
@@ -98,7 +97,6 @@ function moveBy(dx, dy) {
   repaint();
 }
 
-/** Show the whole flow, but not smaller than `least`: then from its beginning on. */
 function fit(least = MIN_SCALE) {
   const { width, height } = box();
   const [w, h] = size();
