@@ -82,8 +82,9 @@ def render_canvas(
     names = "pgf-dag" + (" pgf-light" if light else "") + (" pgf-editable" if editable else "")
     extra = "".join(f' {name}="{escape_text(text)}"' for name, text in (attributes or {}).items())
     return (
-        f'<svg id="pgf-dag" class="{names}" data-width="{layout.width}"'
-        f' data-height="{layout.height}" data-direction="{layout.direction}"'
+        f'<svg id="pgf-dag" class="{names}" width="{layout.width}" height="{layout.height}"'
+        f' data-width="{layout.width}" data-height="{layout.height}"'
+        f' data-direction="{layout.direction}"'
         f' data-sheet="-4 -4 {max(layout.width, _PAPER) + 16} {layout.height + 16}"{extra}'
         f' role="group" aria-label="{escape_text(label)}">'
         f'<defs><pattern id="pgf-grid" width="{DOT_DISTANCE}" height="{DOT_DISTANCE}"'

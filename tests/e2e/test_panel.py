@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, Request, expect
 
+from pgflow_django import drafts
 from tests.e2e.conftest import TOUCH, OpenPage
 from tests.e2e.editor import GUIDE, Editor, in_order, make_draft, open_editor, steps_of
 
@@ -224,3 +225,39 @@ def test_a_finger_finds_the_ports(open_page: OpenPage, boss: User) -> None:
     reach = "([x, y]) => document.elementFromPoint(x, y).matches('#pgf-step-s1 .pgf-out')"
     for dx, dy in ((-11.5, 0), (11.5, 0), (0, -11.5), (0, 11.5)):
         assert editor.page.evaluate(reach, [x + dx, y + dy]), (dx, dy)
+
+
+def test_without_javascript_nothing_is_dead_and_the_drawing_is_whole(
+    open_page: OpenPage, boss: User
+) -> None:
+    chain = [{"slug": f"s{n}", "depends_on": [f"s{n - 1}"] if n > 1 else []} for n in range(1, 12)]
+    make_draft(boss, chain)
+    url = "/admin/pgflow_django/workflow/numbers/edit/"
+    page = open_page(f"{url}?view=diagram&step=s2", boss, java_script_enabled=False)
+    for place in ("[data-act]", "#pgf-palette", ".pgf-hint", "#pgf-zoom"):
+        for dead in page.locator(place).all():
+            expect(dead).to_be_hidden()
+    for slug in ("s1", "s11"):
+        card = page.locator(f"#pgf-step-{slug}")
+        card.scroll_into_view_if_needed()
+        expect(card).to_be_in_viewport(ratio=0.8)
+    expect(page.get_by_role("heading", name="s2", exact=True)).to_be_visible()
+    page.get_by_role("link", name="the list", exact=True).click()
+    expect(page.get_by_role("rowheader", name="s11")).to_be_visible()
+
+
+def test_a_step_that_another_tab_renamed_is_told(editor: Editor, boss: User) -> None:
+    version = drafts.load("numbers").version
+    drafts.edit("numbers", version, "rename_step", {"step": "fetch", "to": "get"}, user=boss)
+    page = editor.page
+    editor.step("fetch").click()
+    told = page.get_by_role("alert").filter(has_text="There is no step fetch any more")
+    expect(told).to_be_visible()
+    editor.step("report").click()
+    page.keyboard.press("d")
+    banner = page.get_by_role("alert").filter(has_text="You have changed this flow elsewhere")
+    expect(banner.get_by_role("button", name="Apply mine on top")).to_be_visible()
+    editor.step("fetch").click()
+    expect(told).to_be_visible()
+    told.get_by_role("link", name="Show the flow as it is now").click()
+    editor.expect_steps("get", "double", "report")

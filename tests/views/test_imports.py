@@ -146,6 +146,21 @@ def test_a_token_is_for_one_user_one_version_and_not_made_up(
     assert len(drafts.load(flow).document["steps"]) == 3
 
 
+def test_what_was_given_is_given_back_with_what_is_wrong_beside_it(
+    client: Client, flow: str
+) -> None:
+    file = SimpleUploadedFile("flow.json", b"\xff\xfe\xfa")
+    values = {"text": '{"workflow_slug": "typed"}', "file": file}
+    page = client.post(address("workflow_import_new"), values).content.decode()
+    assert "typed" in page
+    assert re.search(r'id="pgf-file-error" role="alert">The file is not UTF-8', page)
+    _, token = preview(client, CHANGED)
+    drafts.edit(flow, drafts.load(flow).version, "delete_step", {"step": "report"}, user="ada")
+    response = confirm(client, token)
+    assert response.status_code == 409
+    assert "&quot;slug&quot;: &quot;extra&quot;" in response.content.decode()
+
+
 def test_those_who_may_only_add_do_not_import_into_flows(log_in: LogIn, flow: str) -> None:
     client = log_in("adder", "view_workflow", "add_workflow")
     page, token = preview(client, CHANGED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from django.core import signing
@@ -46,9 +47,9 @@ def _import(page: Page, slug: str | None) -> HttpResponse:
         return _render(page, slug)
     if "confirm" in request.POST:
         return _apply(page, slug)
-    text, error = _read_text(request)
-    if error:
-        return _render(page, slug, error=error, status=422)
+    text, file_error = _read_text(request)
+    if file_error:
+        return _render(page, slug, text=text, file_error=file_error, status=422)
     preview = drafts.preview_import(text, slug=slug)
     if not preview.is_new and find_flow(page.admin, request, preview.slug) is None:
         return _render(page, slug, text=text, error=_name_is_taken(preview), status=422)
@@ -56,16 +57,16 @@ def _import(page: Page, slug: str | None) -> HttpResponse:
 
 
 def _read_text(request: HttpRequest) -> tuple[str, str]:
-    """The document's text, from the file if there is one; and what is wrong with it."""
-    file = request.FILES.get("file")
-    if file is not None and (file.size or 0) > MAX_BYTES:
-        return "", _("The file is larger than %(size)s KiB.") % {"size": MAX_BYTES // 1024}
+    """The document's text, from the file if there is one; and what is wrong with the file."""
+    typed, file = request.POST.get("text", ""), request.FILES.get("file")
     if file is None:
-        return request.POST.get("text", ""), ""
+        return typed, ""
+    if (file.size or 0) > MAX_BYTES:
+        return typed, _("The file is larger than %(size)s KiB.") % {"size": MAX_BYTES // 1024}
     try:
         return file.read().decode("utf-8-sig"), ""
     except UnicodeDecodeError:
-        return "", _("The file is not UTF-8 text.")
+        return typed, _("The file is not UTF-8 text.")
 
 
 def _show(page: Page, slug: str | None, text: str, preview: drafts.ImportPreview) -> HttpResponse:
@@ -107,6 +108,7 @@ def _apply(page: Page, slug: str | None) -> HttpResponse:
     except signing.BadSignature:
         error = _("This preview is too old, or not ours. Import the document once more.")
         return _render(page, slug, error=error, status=422)
+    text = json.dumps(value["document"], ensure_ascii=False, indent=2)  # to do it once more
     if value["user"] != str(request.user.pk):
         raise PermissionDenied
     require_import(page.admin, request, value["slug"])
@@ -116,9 +118,9 @@ def _apply(page: Page, slug: str | None) -> HttpResponse:
         )
     except drafts.DraftConflict:
         error = _("The flow was changed since the preview. Import the document once more.")
-        return _render(page, slug, error=error, status=409)
+        return _render(page, slug, text=text, error=error, status=409)
     except PgflowError as error:
-        return _render(page, slug, error=str(error), status=422)
+        return _render(page, slug, text=text, error=str(error), status=422)
     log_draft(page, value["slug"], _("Imported a document into the draft."))
     return HttpResponseRedirect(page.link("workflow_edit", value["slug"]))
 
