@@ -131,7 +131,6 @@ function onUp(event) {
     else if (onCanvas) dag.addStep(done.item.dataset.function, target?.dataset.slug ?? "");
   } else if (done.kind === "connect") {
     const slug = under(event, ".pgf-node")?.dataset.slug;
-    // Why a faded step can't wait for it, the server says.
     if (slug && slug !== done.source) dag.connect(done.source, slug);
     else if (slug) dag.select(slug);
     else if (onCanvas)
