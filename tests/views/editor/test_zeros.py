@@ -60,8 +60,8 @@ def test_what_a_step_leaves_to_its_flow_is_shown_as_the_flow_has_it(
     assert find_control(page, "queue")["placeholder"] == "slow_ones"
     drafts.publish("zeros", drafts.load("zeros").version, user=boss)
     page = see(reader, "zeros", step="fetch")
-    shown = {name: find_fact(page, name) for name in ("Attempts", "Retry pause", "Queue")}
-    assert shown == {"Attempts": "0", "Retry pause": "0", "Queue": "slow_ones"}
+    shown = {name: find_fact(page, name) for name in ("Attempts", "Retry delay", "Queue")}
+    assert shown == {"Attempts": "0", "Retry delay": "0", "Queue": "slow_ones"}
 
 
 def test_a_steps_own_zeros_are_shown_and_not_what_its_flow_has(
@@ -76,7 +76,7 @@ def test_a_steps_own_zeros_are_shown_and_not_what_its_flow_has(
     assert re.search(r'<textarea[^>]* name="params"[^>]*>\s*0</textarea>', page)
     drafts.publish("zeros", drafts.load("zeros").version, user=boss)
     page = see(reader, "zeros", step="fetch")
-    assert find_fact(page, "Attempts") == find_fact(page, "Retry pause") == "0"
+    assert find_fact(page, "Attempts") == find_fact(page, "Retry delay") == "0"
     assert re.search(r"Constants for the function</h3><pre[^>]*>0</pre>", page)
 
 
@@ -85,8 +85,8 @@ def test_readers_see_every_option_of_a_flow(boss: User, reader: Client) -> None:
     drafts.publish("zeros", draft.version, user=boss)
     page = see(reader, "zeros")
     shown = {
-        name: find_fact(page, name) for name in ("Attempts", "Timeout", "Retry pause", "Queue")
+        name: find_fact(page, name) for name in ("Attempts", "Timeout", "Retry delay", "Queue")
     }
-    assert shown == {"Attempts": "0", "Timeout": "30", "Retry pause": "0", "Queue": "slow_ones"}
+    assert shown == {"Attempts": "0", "Timeout": "30", "Retry delay": "0", "Queue": "slow_ones"}
     assert "What it takes" in page
     assert "<input" not in page
