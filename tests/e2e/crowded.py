@@ -241,7 +241,7 @@ def list_pages(runs: dict[str, UUID]) -> dict[str, tuple[str, Callable[[Page], N
         "code_step": (f"{ADMIN}workflow/{CODE}/edit/?view=list&step=first", None),
         "history": (f"{flow}history/", None),
         "diff": (f"{flow}history/{newest}/diff/", None),
-        "compare": (f"{flow}compare/?from=1&to=draft", None),
+        "compare": (f"{flow}diff/?from=1&to=draft", None),
         "delete": (f"{ADMIN}workflow/{LARGE}/delete/", None),
         "delete_protected": (f"{flow}delete/", None),
         "start": (f"{flow}run/", None),
