@@ -55,3 +55,16 @@ def test_who_has_sent_a_form_is_told_that_it_was_not_taken(
 def test_the_way_back_is_never_out_of_the_site(flow: str, referer: str) -> None:
     answer = Client().post(address("workflow_op", flow), headers={"Referer": referer})
     assert answer["Location"] == "/admin/login/?next=%2Fadmin%2F"
+
+
+@pytest.mark.parametrize(
+    "back", ["http://evil.example//evil.example/x", "//evil.example", "http://["]
+)
+def test_the_login_never_leads_to_another_site(flow: str, back: str) -> None:
+    polled = Client().get(
+        address("workflowrun_live", run_flow().pk),
+        headers={"HX-Request": "true", "HX-Current-URL": back},
+    )
+    assert polled["HX-Redirect"] == "/admin/login/?next=%2Fadmin%2F"
+    sent = Client().post(address("workflow_op", flow), headers={"Referer": back})
+    assert sent["Location"] == "/admin/login/?next=%2Fadmin%2F"

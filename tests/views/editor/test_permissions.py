@@ -65,22 +65,6 @@ def test_nothing_is_changed_from_another_site(numbers: drafts.Draft, boss: User,
     assert stranger.post(f"{URL}{name}/", values).status_code == 403
 
 
-def test_an_ended_session_is_told_to_htmx(client: Client, numbers: drafts.Draft) -> None:
-    here = f"http://testserver{URL}edit/?view=list"
-    response = client.post(f"{URL}op/", headers={**HTMX, "HX-Current-URL": here})
-    assert response.status_code == 204
-    login = (
-        "/admin/login/?next=%2Fadmin%2Fpgflow_django%2Fworkflow%2Fnumbers%2Fedit%2F%3Fview%3Dlist"
-    )
-    assert response["HX-Redirect"] == login
-
-
-def test_a_login_never_leads_to_another_site(client: Client, numbers: drafts.Draft) -> None:
-    headers = {**HTMX, "HX-Current-URL": "http://evil.example//evil.example/x"}
-    response = client.post(f"{URL}op/", headers=headers)
-    assert response["HX-Redirect"] == "/admin/login/"
-
-
 def test_an_unknown_flow_is_not_found(page: Client) -> None:
     for name in LOOK:
         assert page.get(f"/admin/pgflow_django/workflow/nothing/{name}/").status_code == 404
