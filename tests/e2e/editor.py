@@ -112,8 +112,13 @@ def make_draft(user: User, steps: Sequence[dict[str, Any]] = (), slug: str = "nu
 def open_editor(
     open_page: OpenPage, user: User, slug: str = "numbers", query: str = "", **options: Any
 ) -> Editor:
-    """Open the editor of a flow."""
-    return Editor(open_page(f"/admin/pgflow_django/workflow/{slug}/edit/{query}", user, **options))
+    """Open the editor of a flow. A phone asks for the drawing again, once it has a width."""
+    editor = Editor(
+        open_page(f"/admin/pgflow_django/workflow/{slug}/edit/{query}", user, **options)
+    )
+    if options.get("is_mobile"):
+        editor.page.wait_for_load_state("networkidle")
+    return editor
 
 
 def steps_of(slug: str = "numbers") -> list[dict[str, Any]]:
