@@ -41,7 +41,8 @@ def old(migrated: BaseDatabaseWrapper) -> BaseDatabaseWrapper:
         run(migrated, f"insert into workflows (workflow_slug, queue) values ('{slug}', '{queue}')")
         run(
             migrated,
-            "insert into workflow_steps (workflow_slug, step_slug, step_index, deps_count, start_delay)"
+            "insert into workflow_steps"
+            " (workflow_slug, step_slug, step_index, deps_count, start_delay)"
             f" values ('{slug}', 'only', 0, 0, {delay})",
         )
         run(migrated, f"select pgflow.start_flow('{slug}', '[{{}}]')")
