@@ -40,7 +40,7 @@ def test_a_phone_has_run_and_publish_side_by_side(open_page: OpenPage, boss: Use
 def test_a_phone_begins_with_the_list(open_page: OpenPage, boss: User) -> None:
     make_draft(boss, GUIDE)
     page = open_page("/admin/pgflow_django/workflow/numbers/edit/", boss, viewport=PHONE)
-    page.wait_for_url("**/?view=list")
+    page.wait_for_url("**/?view=list*")
     expect(page.get_by_role("rowheader", name="double")).to_be_visible()
 
 
