@@ -197,7 +197,7 @@ class BoardCrew:
         rows = WorkflowWorker.objects.using(self.using).filter(id__in=self._lost)
         claims = WorkflowClaim.objects.using(self.using).filter(worker_id__in=self._lost)
         left = rows.values_list("id", flat=True).union(claims.values_list("worker_id", flat=True))
-        return list(left)
+        return list(left.order_by())
 
     def _hand_back(self, worker: int, running: Running | None) -> None:
         if running is not None:

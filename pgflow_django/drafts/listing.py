@@ -26,4 +26,4 @@ def name_copy(slug: str, *, using: str | None = None) -> str:
     drafts = WorkflowDraft.objects.using(alias).filter(workflow_slug__startswith=alike)
     flows = Workflow.objects.using(alias).filter(workflow_slug__startswith=alike)
     taken = drafts.values_list("workflow_slug").union(flows.values_list("workflow_slug"))
-    return free_slug(wish, {name for (name,) in taken})
+    return free_slug(wish, {name for (name,) in taken.order_by()})

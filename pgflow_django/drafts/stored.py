@@ -90,7 +90,7 @@ class Stored:
         now = drafts.values_list("version", "edited_at").union(
             flows.values_list("version", "created_at"), all=True
         )
-        return list(now) == seen
+        return list(now.order_by()) == seen  # not by what the models order by: it isn't read
 
     @property
     def is_read_only(self) -> bool:
