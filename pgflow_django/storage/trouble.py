@@ -97,11 +97,10 @@ def uses_database(function: Callable[P, T]) -> Callable[P, T]:
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return function(*args, **kwargs)
-        except Error as error:
-            using = kwargs.get("using") or router.db_for_write(Workflow)
-            if (trouble := explain(error, str(using))) is None:
+        except Error:
+            # The alias is asked for only where it is needed.
+            with database_errors(str(kwargs.get("using") or router.db_for_write(Workflow))):
                 raise
-            raise DatabaseNotReady(" ".join(trouble)) from error
 
     return call
 
