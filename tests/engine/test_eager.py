@@ -205,7 +205,7 @@ def test_the_lease_is_renewed_while_a_step_runs(register: Register) -> None:
         wait_until(has_been_renewed)
 
     register({"long": wait_for_two_renewals})
-    with override_settings(PGFLOW={"LEASE_SECONDS": 0.6}):
+    with override_settings(PGFLOW={"LEASE_SECONDS": 1.5}):
         assert executor.start_flow("flow").status == "completed"
 
 

@@ -106,7 +106,7 @@ def test_a_worker_that_vanishes_from_the_table_with_work_gives_it_back() -> None
 
 
 def test_a_lease_is_renewed_for_everything_that_a_worker_holds(settings: Any) -> None:
-    settings.PGFLOW = {"LEASE_SECONDS": 0.3}
+    settings.PGFLOW = {"LEASE_SECONDS": 1.5}
     build("flow", {"a": []}, timeout=30)
     began = connection.vendor  # the connection is up
     assert began == "postgresql"
