@@ -281,7 +281,7 @@ def drain(
             return is_done
         pool = Pool(using=alias, worker=worker, resolve=Functions())
         try:
-            return pool.work_until(lambda: pool.next_due() is None, deadline=deadline)
+            return pool.work_until(lambda due: due is None, deadline=deadline)
         finally:
             pool.close()
 

@@ -181,7 +181,7 @@ def _work_in_pool(
 
     try:
         in_time = pool.work_until(
-            has_ended,
+            lambda _: has_ended(),
             look=has_ended,
             deadline=deadline,
             poll_interval=options.poll_interval,

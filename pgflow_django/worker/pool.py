@@ -58,7 +58,7 @@ class Pool:
         self._broken: BaseException | None = None
         self._loan: Loan | None = None
         self._is_done = False
-        self._is_finished: Callable[[], bool] = lambda: False
+        self._is_finished: Callable[[float | None], bool] = lambda _: False
         #: Whether failures were sent since somebody has asked when they are due again.
         self.has_failed = False
         self._renewed_at = self._looked_at = time.monotonic()
@@ -67,7 +67,7 @@ class Pool:
 
     def work_until(
         self,
-        is_finished: Callable[[], bool],
+        is_finished: Callable[[float | None], bool],
         *,
         look: Callable[[], bool] | None = None,
         deadline: float | None = None,
@@ -76,11 +76,11 @@ class Pool:
     ) -> bool:
         """Work until ``is_finished``; False when the deadline (``time.monotonic()``) came first.
 
-        ``is_finished`` is asked when all lanes are idle, by the last of them, and counts where all
-        of them still are when it has answered. ``look`` is asked every ``poll_interval`` seconds,
-        whatever goes on. The first lane borrows the calling thread's
-        connection. Raises what stopped a lane, and ``KeyboardInterrupt``; whatever happens, call
-        ``close``.
+        ``is_finished`` is asked when all lanes are idle, by the last of them, with what is due next
+        (see ``next_due``), and counts where all of them still are when it has answered. ``look`` is
+        asked every ``poll_interval`` seconds, whatever goes on. The first lane borrows the calling
+        thread's connection. Raises what stopped a lane, and ``KeyboardInterrupt``; whatever
+        happens, call ``close``.
         """
         interval = settings.POLL_INTERVAL if poll_interval is None else poll_interval
         next_look = time.monotonic() + interval
@@ -235,7 +235,7 @@ class Pool:
     def wait_for_work(self, lane: Lane) -> bool:
         """Sleep until there may be work; False when the lane shall end."""
         with self._changed:
-            seen = self._announced
+            seen, before = self._announced, self._rests
         due = None if self.is_stopping else self.next_due()
         with self._changed:
             if self.is_stopping:
@@ -243,10 +243,13 @@ class Pool:
             if self._announced != seen:
                 return True
             lane.is_idle = due != 0.0
+            has_company = self._rests != before
             self._rests += 1
             rests = self._rests
             is_idle = self.is_idle()
-        is_finished = is_idle and self.patiently(self._is_finished)
+        if is_idle and has_company:
+            due = self.next_due()  # who came to rest meanwhile may have left something
+        is_finished = is_idle and self.patiently(partial(self._is_finished, due))
         with self._changed:
             # Not where somebody has worked since the question: he may have left something.
             if is_finished and self.is_idle() and (rests, seen) == (self._rests, self._announced):

@@ -24,11 +24,18 @@ begin
     foreach v_queue in array
         case when next_visible.run is null then v_worker.queues else '{in_process}' end
     loop
-        execute format(
-            'select q.vt, q.enqueued_at from pgmq.%I q where ($1::text is null or q.message->>''run_id'' = $1) '
-            'and ($2::text[] is null or q.message->>''function'' = any($2)) order by q.vt limit 1',
-            'q_pgflow_' || v_queue
-        ) into v_found using next_visible.run::text, v_worker.functions;
+        -- Spelt out for the queue that most sites have no other than: see _send_messages.
+        if v_queue = 'default' then
+            select q.vt, q.enqueued_at into v_found from pgmq.q_pgflow_default q
+            where v_worker.functions is null or q.message->>'function' = any(v_worker.functions)
+            order by q.vt limit 1;
+        else
+            execute format(
+                'select q.vt, q.enqueued_at from pgmq.%I q where ($1::text is null or q.message->>''run_id'' = $1) '
+                'and ($2::text[] is null or q.message->>''function'' = any($2)) order by q.vt limit 1',
+                'q_pgflow_' || v_queue
+            ) into v_found using next_visible.run::text, v_worker.functions;
+        end if;
         v_next := least(v_next, v_found.vt);
         if v_found.vt <= v_now and v_found.enqueued_at > v_now then
             execute format(
