@@ -121,7 +121,12 @@ class Scene:
         return self._stack.enter_context(added)
 
 
-@pytest.fixture(params=["a child", pytest.param("all", marks=pytest.mark.slow), "all, atomic"])
+@pytest.fixture(
+    params=[
+        "a child",
+        *(pytest.param(who, marks=pytest.mark.slow) for who in ("all", "all, atomic")),
+    ]
+)
 def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scene]:
     """Who is killed, and what runs."""
     query("create table noted_rows (run_id uuid)")

@@ -26,7 +26,7 @@ def test_python_code_is_stopped_in_its_process(pool: str, tmp_path: Path) -> Non
         assert running.children() == before
 
 
-@pytest.mark.parametrize("keeps_gil", [False, True])
+@pytest.mark.parametrize("keeps_gil", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_code_stuck_in_c_costs_its_own_attempt_and_no_others(
     keeps_gil: bool, tmp_path: Path
 ) -> None:
@@ -45,7 +45,7 @@ def test_code_stuck_in_c_costs_its_own_attempt_and_no_others(
     assert task_statuses(run.id, "each")[1] == "failed"
 
 
-@pytest.mark.parametrize("keeps_gil", [False, True])
+@pytest.mark.parametrize("keeps_gil", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_siblings_of_a_stuck_step_spend_no_attempt_on_it(keeps_gil: bool, tmp_path: Path) -> None:
     slug = flows.over_input("work.stuck", timeout=1, max_attempts=2)
     with worker(tmp_path, concurrency=2) as running:

@@ -296,6 +296,7 @@ def test_history_tells_who_did_what_and_how_states_differ() -> None:
         drafts.compare("flow", 77)
 
 
+@pytest.mark.slow
 def test_two_hundred_revisions_are_kept() -> None:
     draft = drafts.create("flow", user="ann")
     for number in range(205):

@@ -193,6 +193,7 @@ def test_a_step_that_ends_its_callers_transaction_is_told_of(name: str) -> None:
 class TestInATestCase(TestCase):
     """Django's own tests run flows in a transaction that is never committed."""
 
+    @pytest.mark.slow
     def test_all_that_can_be_kept_apart(self) -> None:
         build_plain()
         for name, one in TABLE.items():

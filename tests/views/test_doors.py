@@ -19,6 +19,10 @@ pytestmark = pytest.mark.django_db
 
 SECRET = "Ada-Lovelace"
 ROLES = ("anonymous", "member", "bare", "viewer", "editor", "boss")
+SOME_ROLES = [
+    pytest.param(role, marks=() if role in {"anonymous", "boss"} else pytest.mark.slow)
+    for role in ROLES
+]
 #: Pages of Django's and ours below the address of one object.
 PAGES: Mapping[str, tuple[str, ...]] = {
     "workflowrun": (
@@ -63,7 +67,7 @@ def spell(key: str) -> list[str]:
     return [*(quote(text, safe="/") for text in texts), "%ff%fe", "_5F_2F_00"]
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", SOME_ROLES)
 @pytest.mark.parametrize("model", PAGES)
 def test_other_spellings_of_an_id_lead_nowhere(
     log_in_as: LogIn, run: WorkflowRun, model: str, role: str
@@ -159,7 +163,7 @@ def test_deleting_is_for_those_who_may(log_in: LogIn, flow: str, role: str, stat
     assert client.get(address("workflow_delete", "unknown")).status_code == NOT_FOUND
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", SOME_ROLES)
 def test_head_answers_as_get_does(log_in_as: LogIn, run: WorkflowRun, role: str) -> None:
     client = log_in_as(role)
     flows = ("edit/", "canvas/", "panel/", "run/", "import/", "history/", "change/", "delete/")
