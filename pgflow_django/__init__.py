@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pgflow_django.contracts import Example
 from pgflow_django.exceptions import (
     InvalidSlug,
     InvalidStep,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Example",
     "Flow",
     "InvalidSlug",
     "InvalidStep",

@@ -21,6 +21,7 @@ from django.db import connections, router
 from pgflow_django.conf import JOINED_BYTES_LIMIT, Defaults
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.models import Workflow
+from pgflow_django.registry import registry
 from pgflow_django.storage.diagnosis import diagnose
 from pgflow_django.storage.pooling import pool_size
 from pgflow_django.storage.trouble import place
@@ -34,6 +35,12 @@ PSYCOPG = (3, 2)
 
 #: The settings that have an upper bound.
 _MOST = {"MAX_JOINED_BYTES": JOINED_BYTES_LIMIT}
+
+_CONTRACT_HINTS = {
+    "type": "Correct it: until then this part is not checked. A hint must name what is there when "
+    "the program runs, not for type checkers only.",
+    "example": "Correct the example, or what the function declares.",
+}
 
 
 @register(Tags.compatibility)
@@ -175,6 +182,21 @@ def _judge_value(value: Any, default: Any, most: float = inf) -> str:
     if isinstance(value, kinds) and not isinstance(value, bool) and 0 < value < inf:
         return "" if value <= most else f"at most {most:,}"
     return f"a {'whole ' if isinstance(default, int) else ''}number above 0"
+
+
+@register(Tags.compatibility)
+def check_contracts(**_: Any) -> list[CheckMessage]:
+    """W006, W007: what step functions declare of their input, params and output."""
+    return [
+        checks.Warning(
+            f'Step function "{function.name}" ({function.place}): {flaw.text}.',
+            hint=_CONTRACT_HINTS[flaw.kind],
+            id="pgflow.W006" if flaw.kind == "type" else "pgflow.W007",
+        )
+        for function in registry.all()
+        if function.contract is not None
+        for flaw in function.contract.flaws()
+    ]
 
 
 @register(Tags.database)

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from pgflow_django.contracts import Contract, Effects, Example, declare
 from pgflow_django.definitions.options import FUNCTION_NAME
 from pgflow_django.definitions.rules import show
 from pgflow_django.exceptions import InvalidStepOption, PgflowError
 
 StepFunction = Callable[..., Any]
+
+#: The attribute of a decorated function that has its contract.
+_CONTRACT = "_pgflow_contract"
 F = TypeVar("F", bound=StepFunction)
 
 
@@ -24,7 +29,8 @@ class RegisteredFunction:
     """A step function with what the engine has to know about it.
 
     ``atomic``: it runs in the transaction that completes its task. ``takes_context``: it is called
-    as ``function(input, context=context)``. Calling this object calls the function.
+    as ``function(input, context=context)``. ``contract``: what it declares of its input, params and
+    output; ``None`` of one that declares nothing. Calling this object calls the function.
     """
 
     name: str
@@ -33,6 +39,7 @@ class RegisteredFunction:
     takes_context: bool = False
     doc: str = ""
     module: str = ""
+    contract: Contract | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself."""
@@ -57,16 +64,23 @@ class StepRegistry:
         self._lock = threading.Lock()
 
     def register(
-        self, function: StepFunction, name: str | None = None, *, atomic: bool = False
+        self,
+        function: StepFunction,
+        name: str | None = None,
+        *,
+        atomic: bool = False,
+        contract: Contract | None = None,
     ) -> RegisteredFunction:
         """Register ``function`` under ``name`` (its own name by default).
 
         The same function again, as after a module's reload, replaces what was there; so do
-        functions that are made inside other functions. Raises ``PgflowError``
+        functions that are made inside other functions. Without a ``contract`` its hints are read.
+
+        Raises ``PgflowError``
         (``function_already_registered``) when another function of a module has the name, and
         ``InvalidStepOption`` (``invalid_function``) for a bad name.
         """
-        registered = describe(function, name, atomic=atomic)
+        registered = describe(function, name, atomic=atomic, contract=contract)
         if fault := FUNCTION_NAME.fault(registered.name):
             raise InvalidStepOption(
                 f"The name of step function {show(function)} {fault}.", code="invalid_function"
@@ -115,10 +129,32 @@ def step_function(name: F) -> F: ...
 
 
 @overload
-def step_function(name: str | None = None, *, atomic: bool = False) -> Callable[[F], F]: ...
+def step_function(
+    name: str | None = None,
+    *,
+    atomic: bool = False,
+    input: Any = None,
+    params: Any = None,
+    output: Any = None,
+    map_only: bool = False,
+    tags: Sequence[str] = (),
+    effects: Effects = "unknown",
+    examples: Sequence[Example] = (),
+) -> Callable[[F], F]: ...
 
 
-def step_function(name: StepFunction | str | None = None, *, atomic: bool = False) -> Any:
+def step_function(
+    name: StepFunction | str | None = None,
+    *,
+    atomic: bool = False,
+    input: Any = None,
+    params: Any = None,
+    output: Any = None,
+    map_only: bool = False,
+    tags: Sequence[str] = (),
+    effects: Effects = "unknown",
+    examples: Sequence[Example] = (),
+) -> Any:
     """Register a function that steps of flows may use; it stays callable as it is.
 
     ``@step_function`` registers it under its own name, ``@step_function("orders.fetch")`` under
@@ -126,21 +162,44 @@ def step_function(name: StepFunction | str | None = None, *, atomic: bool = Fals
     writes with Django's ORM is committed exactly once.
 
     The function takes the step's input (a dict), and a second parameter only if that is called
-    ``context``. See ``StepRegistry.register`` for errors.
+    ``context``. ``input``, ``params`` and ``output`` declare what it reads and returns, as types
+    that pydantic takes or as JSON Schemas; what is not given is read from its hints, and each call
+    is checked against it. ``map_only``, ``tags``, ``effects`` (``none``, ``reads``, ``writes``,
+    ``external``, ``unknown``) and ``examples`` are for those who build flows.
+
+    See ``StepRegistry.register`` for errors; bad tags, effects and examples are a ``PgflowError``
+    (``invalid_contract``).
     """
     if callable(name):
         registry.register(name)
         return name
 
     def decorate(function: F) -> F:
-        registry.register(function, name, atomic=atomic)
+        contract = declare(
+            function,
+            input=input,
+            params=params,
+            output=output,
+            map_only=map_only,
+            tags=tags,
+            effects=effects,
+            examples=examples,
+        )
+        registry.register(function, name, atomic=atomic, contract=contract)
+        # A caller who passes the function to a run by itself passes what it declares, too.
+        with suppress(AttributeError, TypeError):
+            setattr(function, _CONTRACT, contract)
         return function
 
     return decorate
 
 
 def describe(
-    function: StepFunction, name: str | None = None, *, atomic: bool = False
+    function: StepFunction,
+    name: str | None = None,
+    *,
+    atomic: bool = False,
+    contract: Contract | None = None,
 ) -> RegisteredFunction:
     """What ``registry`` would keep of ``function``, without registering it."""
     if isinstance(function, RegisteredFunction):
@@ -154,6 +213,7 @@ def describe(
         takes_context=takes_context(function),
         doc=inspect.getdoc(function) or "",
         module=getattr(function, "__module__", None) or "",
+        contract=contract or getattr(function, _CONTRACT, None) or declare(function),
     )
 
 

@@ -98,7 +98,9 @@ def run_python(block: Block, namespace: dict[str, Any]) -> None:
         tree: Any = ast.Expression(node.value) if isinstance(node, ast.Expr) else _module(node)
         ast.increment_lineno(tree, block.line)
         mode = "eval" if is_value else "exec"
-        code = compile(tree, str(block), mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(
+            tree, str(block), mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+        )
         value = eval(code, namespace)  # noqa: S307 - our own documentation
         if hasattr(value, "__await__"):
             value = _wait_for(value)

@@ -2,7 +2,8 @@
 
     4 adapters   what Django or a person calls: commands, checks, the app itself
     3 services   the public API and what runs steps
-    2 gateways   engine (SQL functions) and registry (step functions), which don't know each other
+    2 gateways   engine (SQL functions) and registry (step functions), which don't know each other;
+                 contracts (of step functions)
     1 storage    models, SQL, migration operations, what a database says
     0 pure       no ORM, no SQL, no service
 
@@ -31,7 +32,7 @@ TABLE = PACKAGE.parent / "docs" / "architecture.md"
 LAYERS: dict[str, str] = {
     "pure": "choices conf definitions drawing exceptions jsonvalue",
     "storage": "migrations models operations sql storage",
-    "gateways": "engine registry signals",
+    "gateways": "contracts engine registry signals",
     "services": "async_twins context drafts executor flow_builder flows logs runs worker",
     "adapters": (
         f"{NAME} admin apps celery celery_worker checks cli management tasks templatetags views"

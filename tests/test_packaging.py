@@ -145,8 +145,10 @@ def test_the_wheel_asks_for_few_packages_and_no_test_tools(wheel: Path) -> None:
         "django",
         "django-htmx",
         "django-pgtrigger",
+        "jsonschema",
         "pgmq",
         "psycopg",
+        "pydantic",
         "rich",
     }
 

@@ -19,7 +19,7 @@ from pgflow_django.exceptions import PgflowError
 from pgflow_django.runs.status import RunStatus
 
 NAMES = {
-    *("Flow", "executor", "flow_builder", "step", "step_function", "validate_flow"),
+    *("Example", "Flow", "executor", "flow_builder", "step", "step_function", "validate_flow"),
     *("PgflowError", "InvalidSlug", "InvalidStep", "PermanentFailure", "RetryAfter"),
     *("RunCancelled", "RunFailed", "RunNotFound", "RunTimedOut", "StepExists"),
     *("StepFunctionMissing", "WorkflowExists", "WorkflowNotFound"),
@@ -141,7 +141,10 @@ def test_a_module_offers_nothing_else(module: ModuleType, expected: dict[str, st
 
 
 def test_the_decorators_have_these_signatures() -> None:
-    assert signature_of(pgflow_django.step_function) == "name=None, *, atomic=False"
+    assert signature_of(pgflow_django.step_function) == (
+        "name=None, *, atomic=False, input=None, params=None, output=None, map_only=False, "
+        "tags=(), effects='unknown', examples=()"
+    )
     assert signature_of(pgflow_django.step) == (
         "function=None, /, *, depends_on=(), atomic=False, **options"
     )

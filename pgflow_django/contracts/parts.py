@@ -1,0 +1,183 @@
+"""One side of a contract: what its values must be, as a type of pydantic's or as a JSON Schema."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pgflow_django import jsonvalue
+from pgflow_django.contracts.hints import Side, is_typed_dict, portable
+from pgflow_django.definitions.rules import show
+from pgflow_django.definitions.schema_values import Checker
+from pgflow_django.definitions.schemas import Fault, escape_token, read_schema
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
+
+#: Places that an error names.
+MAX_PLACES = 5
+_POINTER_LENGTH = 300
+_MESSAGE_LENGTH = 300
+
+#: What pydantic says of the wrong type, in the words of a schema.
+_WORDS = {
+    "string_type": "should be a string",
+    "int_type": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_type": "should be a number",
+    "float_parsing": "should be a number",
+    "bool_type": "should be true or false",
+    "bool_parsing": "should be true or false",
+    "list_type": "should be a list",
+    "dict_type": "should be an object",
+    "model_type": "should be an object",
+    "model_attributes_type": "should be an object",
+    "dataclass_type": "should be an object",
+    "none_required": "should be null",
+}
+#: How its other sentences begin: "Input should …", "String should …".
+_SUBJECT = re.compile(r"^(?:[A-Z]\w*|Value error,|Assertion failed,) (?=\S)")
+#: Those after which the value says nothing more.
+_WITHOUT_VALUE = {"missing", "extra_forbidden", "value_error", "assertion_error"}
+
+
+class MismatchError(ValueError):
+    """A value does not fit what is declared; ``faults`` are the first places."""
+
+    def __init__(self, side: Side, faults: list[Fault]) -> None:
+        super().__init__(side)
+        self.side = side
+        self.faults = faults
+
+
+class Part(Protocol):
+    """What is declared of an input, of params or of an output."""
+
+    @property
+    def schema(self) -> Any:
+        """It as a JSON Schema."""
+
+    def check(self, value: Any) -> Any:
+        """The value as it was declared. Raises ``MismatchError``, and what validators raise."""
+
+    def store(self, value: Any) -> Any:
+        """A checked value as JSON can hold it."""
+
+    def complete(self, value: Any) -> Any:
+        """The same under the names by which it is read again."""
+
+
+class SchemaPart:
+    """A part that is declared as a JSON Schema. Raises ``NoSchemaError`` where it is none."""
+
+    def __init__(self, side: Side, schema: dict[str, Any]) -> None:
+        self._side = side
+        self.schema: Any = schema
+        if side == "input":
+            # An input also holds the keys of the run.
+            schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
+        self._checker = Checker(schema)
+        self.unused = read_schema(schema).unused
+
+    def check(self, value: Any) -> Any:
+        """See ``Part``."""
+        if found := self._checker.faults(value, MAX_PLACES):
+            raise MismatchError(self._side, [clip(fault) for fault in found])
+        return value
+
+    def store(self, value: Any) -> Any:
+        """See ``Part``: such a value is JSON."""
+        return value
+
+    complete = store
+
+
+class TypePart:
+    """A part that is declared as a type. Raises what pydantic has against it."""
+
+    def __init__(self, side: Side, hint: Any) -> None:
+        from pydantic import TypeAdapter
+
+        self.hint = hint
+        self._side = side
+        self._adapter: TypeAdapter[Any] = TypeAdapter(portable(hint))
+        if not self._adapter.pydantic_complete:
+            self._adapter.rebuild()  # raises where a name is still unknown
+        self._is_typed_dict = is_typed_dict(hint)
+        config = getattr(hint, "model_config", None) or getattr(hint, "__pydantic_config__", None)
+        # An input also holds the keys of the run, whatever the model says of other keys.
+        strict = side == "input" and (config or {}).get("extra") in {"forbid", "allow"}
+        self._extra: Literal["ignore"] | None = "ignore" if strict else None
+
+    @cached_property
+    def schema(self) -> Any:
+        """See ``Part``."""
+        if self._side == "output":
+            return self._adapter.json_schema(mode="serialization", by_alias=False)
+        return self._adapter.json_schema(mode="validation")
+
+    def check(self, value: Any) -> Any:
+        """See ``Part``."""
+        from pydantic import ValidationError
+
+        try:
+            checked = self._adapter.validate_python(value, extra=self._extra)
+        except ValidationError as error:
+            found = _read_errors(error, value)
+        else:
+            if self._is_typed_dict and self._side == "input":
+                return {**value, **checked}
+            return checked
+        # Outside of "except": the error holds values, which must not outlive the attempt.
+        raise MismatchError(self._side, found)
+
+    def store(self, value: Any) -> Any:
+        """See ``Part``."""
+        return self._adapter.dump_python(value, mode="json")
+
+    def complete(self, value: Any) -> Any:
+        """See ``Part``."""
+        return self._adapter.dump_python(value, mode="json", by_alias=True)
+
+
+def clip(fault: Fault) -> Fault:
+    """The fault as it can be stored."""
+    return Fault(
+        jsonvalue.storable_text(fault.pointer, limit=_POINTER_LENGTH),
+        jsonvalue.storable_text(fault.message, limit=_MESSAGE_LENGTH),
+    )
+
+
+def _read_errors(error: ValidationError, value: Any) -> list[Fault]:
+    """The first places that pydantic names, each once."""
+    found: dict[str, Fault] = {}
+    for one in error.errors(include_url=False, include_context=False):
+        pointer = _find_place(one["loc"], value, is_missing=one["type"] == "missing")
+        found.setdefault(pointer, clip(Fault(pointer, _say(one))))
+        if len(found) == MAX_PLACES:
+            break
+    return list(found.values())
+
+
+def _find_place(location: tuple[int | str, ...], value: Any, *, is_missing: bool) -> str:
+    """A pointer of pydantic's location, which also names the members of unions."""
+    pointer = ""
+    for number, token in enumerate(location, 1):
+        try:
+            value = value[token]
+        except (LookupError, TypeError):
+            if not (is_missing and number == len(location)):
+                continue
+        pointer += f"/{escape_token(token)}"
+    return pointer
+
+
+def _say(one: Any) -> str:
+    if one["type"] == "missing":
+        return "is missing"
+    if one["type"] == "extra_forbidden":
+        return "is a key that is not declared"
+    text = _WORDS.get(one["type"]) or _SUBJECT.sub("", one["msg"]).partition("; ")[0]
+    return text if one["type"] in _WITHOUT_VALUE else f"{text}, is {show(one['input'])}"

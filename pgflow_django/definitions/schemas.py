@@ -1,0 +1,203 @@
+"""JSON Schemas that are stored or declared: a subset is read, which is safe to check against.
+
+Pure: no ORM. A schema may come from anybody: it has bounds, and ``pattern``, remote references and
+references that lead back to themselves are kept out of ``schema_values``, which checks values.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from itertools import islice
+from typing import Any, NamedTuple
+
+from pgflow_django.definitions.rules import show
+
+MAX_BYTES = 64 * 1024
+MAX_LEVELS = 16
+
+#: Keywords whose value is a schema, an object of schemas, a list of schemas, or says itself.
+_SCHEMA = frozenset({"items", "additionalProperties"})
+_SCHEMAS = frozenset({"properties", "$defs", "definitions"})
+_SCHEMA_LISTS = frozenset({"prefixItems", "anyOf"})
+_PLAIN = frozenset(
+    {"$ref", "type", "required", "enum", "const", "minimum", "maximum", "exclusiveMinimum"}
+    | {"exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems"}
+)
+#: Keywords that say something to people and forms, and nothing about what is valid.
+_NOTES = frozenset({"title", "description", "default", "examples", "format"})
+_SILENT = frozenset({"$schema", "$id", "$comment"})
+#: The keywords that are evaluated.
+KEYWORDS = _SCHEMA | _SCHEMA_LISTS | _PLAIN | {"properties"}
+
+
+class Fault(NamedTuple):
+    """Something about a schema, or about a value that does not fit it."""
+
+    pointer: str
+    message: str
+
+
+class NoSchemaError(ValueError):
+    """What should be a schema is none; ``faults`` say why."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        first = faults[0]
+        super().__init__(f"{first.pointer or 'it'} {first.message}")
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A schema as it is understood: what it asks for, and what in it is not evaluated."""
+
+    schema: dict[str, Any] | bool
+    unused: tuple[Fault, ...]
+
+
+def read_schema(schema: Any) -> Reading:
+    """What of a JSON Schema counts here. Raises ``NoSchemaError`` where it is none."""
+    _refuse_large(schema)
+    reader = _Reader()
+    cleaned = reader.clean(schema, "", 1)
+    if not reader.faults:
+        reader.follow_references()
+    if not reader.faults:
+        reader.faults += _shape_faults(cleaned)
+    if reader.faults:
+        raise NoSchemaError(reader.faults)
+    return Reading(cleaned, tuple(reader.unused))
+
+
+def schema_faults(schema: Any) -> list[Fault]:
+    """Why something is no schema; an empty list where it is one."""
+    try:
+        read_schema(schema)
+    except NoSchemaError as error:
+        return error.faults
+    return []
+
+
+def to_pointer(path: Any) -> str:
+    """A JSON Pointer of keys and indexes."""
+    return "".join(f"/{escape_token(token)}" for token in path)
+
+
+def escape_token(token: object) -> str:
+    """A key or an index as a token of a JSON Pointer."""
+    return str(token).replace("~", "~0").replace("/", "~1")
+
+
+def unescape_token(token: str) -> str:
+    """The key that a token of a JSON Pointer names."""
+    return token.replace("~1", "/").replace("~0", "~")
+
+
+def _refuse_large(schema: Any) -> None:
+    try:
+        size = len(json.dumps(schema, ensure_ascii=False).encode("utf-8", "replace"))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NoSchemaError([Fault("", f"is no JSON: {error}")]) from None
+    if size > MAX_BYTES:
+        text = f"has {size:,} bytes of JSON, but may have at most {MAX_BYTES:,}"
+        raise NoSchemaError([Fault("", text)])
+
+
+class _Reader:
+    """Walks a schema, and keeps what counts."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.unused: list[Fault] = []
+        #: Where each schema stands, and those that are checked against the same value as it.
+        self.same_value: dict[str, list[str]] = {}
+
+    def clean(self, schema: Any, pointer: str, level: int) -> Any:
+        """The part of a schema that counts."""
+        if isinstance(schema, bool):
+            self.same_value[pointer] = []
+            return schema
+        if not isinstance(schema, dict):
+            self.faults.append(Fault(pointer, f"is {show(schema)}, but must be a schema"))
+            return True
+        if level > MAX_LEVELS:
+            self.faults.append(Fault(pointer, f"is nested deeper than {MAX_LEVELS} levels"))
+            return True
+        self.same_value[pointer] = []
+        kept = {}
+        for key, value in schema.items():
+            below = f"{pointer}/{escape_token(key)}"
+            if key in _SCHEMA | _SCHEMAS | _SCHEMA_LISTS | _PLAIN:
+                kept[key] = self._clean_value(key, value, below, level)
+            elif key not in _NOTES | _SILENT:
+                self.unused.append(Fault(below, "is not evaluated"))
+        for index in range(len(kept.get("anyOf", ()))):
+            self.same_value[pointer].append(f"{pointer}/anyOf/{index}")
+        if "$ref" in kept:
+            self._note_reference(kept["$ref"], pointer)
+        return kept
+
+    def _clean_value(self, key: str, value: Any, pointer: str, level: int) -> Any:
+        if key in _SCHEMA:
+            return self.clean(value, pointer, level + 1)
+        if key in _SCHEMAS:
+            return self._clean_object(value, pointer, level)
+        return self._clean_list(value, pointer, level) if key in _SCHEMA_LISTS else value
+
+    def _clean_object(self, value: Any, pointer: str, level: int) -> Any:
+        if not isinstance(value, dict):
+            self.faults.append(Fault(pointer, f"is {show(value)}, but must be an object"))
+            return {}
+        return {
+            key: self.clean(schema, f"{pointer}/{escape_token(key)}", level + 1)
+            for key, schema in value.items()
+        }
+
+    def _clean_list(self, value: Any, pointer: str, level: int) -> Any:
+        if not isinstance(value, list) or not value:
+            text = f"is {show(value)}, but must be a list of schemas, at least one"
+            self.faults.append(Fault(pointer, text))
+            return [True]
+        return [
+            self.clean(schema, f"{pointer}/{index}", level + 1)
+            for index, schema in enumerate(value)
+        ]
+
+    def _note_reference(self, ref: Any, pointer: str) -> None:
+        if isinstance(ref, str) and (ref == "#" or ref.startswith("#/")):
+            self.same_value[pointer].append(ref[1:])
+            return
+        text = f"is {show(ref)}: references lead to a place in the same schema (#/$defs/…) only"
+        self.faults.append(Fault(f"{pointer}/$ref", text))
+
+    def follow_references(self) -> None:
+        """Find references to nothing, and those that lead back to themselves."""
+        for pointer, targets in self.same_value.items():
+            for target in targets:
+                if target not in self.same_value:
+                    text = f'is "#{target}", where no schema stands'
+                    self.faults.append(Fault(f"{pointer}/$ref", text))
+        circle = None if self.faults else self._find_circle()
+        if circle is not None:
+            text = "leads back to itself before it has looked at anything"
+            self.faults.append(Fault(circle, text))
+
+    def _find_circle(self) -> str | None:
+        """Where a schema is checked against the same value again and again."""
+        try:
+            TopologicalSorter(self.same_value).prepare()
+        except CycleError as error:
+            return str(error.args[1][0])
+        return None
+
+
+def _shape_faults(schema: Any) -> list[Fault]:
+    """What the schema of schemas has against it."""
+    from jsonschema import Draft202012Validator as Draft
+
+    errors = Draft(Draft.META_SCHEMA).iter_errors(schema)
+    return [
+        Fault(to_pointer(error.absolute_path), f"is no valid schema: {error.message:.200}")
+        for error in islice(errors, 5)
+    ]
