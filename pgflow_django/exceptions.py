@@ -22,6 +22,8 @@ PgflowError
 ├── InvalidInput                invalid_input, invalid_key, input_too_large,
 │                               type_violation
 ├── InvalidOutput               output_not_json, output_too_large
+├── ContractBroken              invalid_step_input, invalid_step_params, invalid_step_output,
+│                               input_unresolved
 ├── RunError                    no output to wait for: see its subclasses
 │   ├── RunFailed               run_failed
 │   ├── RunTimedOut             run_timed_out
@@ -55,8 +57,9 @@ class PgflowError(Exception):
     """
 
     default_code: ClassVar[str] = "pgflow_error"
-    #: All that was wrong with a flow or a step, where that is what was wrong.
-    problems: Sequence[Problem] = ()
+    #: All that was wrong with a flow, a step or an input, where that is what was wrong: as
+    #: ``Problem``; of an attempt as ``{"pointer", "message"}``.
+    problems: Sequence[Any] = ()
 
     def __init__(self, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message)
@@ -230,6 +233,31 @@ class InvalidOutput(PgflowError, ValueError):
     default_code = "output_not_json"
 
 
+class ContractBroken(PgflowError, ValueError):
+    """A value of a step does not fit what its function declares.
+
+    ``problems`` are the first places, as ``{"pointer", "message"}``. What a function returns may
+    fit the next time; all else would be the same again.
+    """
+
+    default_code = "invalid_step_input"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        problems: Sequence[dict[str, str]] = (),
+    ) -> None:
+        super().__init__(message, code=code)
+        self.problems = list(problems)
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether another attempt would end in the same way."""
+        return self.code != "invalid_step_output"
+
+
 class RunError(PgflowError):
     """Base of the ways in which waiting for a run ends without an output."""
 
@@ -241,7 +269,10 @@ class RunError(PgflowError):
 
 
 class RunFailed(RunError):
-    """The run failed; the attributes tell which attempt of which task, and why."""
+    """The run failed; the attributes tell which attempt of which task, and why.
+
+    ``problems`` are the places at which a value broke a contract, as ``{"pointer", "message"}``.
+    """
 
     default_code = "run_failed"
 
@@ -262,6 +293,7 @@ class RunFailed(RunError):
         self.error_type: str | None = error.get("error_type")
         self.error_message: str | None = error.get("error_message")
         self.traceback: str | None = error.get("traceback")
+        self.problems = error.get("problems") or ()
 
 
 class RunTimedOut(RunError, TimeoutError):

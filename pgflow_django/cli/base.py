@@ -232,7 +232,9 @@ def describe(error: CommandError | PgflowError) -> dict[str, Any]:
     if missing := getattr(error, "missing", None):
         known["missing"] = [{"step_slug": step, "function": name} for step, name in missing]
     if problems := getattr(error, "problems", None):
-        known["problems"] = [problem.to_dict() for problem in problems]
+        known["problems"] = [
+            problem if isinstance(problem, dict) else problem.to_dict() for problem in problems
+        ]
     if text := getattr(error, "traceback", None):
         known["traceback"] = text
     return {"code": error.code, "message": error.message, **known}

@@ -281,6 +281,7 @@ class WorkflowTaskAttempt(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(db_default=Now())
     retry_at = models.DateTimeField(null=True, help_text="null: it was the last attempt")
+    details = models.JSONField(null=True, help_text="what else is known of the error")
 
     class Meta:
         db_table = "workflow_task_attempts"
@@ -293,6 +294,12 @@ class WorkflowTaskAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id}.{self.step_slug}[{self.task_index}] attempt {self.attempt}"
+
+    @property
+    def problems(self) -> list[dict[str, str]]:
+        """The places at which a value broke a contract, as ``{"pointer", "message"}``."""
+        found: list[dict[str, str]] = (self.details or {}).get("problems", [])
+        return found
 
 
 class WorkflowRunEvent(models.Model):

@@ -33,6 +33,13 @@ class ClaimedTask:
         group = self.group
         return {"r": group.run_id, "s": group.step_slug, "i": self.index, "c": self.claim}
 
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        group = self.group
+        name = f'step "{group.step_slug}" of flow "{group.workflow_slug}"'
+        return f"{name}, task {self.index}" if group.step_type == "map" else name
+
     def build_input(self) -> dict[str, Any]:
         """The dict for the step function: run input, dependencies, then our own keys above them."""
         run_input, deps, params, broadcast = self.shared.parts()

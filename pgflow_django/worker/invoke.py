@@ -23,7 +23,7 @@ from pgflow_django.context import StepContext
 from pgflow_django.engine import TaskGroup
 from pgflow_django.exceptions import InvalidOutput
 from pgflow_django.registry import RegisteredFunction
-from pgflow_django.worker import async_steps
+from pgflow_django.worker import async_steps, contracted
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.current import mark_attempt
 from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
@@ -101,7 +101,7 @@ class Attempt:
         return outcome
 
     def _call(self, function: RegisteredFunction) -> str:
-        group, pid, around = self.task.group, os.getpid(), self._around
+        pid, around = os.getpid(), self._around
         around.begin(is_inside=self._is_inside)
         try:
             output = contextvars.copy_context().run(self._call_function, function)
@@ -112,12 +112,9 @@ class Attempt:
             raise
         finally:
             around.end()
-        where = f'step "{group.step_slug}" of flow "{group.workflow_slug}"'
-        if group.step_type == "map":
-            where += f", task {self.task.index}"
         return jsonvalue.encode(
             output,
-            subject=f"The output of {where}",
+            subject=f"The output of {self.task.name}",
             not_json=InvalidOutput,
             too_large=partial(InvalidOutput, code="output_too_large"),
             limit=settings.MAX_OUTPUT_BYTES,
@@ -125,12 +122,20 @@ class Attempt:
 
     def _call_function(self, function: RegisteredFunction) -> Any:
         mark_attempt(self.task)  # in a copy of the context, so it need not be unmarked
+        given: Any = self.task.build_input()
+        contract = function.contract
+        if contract is not None:
+            given = contracted.check(contract.admit, given, function, self.task)
         if function.takes_context:
             self._context = self._build_context()
-            output = function.function(self.task.build_input(), context=self._context)
+            output = function.function(given, context=self._context)
         else:
-            output = function.function(self.task.build_input())
-        return async_steps.run(output) if hasattr(output, "__await__") else output
+            output = function.function(given)
+        if hasattr(output, "__await__"):
+            output = async_steps.run(output)
+        if contract is None:
+            return output
+        return contracted.check(contract.release, output, function, self.task)
 
     def _build_context(self) -> StepContext:
         group, run_id = self.task.group, UUID(self.task.group.run_id)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from pgflow_django import jsonvalue
-from pgflow_django.exceptions import InvalidOutput, PermanentFailure, RetryAfter, StepTimeout
+from pgflow_django.exceptions import (
+    ContractBroken,
+    InvalidOutput,
+    PermanentFailure,
+    RetryAfter,
+    StepTimeout,
+)
 from pgflow_django.logs import extra_of
 from pgflow_django.worker.claimed import ClaimedTask
 
@@ -66,8 +72,7 @@ def describe_failure(
     task: ClaimedTask, error: BaseException, *, code: str = "step_failed"
 ) -> dict[str, Any]:
     """A failed attempt as ``fail_tasks`` takes it; the log tells of it, too. Raises nothing."""
-    # The same function would return the same value again.
-    is_permanent = _safely(lambda: isinstance(error, PermanentFailure | InvalidOutput), False)
+    is_permanent = _safely(lambda: _is_permanent(error), False)
     name = _safely(lambda: str.__str__(type(error).__name__), "an exception without a name")
     text = _safely(lambda: jsonvalue.text_of(error), "<its message can't be shown>")
     message = jsonvalue.storable_text(text, limit=_MESSAGE_LIMIT)
@@ -76,8 +81,10 @@ def describe_failure(
     # Handlers write the exception's own text, too: not one that no file can hold.
     shown = error if message == text else None
     _safely(lambda: _log_failure(task, shown, error_type, message, is_last=is_last), None)
+    places: Sequence[Any] = _safely(lambda: _places_of(error), ())
     return {
         **task.ref,
+        **({"problems": places} if places else {}),
         "code": _safely(lambda: _code_of(error), None) or code,
         "error_type": error_type,
         "error_message": message,
@@ -106,8 +113,21 @@ def timed_out(task: ClaimedTask) -> Outcome:
     return Outcome(task, failure=describe_failure(task, error, code="step_timeout"))
 
 
+def _is_permanent(error: BaseException) -> bool:
+    """Whether the same function would fail in the same way again."""
+    if isinstance(error, ContractBroken):
+        return error.is_permanent
+    return isinstance(error, PermanentFailure | InvalidOutput)
+
+
 def _code_of(error: BaseException) -> str | None:
-    return error.code if isinstance(error, InvalidOutput) and isinstance(error.code, str) else None
+    if isinstance(error, InvalidOutput | ContractBroken) and isinstance(error.code, str):
+        return error.code
+    return None
+
+
+def _places_of(error: BaseException) -> Sequence[Any]:
+    return error.problems if type(error) is ContractBroken else []
 
 
 def _delay_of(error: BaseException) -> float | None:
@@ -143,7 +163,9 @@ def _own_traceback(error: BaseException) -> str:
 
 
 def _own_frames(error: BaseException) -> TracebackType | None:
-    """The traceback without our frames above the step function."""
+    """The traceback without our frames above the step function; none where it was not called."""
+    if type(error) is ContractBroken:
+        return None
     frame = error.__traceback__
     while frame is not None and _is_ours(frame):
         frame = frame.tb_next

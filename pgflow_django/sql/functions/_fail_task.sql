@@ -39,11 +39,12 @@ begin
 
     insert into workflow_task_attempts (
         run_id, step_slug, task_index, attempt, code, error_type, error_message, traceback, worker,
-        started_at, ended_at, retry_at
+        started_at, ended_at, retry_at, details
     ) values (
         _fail_task.run, _fail_task.slug, _fail_task.index, v_task.attempts_count, v_error->>'code',
         v_error->>'error_type', v_error->>'error_message', coalesce(v_error->>'traceback', ''),
-        coalesce(v_task.worker, ''), v_task.started_at, clock_timestamp(), v_retry_at
+        coalesce(v_task.worker, ''), v_task.started_at, clock_timestamp(), v_retry_at,
+        case when v_error ? 'problems' then jsonb_build_object('problems', v_error->'problems') end
     );
     if current_setting('pgflow.told', true) <> '' then
         perform pgflow._tell(jsonb_build_array(jsonb_build_object(

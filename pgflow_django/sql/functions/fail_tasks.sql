@@ -2,7 +2,8 @@
 -- task, step and run. Returns how many failures counted; late ones change nothing.
 --
 -- failures  [{"r": run id, "s": step slug, "i": task index, "c": claim id, "code", "error_type",
---           "error_message", "traceback", "permanent": bool, "delay": seconds or null}]
+--           "error_message", "traceback", "permanent": bool, "delay": seconds or null,
+--           "problems": places at which a value broke a contract, or absent}]
 create or replace function pgflow.fail_tasks(failures jsonb)
 returns integer
 language plpgsql volatile
@@ -26,7 +27,7 @@ begin
         select f.*
         from jsonb_to_recordset(fail_tasks.failures) as f (
             r uuid, s text, i integer, c bigint, code text, error_type text, error_message text,
-            traceback text, permanent boolean, delay double precision
+            traceback text, permanent boolean, delay double precision, problems jsonb
         )
     loop
         v_accepted := v_accepted + pgflow._fail_task(
@@ -34,7 +35,9 @@ begin
             jsonb_build_object(
                 'code', v_failure.code, 'error_type', v_failure.error_type,
                 'error_message', v_failure.error_message, 'traceback', v_failure.traceback
-            )
+            ) || case
+                when v_failure.problems is null then '{}' else jsonb_build_object('problems', v_failure.problems)
+            end
         );
     end loop;
     return v_accepted;
