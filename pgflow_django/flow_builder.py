@@ -18,9 +18,11 @@ from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.graph import is_valid_slug
+from pgflow_django.definitions.input_problems import source_problems
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.problems import (
     NEW_STEP,
+    NearestNames,
     Problem,
     joining_problems,
     name_flow,
@@ -134,6 +136,7 @@ def add_step(
     params: Any = None,
     queue: str | None = None,
     description: str = "",
+    inputs: dict[str, str] | None = None,
     using: str | None = None,
 ) -> WorkflowStep:
     """Add a step behind the steps that a flow has, and give its row.
@@ -142,7 +145,8 @@ def add_step(
     for each element of its one dependency's output, or of the run's input. ``function`` is the
     registered function it calls (the step's slug by default), ``params`` a JSON value that each
     call finds under ``"params"``. ``start_delay`` (seconds) is waited before the first try;
-    ``description`` is a note for people. What is ``None`` is as the flow has it; see
+    ``description`` is a note for people; ``inputs`` says where the keys come from that the function
+    reads: ``{"rows": "check/rows", "day": "run/day"}``. What is ``None`` is as the flow has it; see
     ``create_flow``.
 
     Raises ``WorkflowNotFound``, ``InvalidSlug``, ``StepExists``, ``InvalidStep`` (its subclass
@@ -159,6 +163,7 @@ def add_step(
         "params": params,
         "queue": queue,
         "description": description,
+        "inputs": inputs,
     }
     raise_problems(step_slug_problems(step_slug, workflow_slug, f"{NEW_STEP}/slug"))
     owner = name_step(step_slug, workflow_slug)
@@ -181,6 +186,18 @@ def _insert_step(
     known = list(steps.values_list("step_slug", "step_index", "deps_count"))
     is_map = options["step_type"] == "map"
     raise_problems(joining_problems(workflow_slug, step_slug, depends_on, is_map, known))
+    slugs = [slug for slug, _, _ in known]
+    sources = source_problems(
+        options["inputs"] or {},
+        depends_on,
+        slug=step_slug,
+        is_map=is_map,
+        known=slugs,
+        nearest=NearestNames(slugs),
+        owner=name_step(step_slug, workflow_slug),
+        pointer=NEW_STEP,
+    )
+    raise_problems(sources)
     step = StepDefinition(step_slug, tuple(depends_on), clean_options(STEP_OPTIONS, options))
     index = max((index for _, index, _ in known), default=-1) + 1
     store.put_steps(workflow_slug, {index: step}, alias)

@@ -65,6 +65,7 @@ def step(
     params: Any = None,
     queue: str | None = None,
     description: str = "",
+    inputs: dict[str, str] | None = None,
 ) -> Callable[[StepFunction], Any]: ...
 
 

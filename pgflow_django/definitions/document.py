@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions.graph import did_you_mean, find_cycle, free_slug, is_valid_slug
+from pgflow_django.definitions.input_problems import source_problems
+from pgflow_django.definitions.inputs import rename_sources
 from pgflow_django.definitions.options import (
     FLOW_KEYS,
     FUNCTION_NAME,
@@ -148,7 +150,23 @@ class _Steps:
             yield self._duplicate(index, slug)
         yield from _key_problems(row, _KEYS_OF_STEPS, owner, pointer, self.nearest_key)
         yield from option_problems(STEP_KEYS, row, owner, pointer)
+        yield from self._source_problems(row, owner, pointer)
         yield from self._warnings(row, owner, pointer)
+
+    def _source_problems(self, row: dict[str, Any], owner: str, pointer: str) -> Iterator[Problem]:
+        inputs = row.get("inputs")
+        if inputs is None or STEP_KEYS["inputs"].fault(inputs):
+            return
+        yield from source_problems(
+            inputs,
+            row.get("depends_on"),
+            slug=row.get("slug"),
+            is_map=row.get("type") == "map",
+            known=self.position,
+            nearest=self.nearest_step,
+            owner=owner,
+            pointer=pointer,
+        )
 
     @cached_property
     def waiting(self) -> dict[str, list[str]]:
@@ -160,14 +178,33 @@ class _Steps:
                     places.setdefault(slug, []).append(f"/steps/{index}/depends_on/{at}")
         return places
 
+    @cached_property
+    def reading(self) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+        """The steps that read each slug, with where they stand."""
+        found: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        for index, row in enumerate(self.rows):
+            inputs = row.get("inputs") if isinstance(row, dict) else None
+            if not isinstance(inputs, dict):
+                continue
+            heads = {one.partition("/")[0] for one in inputs.values() if isinstance(one, str)}
+            for head in heads:
+                found.setdefault(head, []).append((index, row))
+        return found
+
     def _rename(self, index: int, slug: object, names: Sequence[str]) -> Patch | None:
-        """Give a step its new name, there and in all steps that wait for it."""
+        """Give a step its new name, there and in all steps that wait for it or read it."""
         if not names or names[0] in self.position or not isinstance(slug, str):
             return None
         if self.position[slug] != index:  # those that wait, wait for the first of this name
             return None
         places = [f"/steps/{index}/slug", *self.waiting.get(slug, ())]
-        return [{"op": "replace", "path": place, "value": names[0]} for place in places]
+        patch = [{"op": "replace", "path": place, "value": names[0]} for place in places]
+        for at, row in self.reading.get(slug, ()):
+            renamed = {"inputs": row["inputs"], "type": row.get("type")}
+            rename_sources(renamed, {slug: names[0]})
+            value = renamed["inputs"]
+            patch.append({"op": "replace", "path": f"/steps/{at}/inputs", "value": value})
+        return patch
 
     def _duplicate(self, index: int, slug: str) -> Problem:
         pointer = f"/steps/{index}/slug"

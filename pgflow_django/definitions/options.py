@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext_lazy as _
 
 from pgflow_django.choices import StepType
+from pgflow_django.definitions.inputs import Inputs
 from pgflow_django.definitions.rules import (
     SECONDS,
     Json,
@@ -230,6 +231,16 @@ STEP_OPTIONS = _table(
         rule=Text(MAX_STEP_DESCRIPTION),
         about=_("what the step does, and why"),
         hint=_("What it does, and why"),
+    ),
+    Option(
+        "inputs",
+        Inputs(),
+        label=_("Inputs by name"),
+        about=_(
+            "where the keys that its function reads come from: a step before it, item, index or "
+            "run, with a JSON Pointer into it"
+        ),
+        hint='{"rows": "check/rows", "day": "run/day"}',
     ),
 )
 

@@ -25,8 +25,9 @@ class TaskGroup:
     """Tasks of one step of one run that were claimed together, and what they share.
 
     ``tasks`` are ``[task_index, attempt, item]``; ``deps`` is ``{dependency: output}`` for a
-    single step; ``broadcast`` is ``[value]`` for a map step over a value that is no array;
-    ``next`` is a single step's only dependent.
+    single step, and where the ``inputs`` of a map step name its dependency; ``broadcast`` is
+    ``[value]`` for a map step over a value that is no array; ``next`` is a single step's only
+    dependent.
     """
 
     run_id: str
@@ -43,6 +44,7 @@ class TaskGroup:
     run_input: Any
     deps: dict[str, Any] | None = None
     broadcast: list[Any] | None = None
+    inputs: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,14 @@ def _read_groups(data: dict[str, Any]) -> Iterator[TaskGroup]:
     for run_id, version_id, slug, tasks, broadcast in data.get("groups") or ():
         workflow_slug, run_input = data["runs"][run_id]
         step = data["steps"][str(version_id)][slug]
-        is_single = step["step_type"] == "single"
+        inputs = step.get("inputs")
+        if step["step_type"] == "single":
+            deps = {dep: outputs[run_id, dep] for dep in step["depends_on"]}
+        elif inputs:
+            named = ((dep, (run_id, dep)) for dep in step["depends_on"])
+            deps = {dep: outputs[key] for dep, key in named if key in outputs}
+        else:
+            deps = None
         yield TaskGroup(
             run_id=run_id,
             workflow_slug=workflow_slug,
@@ -116,8 +125,9 @@ def _read_groups(data: dict[str, Any]) -> Iterator[TaskGroup]:
             next=step["next"],
             tasks=tasks,
             run_input=run_input,
-            deps={dep: outputs[run_id, dep] for dep in step["depends_on"]} if is_single else None,
+            deps=deps,
             broadcast=broadcast,
+            inputs=inputs,
         )
 
 

@@ -139,6 +139,7 @@ class WorkflowStep(models.Model):
     params = models.JSONField(null=True, blank=True)
     queue = models.TextField(null=True, blank=True)  # noqa: DJ001 - null means the flow's queue
     description = models.TextField(default="", db_default="", blank=True)
+    inputs = models.JSONField(null=True, blank=True)
 
     class Meta:
         db_table = "workflow_steps"
@@ -254,6 +255,7 @@ class WorkflowVersionStep(models.Model):
     params = models.JSONField(null=True)
     queue = models.TextField()
     description = models.TextField(default="", db_default="")
+    inputs = models.JSONField(null=True)
 
     class Meta:
         db_table = "workflow_version_steps"

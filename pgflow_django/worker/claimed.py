@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pgflow_django.definitions.inputs import follow, read_source
+from pgflow_django.definitions.schemas import escape_token
 from pgflow_django.engine import Settled, TaskGroup
+from pgflow_django.exceptions import ContractBroken
 
 _Parts = tuple[Any, dict[str, Any] | None, Any, list[Any] | None]
 
@@ -41,20 +44,47 @@ class ClaimedTask:
         return f"{name}, task {self.index}" if group.step_type == "map" else name
 
     def build_input(self) -> dict[str, Any]:
-        """The dict for the step function: run input, dependencies, then our own keys above them."""
+        """The dict for the step function: run input, dependencies, then our own keys above them.
+
+        Raises ``ContractBroken`` (``input_unresolved``) where a source leads to nothing.
+        """
         run_input, deps, params, broadcast = self.shared.parts()
+        is_map = self.group.step_type == "map"
+        own: dict[str, Any] = {}
+        if is_map:
+            own["item"] = broadcast[0] if broadcast is not None else self.item
+            own["index"] = self.index
         built: dict[str, Any] = {}
         if isinstance(run_input, dict):
             built.update(run_input)
-        if deps:
+        if deps and not is_map:
             built.update(deps)
-        if self.group.step_type == "map":
-            built["item"] = broadcast[0] if broadcast is not None else self.item
-            built["index"] = self.index
+        if self.group.inputs:
+            sources = {**(deps or {}), **own, "run": run_input}
+            for name, source in self.group.inputs.items():
+                built[name] = self._read(source, sources, name)
+        built.update(own)
         if params is not None:
             built["params"] = params
         built["run"] = run_input
         return built
+
+    def _read(self, text: str, sources: dict[str, Any], name: str) -> Any:
+        source = read_source(text)
+        if source.head not in sources:
+            reason = f'it does not depend on "{source.head}"'
+        else:
+            try:
+                return follow(sources[source.head], source.tokens)
+            except LookupError as error:
+                reason = f'there is no "{error.args[0]}" in what it leads through'
+        problem = {"pointer": f"/{escape_token(name)}", "message": f"is {text}, but {reason}"}
+        raise ContractBroken(
+            f'{self.name}: its input "{name}" for function {self.group.function} is "{text}", but '
+            f"{reason}. Correct the source, or what the step before returns",
+            code="input_unresolved",
+            problems=[problem],
+        )
 
 
 class Shared:

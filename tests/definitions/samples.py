@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pgflow_django.definitions.inputs import Inputs
 from pgflow_django.definitions.options import Option
 from pgflow_django.definitions.rules import Json, Name, OneOf, Text, WholeNumber
 
@@ -32,6 +33,8 @@ def _sample(option: Option, number: int) -> Any:
             return low + 20 + number
         case OneOf(words=words):
             return next(word for word in words if word != option.default)
+        case Inputs():
+            return {"sample": "run/1"}
         case Json():
             return {"sample": [number, 2.5, None]}
         case _:
@@ -46,6 +49,9 @@ def any_value(option: Option) -> st.SearchStrategy[Any]:
             values = st.integers(low, high)
         case OneOf(words=words):
             values = st.sampled_from(words)
+        case Inputs():
+            names = st.sampled_from(["rows", "day", "a/b ~", "item"])
+            values = st.dictionaries(names, st.sampled_from(["run", "run/", "run/a~1b/0"]))
         case Json(must_be_object=must_be_object):
             values = st.dictionaries(TEXT, JSON, max_size=3) if must_be_object else JSON
         case Name(max_length=most):

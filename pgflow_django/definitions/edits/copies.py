@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from pgflow_django.definitions.graph import free_slug
+from pgflow_django.definitions.inputs import drop_sources, rename_sources
 from pgflow_django.exceptions import EditRefused
 
 Step = dict[str, Any]
@@ -15,7 +16,7 @@ Step = dict[str, Any]
 def copy_steps(rows: Iterable[Step], taken: Collection[str]) -> list[Step]:
     """Copies of ``rows`` under slugs that are not ``taken``.
 
-    What they wait for among themselves has its new name there, too.
+    What they wait for and read among themselves has its new name there, too.
     """
     names: dict[str, str] = {}
     used = set(taken)
@@ -31,6 +32,7 @@ def copy_steps(rows: Iterable[Step], taken: Collection[str]) -> list[Step]:
             copied["depends_on"] = [
                 names.get(name, name) if isinstance(name, str) else name for name in waits
             ]
+        rename_sources(copied, names)
         if copied.get("uses") == copied["slug"]:
             del copied["uses"]
     return copies
@@ -64,6 +66,7 @@ def keep_lines(rows: Iterable[Step], there: Collection[str]) -> int:
         # Strange names stay, for validation to refuse.
         row["depends_on"] = [name for name in waits if not isinstance(name, str) or name in known]
         dropped += len(waits) - len(row["depends_on"])
+        drop_sources(row, {name for name in waits if isinstance(name, str) and name not in known})
         if not row["depends_on"]:
             del row["depends_on"]
     return dropped

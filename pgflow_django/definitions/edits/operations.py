@@ -15,6 +15,7 @@ from typing import Any
 from pgflow_django.definitions.edits.copies import Step, copy_steps, keep_lines, read_pasted
 from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.edits.working import WorkingCopy, rewire, set_field
+from pgflow_django.definitions.inputs import OF_MAPS, drop_sources, names_step, rename_sources
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document
@@ -84,6 +85,7 @@ def _update(row: Step, values: dict[str, Any]) -> None:
     for key, value in values.items():
         if key == "depends_on":
             names = _read_names(value)
+            drop_sources(row, [name for name in row.get("depends_on", ()) if name not in names])
             row["depends_on"] = names
             if not names:
                 del row["depends_on"]
@@ -107,10 +109,26 @@ def _rename_step(draft: WorkingCopy, step: Any, to: Any) -> Edit:
     if row.get("uses") == to:
         del row["uses"]
     row["slug"] = to
+    _require_readable(draft, step, to)
+    for other in draft.steps:
+        rename_sources(other, {step: to})
     for other in draft.dependents(step):
         other["depends_on"] = [to if name == step else name for name in other["depends_on"]]
     message = f"Renamed step {show(step)} to {show(to)}"
     return Edit(draft.document, message, (to,) if isinstance(to, str) else ())
+
+
+def _require_readable(draft: WorkingCopy, step: str, to: Any) -> None:
+    """Refuse a name under which a map that reads the step would read its own item."""
+    for row in draft.steps:
+        sources = row.get("inputs") or {}
+        if (
+            to in OF_MAPS
+            and row.get("type") == "map"
+            and any(names_step(source, step, is_map=True) for source in sources.values())
+        ):
+            text = f"Step {show(row['slug'])} reads it, and calls something else {show(to)}."
+            raise EditRefused(text, code="shadowed_step_slug", field="slug")
 
 
 def _delete_step(draft: WorkingCopy, step: Any, bridge: Any = True) -> Edit:
@@ -154,7 +172,9 @@ def _insert_on_edge(
 ) -> Edit:
     _require_edge(draft, source, target)
     row = draft.add(slug, uses, type, [source])
-    rewire(draft.find(target, "target"), source, [row["slug"]])
+    reader = draft.find(target, "target")
+    rename_sources(reader, {source: row["slug"]})  # what it reads goes through the new step
+    rewire(reader, source, [row["slug"]])
     message = f"Added step {show(row['slug'])} between {show(source)} and {show(target)}"
     return Edit(draft.document, message, (str(row["slug"]), source, target))
 

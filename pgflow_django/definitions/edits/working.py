@@ -16,6 +16,7 @@ from pgflow_django.definitions.graph import (
     nearest_names,
     slug_fault,
 )
+from pgflow_django.definitions.inputs import drop_sources
 from pgflow_django.definitions.options import STEP_KEYS, Option
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document
@@ -90,7 +91,8 @@ def set_field(row: Step, fields: Mapping[str, Option], key: str, value: Any) -> 
 
 
 def rewire(row: Step, old: str, new: list[str]) -> None:
-    """Wait for other steps instead of one."""
+    """Wait for other steps instead of one, and read nothing of it any more."""
+    drop_sources(row, [old])
     names = [heir for name in row["depends_on"] for heir in (new if name == old else [name])]
     row["depends_on"] = list(dict.fromkeys(names))
     if not row["depends_on"]:

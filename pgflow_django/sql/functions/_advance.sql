@@ -45,7 +45,10 @@ begin
         child as materialized (
             select
                 e.*, vs.step_type, vs.function, vs.queue, vs.start_delay,
-                vs.step_type = 'single' and (e.is_after_map or cardinality(vs.depends_on) > 1) as is_join,
+                (
+                    vs.step_type = 'single'
+                    or (vs.inputs is not null and pgflow._reads_whole(vs.inputs, vs.depends_on[1]))
+                ) and (e.is_after_map or cardinality(vs.depends_on) > 1) as is_join,
                 case vs.step_type
                     when 'single' then 1
                     else pgflow._map_size(e.run_id, e.version_id, vs.depends_on[1], vs.initial_tasks)

@@ -2,7 +2,8 @@
 --
 -- {"accepted", "claim",
 --  "runs": {run id: [workflow slug, input]},
---  "outputs": [[run id, step slug, output], ...] of dependencies of single steps,
+--  "outputs": [[run id, step slug, output], ...] of dependencies of single steps, and of those that
+--             inputs of a map step name,
 --  "steps": {version id: {step slug: {...}}},
 --  "groups": [[run id, version id, step slug, [[task index, attempt, item], ...], broadcast], ...]}
 --
@@ -18,6 +19,7 @@ begin
             select
                 g.run_id, g.task_index, g.count, r.workflow_slug, r.input, r.version_id, vs.step_slug,
                 vs.step_type, vs.depends_on, vs.function, vs.params, vs.timeout, vs.max_attempts,
+                vs.inputs,
                 case when vs.step_type = 'single' and cardinality(vs.dependents) = 1 then vs.dependents[1] end as next
             from unnest(_describe.ranges) as g
             join workflow_runs r on r.id = g.run_id
@@ -42,7 +44,7 @@ begin
                 from (
                     select distinct p.run_id, p.version_id, slug
                     from piece p, unnest(p.depends_on) as slug
-                    where p.step_type = 'single'
+                    where p.step_type = 'single' or (p.inputs is not null and pgflow._reads_whole(p.inputs, slug))
                 ) as d
                 join workflow_version_steps up on up.version_id = d.version_id and up.step_slug = d.slug
             ),
@@ -52,7 +54,7 @@ begin
                     select s.version_id, json_object_agg(s.step_slug, json_build_object(
                         'step_type', s.step_type, 'function', s.function, 'params', s.params,
                         'timeout', s.timeout, 'max_attempts', s.max_attempts, 'depends_on', s.depends_on,
-                        'next', s.next
+                        'next', s.next, 'inputs', s.inputs
                     )) as steps
                     from (select distinct on (p.version_id, p.step_slug) p.* from piece p) as s
                     group by s.version_id

@@ -21,7 +21,7 @@ declare
 begin
     -- Nothing of this changes while the claim covers the task, so it needs no lock.
     select
-        r.workflow_slug, r.input, n.step_slug, n.function, n.params, n.timeout, n.max_attempts,
+        r.workflow_slug, r.input, n.step_slug, n.function, n.params, n.timeout, n.max_attempts, n.inputs,
         case when cardinality(n.dependents) = 1 then n.dependents[1] end as next,
         w.hostname || ':' || w.pid as worker
     into v_next
@@ -110,7 +110,7 @@ begin
         'steps', json_build_object(v_version_id, json_build_object(v_next.step_slug, json_build_object(
             'step_type', 'single', 'function', v_next.function, 'params', v_next.params,
             'timeout', v_next.timeout, 'max_attempts', v_next.max_attempts,
-            'depends_on', json_build_array(v_slug), 'next', v_next.next
+            'depends_on', json_build_array(v_slug), 'next', v_next.next, 'inputs', v_next.inputs
         ))),
         'groups', json_build_array(
             json_build_array(v_run_id, v_version_id, v_next.step_slug, '[[0,1,null]]'::json, null)

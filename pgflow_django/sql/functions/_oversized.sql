@@ -10,7 +10,7 @@ begin
         from unnest(_oversized.steps) as r
         join workflow_version_steps vs on vs.version_id = r.version_id and vs.step_slug = r.step_slug
         where
-            r.step_type = 'single'
+            (r.step_type = 'single' or (vs.inputs is not null and pgflow._reads_whole(vs.inputs, vs.depends_on[1])))
             and r.tasks between 0 and 2147483647  -- always; for the plan, see settle_and_claim
             and (
                 select sum(s.output_bytes) from workflow_step_states s

@@ -49,7 +49,7 @@ begin
     pinned as (
         insert into workflow_version_steps (
             version_id, step_slug, step_index, step_type, depends_on, dependents, initial_tasks,
-            max_attempts, timeout, base_delay, start_delay, function, params, queue, description
+            max_attempts, timeout, base_delay, start_delay, function, params, queue, description, inputs
         )
         select
             version.id, step.step_slug, step.step_index, step.step_type,
@@ -57,7 +57,7 @@ begin
             greatest(coalesce(step.max_attempts, flow.max_attempts), 1),
             coalesce(step.timeout, flow.timeout), coalesce(step.base_delay, flow.base_delay),
             step.start_delay, coalesce(step.function, step.step_slug), step.params, step.used_queue,
-            step.description
+            step.description, step.inputs
         from version
         cross join flow
         cross join step

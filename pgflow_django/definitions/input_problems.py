@@ -1,0 +1,67 @@
+"""Whether the sources of a step's ``inputs`` are there. Pure: no ORM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django.definitions.graph import did_you_mean
+from pgflow_django.definitions.inputs import OF_MAPS, RUN
+from pgflow_django.definitions.problems import NearestNames, Problem, say
+from pgflow_django.definitions.rules import show
+from pgflow_django.definitions.schemas import escape_token
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from pgflow_django.definitions.problems import Patch
+
+
+def source_problems(
+    inputs: dict[str, str],
+    depends_on: Any,
+    *,
+    slug: object,
+    is_map: bool,
+    known: Collection[str],
+    nearest: NearestNames,
+    owner: str,
+    pointer: str,
+) -> Iterator[Problem]:
+    """Whether well-formed ``inputs`` of the step at ``pointer`` name what it waits for."""
+    waits = [one for one in depends_on if isinstance(one, str)] if _is_list(depends_on) else []
+    for name, source in inputs.items():
+        head, slash, rest = source.partition("/")
+        if head == RUN or (is_map and head in OF_MAPS) or (head in waits and head != slug):
+            continue
+        path = f"{pointer}/inputs/{escape_token(name)}"
+        if head in known and head != slug:
+            text = (
+                f"its input {show(name)} is what {show(head)} returns, but it is not a dependency"
+            )
+            fix = None if is_map and waits else _depend(depends_on, head, pointer)
+            yield Problem("missing_dependencies", path, say(owner, text), [head], fix)
+            continue
+        if head == slug:
+            text = "is its own output, which comes too late"
+        elif head in OF_MAPS:
+            text = f"is the {head} of a map, which it is not"
+        else:
+            text = f"is what {show(head)} returns, but the flow has no such step"
+        names = [one for one in (nearest(head) or waits) if one != slug and one in waits]
+        patch: Patch | None = None
+        if len(names) == 1:
+            patch = [{"op": "replace", "path": path, "value": f"{names[0]}{slash}{rest}"}]
+        message = say(owner, f"its input {show(name)} {text}") + did_you_mean(names)
+        yield Problem("unknown_source", path, message, names, patch)
+
+
+def _is_list(depends_on: Any) -> bool:
+    return isinstance(depends_on, list | tuple)
+
+
+def _depend(depends_on: Any, head: str, pointer: str) -> Patch:
+    """Let the step at ``pointer`` wait for one more."""
+    path = f"{pointer}/depends_on"
+    if _is_list(depends_on):
+        return [{"op": "add", "path": f"{path}/-", "value": head}]
+    return [{"op": "add", "path": path, "value": [head]}]
