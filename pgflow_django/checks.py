@@ -205,7 +205,7 @@ def check_databases(
     databases: Sequence[str] | None = None,
     **_: Any,
 ) -> list[CheckMessage]:
-    """E006 to E014, W002, W004: what ``pgflow_doctor`` looks at, where it is wrong.
+    """E006 to E014, W002, W004, W008: what ``pgflow_doctor`` looks at, where it is wrong.
 
     Never what ``migrate`` fixes itself, since it runs this first.
     """

@@ -30,6 +30,7 @@ from pgflow_django.definitions.problems import (
     workflow_slug_problems,
 )
 from pgflow_django.definitions.rules import show
+from pgflow_django.definitions.schemas import read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -50,6 +51,8 @@ _SYNONYMS = {
 #: Keys of a step's input that win over the output of a dependency of the same name.
 _INPUT_KEYS = ("item", "index", "params")
 _MAX_CYCLES = 10
+#: Keywords of a schema that are told as not evaluated.
+_MAX_UNUSED = 20
 #: Steps of a cycle that its problem names.
 _MAX_PATH = 20
 
@@ -71,8 +74,19 @@ def validate(document: Any, functions: Collection[str]) -> list[Problem]:
         *workflow_slug_problems(slug),
         *_key_problems(document, _KEYS_OF_FLOWS, owner, "", NearestNames(_KEYS_OF_FLOWS)),
         *option_problems(FLOW_KEYS, document, owner),
+        *_unused_keywords(document.get("input_schema"), owner),
         *_steps_problems(document.get("steps", []), slug, owner, functions),
     ]
+
+
+def _unused_keywords(schema: Any, owner: str) -> Iterator[Problem]:
+    """What of a flow's schema nobody looks at."""
+    if not isinstance(schema, dict) or FLOW_KEYS["input_schema"].fault(schema):
+        return
+    for unused in read_schema(schema).unused[:_MAX_UNUSED]:
+        path = f"/input_schema{unused.pointer}"
+        message = say(owner, f"input_schema{unused.pointer} is kept, but not evaluated")
+        yield Problem("unused_schema_keyword", path, message, severity="warning")
 
 
 def _key_problems(

@@ -25,6 +25,7 @@ from pgflow_django.definitions.rules import (
     Text,
     WholeNumber,
 )
+from pgflow_django.definitions.schema_rule import JsonSchema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -169,9 +170,9 @@ FLOW_OPTIONS = _table(
     ),
     Option(
         "input_schema",
-        Json(must_be_object=True),
+        JsonSchema(),
         label=_("Schema of its input"),
-        about=_("a JSON Schema, kept for readers and forms; not enforced"),
+        about=_("a JSON Schema, which the input of each run must fit"),
         hint='{"type": "object", "properties": {}}',
     ),
 )

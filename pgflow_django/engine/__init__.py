@@ -6,6 +6,7 @@ Gateway layer: may import the pure modules and storage. Nothing else calls these
 from __future__ import annotations
 
 from pgflow_django.engine.runs import (
+    InputNotChecked,
     WorkflowOutdated,
     cancel_run,
     prune_rows,
@@ -36,6 +37,7 @@ from pgflow_django.engine.workers import (
 )
 
 __all__ = [
+    "InputNotChecked",
     "Settled",
     "TaskGroup",
     "WorkflowOutdated",

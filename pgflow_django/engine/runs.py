@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -25,6 +26,18 @@ class WorkflowOutdated(PgflowError):
     default_code = "workflow_outdated"
 
 
+class InputNotChecked(PgflowError):
+    """The flow has a schema that the caller has not checked its inputs against."""
+
+    default_code = "input_not_checked"
+
+    def __init__(self, schema_json: str) -> None:
+        super().__init__("the inputs were not checked")
+        self.schema_json = schema_json
+        #: What ``checked`` must be once they are.
+        self.digest = hashlib.sha256(schema_json.encode()).hexdigest()
+
+
 def start_flow(
     workflow_slug: str,
     inputs_json: str,
@@ -35,19 +48,24 @@ def start_flow(
     has_caller_functions: bool = False,
     parent: UUID | None = None,
     fingerprint: str | None = None,
+    checked: str | None = None,
 ) -> list[UUID]:
     """Start one run per element of ``inputs_json`` (a JSON array); their ids in that order.
 
     Raises ``WorkflowNotFound``, ``WorkflowConflict`` (inactive, without steps), ``InvalidInput``
-    (a root map over what is no array) and ``WorkflowOutdated``.
+    (a root map over what is no array) and ``WorkflowOutdated``; and ``InputNotChecked`` unless
+    ``checked`` is the digest of the flow's schema, if it has one. ``None`` asks for no check.
     """
     in_atomic = connections[using].in_atomic_block
     try:
         # The savepoint keeps a refusal from breaking the caller's transaction.
         with transaction.atomic(using) if in_atomic else nullcontext():
             return call_telling(
-                "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s)",
-                [workflow_slug, inputs_json, key, owner, has_caller_functions, parent, fingerprint],
+                "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s, %s)",
+                [
+                    *(workflow_slug, inputs_json, key, owner, has_caller_functions, parent),
+                    *(fingerprint, checked),
+                ],
                 using,
             )
     except DatabaseError as error:
@@ -114,5 +132,7 @@ def _start_error(error: DatabaseError, slug: str) -> Exception:
                 "initial_tasks",
                 code="type_violation",
             )
+        case "PF010":
+            return InputNotChecked(error.__cause__.diag.message_detail)  # type: ignore[union-attr]
         case _:
             return error

@@ -5,6 +5,7 @@ Service layer, below ``executor``, which has the public functions.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.runs import delivery
+from pgflow_django.runs.checking import start_checked
 from pgflow_django.runs.code import CodeFlow, definition_of, sync_code_flow
 from pgflow_django.runs.executing import (
     Functions,
@@ -108,15 +110,17 @@ def start_stored_flow(
         )
         for value in inputs
     ]
+    start = partial(
+        engine.start_flow,
+        slug,
+        f"[{','.join(texts)}]",
+        using=alias,
+        key=key,
+        parent=current_run(),
+        **options,
+    )
     try:
-        return engine.start_flow(
-            slug,
-            f"[{','.join(texts)}]",
-            using=alias,
-            key=key,
-            parent=current_run(),
-            **options,
-        )
+        return start_checked(slug, texts, lambda digest: start(checked=digest), using=alias)
     except WorkflowNotFound:
         raise workflow_not_found(slug, using=alias) from None
 

@@ -14,6 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
+from pgflow_django.definitions.schemas import schema_faults
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowVersion, WorkflowWorker
 from pgflow_django.sql import FUNCTIONS, body, read_sql
 from pgflow_django.sql.pgmq import PREFIX, Pgmq, find_trouble, inspect
@@ -108,6 +109,7 @@ def _look_at_installation(using: str) -> Iterator[Finding]:
     yield _look_at_migrations(unapplied, using)
     if not unapplied:
         yield _look_at_functions(using)
+        yield from _look_at_schemas(using)
     if not unapplied and pgmq.state == "serves":
         depths = _depths(pgmq, using)
         yield _look_at_queues(pgmq, depths, using)
@@ -164,6 +166,23 @@ def _look_at_functions(using: str) -> Finding:
         )
         return Finding("Functions", f"{len(changed)} differ", trouble, "pgflow.W002")
     return Finding("Functions", f"{len(FUNCTIONS)}, current")
+
+
+def _look_at_schemas(using: str) -> Iterator[Finding]:
+    """What was stored as a schema before anybody looked whether it is one."""
+    flows = Workflow.objects.using(using).filter(input_schema__isnull=False)
+    broken = [
+        slug
+        for slug, schema in flows.values_list("workflow_slug", "input_schema").iterator()
+        if schema_faults(schema)
+    ]
+    if broken:
+        trouble = Trouble(
+            f"The input_schema of flows in the {place(using)} is no JSON Schema, so their inputs "
+            f"are not checked: {', '.join(sorted(broken))}.",
+            "Correct it: storing the flow again says what is wrong with it.",
+        )
+        yield Finding("Schemas", f"{len(broken)} not valid", trouble, "pgflow.W008")
 
 
 def _repair_command(using: str) -> str:

@@ -1,6 +1,9 @@
 -- Starts a run for each element of `inputs` (a JSON array) and returns their ids in that order.
 -- With `run_key`, the run that already has it on this flow is returned instead. Root steps are
 -- queued, or completed when they are maps over [], before this returns.
+--
+-- `checked` is the SHA-256 of the schema that the caller has checked the inputs against. Where the flow
+-- has another one, nothing is started (PF010, with the schema); null asks for no check.
 create or replace function pgflow.start_flow(
     slug text,
     inputs jsonb,
@@ -8,7 +11,8 @@ create or replace function pgflow.start_flow(
     owner bigint default null,
     has_caller_functions boolean default false,
     parent uuid default null,
-    fingerprint text default null
+    fingerprint text default null,
+    checked text default null
 )
 returns uuid[]
 language plpgsql volatile
@@ -24,6 +28,7 @@ declare
     v_version workflow_versions;
     v_ids uuid[];
     v_bad record;
+    v_schema text;
     v_ready pgflow.ready_step[];
     v_empty pgflow.step_ref[];
     v_now timestamptz := clock_timestamp();
@@ -44,6 +49,12 @@ begin
     end if;
     if start_flow.fingerprint <> v_flow.fingerprint then
         raise exception using errcode = 'PF003', message = 'workflow_outdated';
+    end if;
+    if start_flow.checked is not null and v_flow.input_schema is not null then
+        v_schema := v_flow.input_schema::text;
+        if start_flow.checked <> encode(sha256(convert_to(v_schema, 'UTF8')), 'hex') then
+            raise exception using errcode = 'PF010', message = 'input_not_checked', detail = v_schema;
+        end if;
     end if;
     select * into v_version
     from workflow_versions v where v.workflow_slug = start_flow.slug and v.version = v_flow.version
