@@ -10,12 +10,14 @@ from rich.text import Text
 from pgflow_django import flow_builder
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.flows import missing_functions
+from pgflow_django.cli.functions import describe
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.tree import Line, draw_tree
 from pgflow_django.cli.words import clock, one_line, plural
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.jsonvalue import same
+from pgflow_django.registry import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,11 +31,12 @@ _COLUMNS = (
     Column("TYPE"),
     Column("ALSO AFTER", is_flexible=True),
     Column("FUNCTION", is_flexible=True),
+    Column("INPUTS", is_flexible=True),
     Column("OPTIONS", is_flexible=True),
     Column("DESCRIPTION", is_flexible=True),
 )
 #: What the table says elsewhere.
-_ELSEWHERE = {"step_type", "function", "description"}
+_ELSEWHERE = {"step_type", "function", "description", "inputs"}
 
 
 class Command(PgflowCommand):
@@ -57,7 +60,11 @@ examples:
         flow = flow_builder.get_flow(options["slug"], using=self.using)
         missing = missing_functions(flow)
         if self.is_json:
-            self.show_json({**flow, "missing_functions": missing})
+            functions = {function_of(step) for step in flow["steps"]}
+            contracts = {
+                name: describe(found) for name in functions if (found := registry.get(name))
+            }
+            self.show_json({**flow, "missing_functions": missing, "functions": contracts})
             return
         self.show(*self._facts(flow), Text())
         if not flow["steps"]:
@@ -111,6 +118,9 @@ examples:
             Text(step["step_type"], "magenta" if step["step_type"] == "map" else "dim"),
             ", ".join(line.also_after),
             function,
+            ", ".join(
+                f"{name} = {source}" for name, source in sorted((step["inputs"] or {}).items())
+            ),
             Text(", ".join(options), "dim"),
             one_line(step["description"]),
         ]
