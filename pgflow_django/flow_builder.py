@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
+    from pgflow_django.definitions.policy import Policy
     from pgflow_django.definitions.shape import Document
 
 __all__ = [
@@ -293,13 +294,16 @@ def create_flow_from_spec(
     return transact(save, alias, also=(WorkflowExists,) if replace else ())
 
 
-def validate_flow(document: Any) -> list[Problem]:
+def validate_flow(document: Any, *, policy: Policy | None = None) -> list[Problem]:
     """Every problem of a flow document, in its order; an empty list when there is none.
+
+    What breaks the contracts of the functions of this process comes behind all else. With a
+    ``policy`` what it forbids is an error, and so is a function that is not there.
 
     Takes anything and never raises. Problems of severity ``warning`` (a function that is not
     registered in this process, say) keep nobody from storing the document.
     """
-    return validate(document, registry.names())
+    return validate(document, registry.names(), registry.contracts(), policy)
 
 
 @uses_database

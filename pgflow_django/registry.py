@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
-from pgflow_django.contracts import Contract, Effects, Example, declare
+from pgflow_django.contracts import Contract, Declaration, Effects, Example, declare
 from pgflow_django.definitions.options import FUNCTION_NAME
 from pgflow_django.definitions.rules import show
 from pgflow_django.exceptions import InvalidStepOption, PgflowError
@@ -114,6 +114,14 @@ class StepRegistry:
     def names(self) -> list[str]:
         """Every registered name, in order."""
         return [registered.name for registered in self.all()]
+
+    def contracts(self) -> dict[str, Declaration]:
+        """What the registered functions declare, without those that declare nothing."""
+        return {
+            found.name: Declaration(found.contract)
+            for found in list(self._functions.values())
+            if found.contract is not None
+        }
 
     def __contains__(self, name: object) -> bool:
         """Whether a function is registered under ``name``."""

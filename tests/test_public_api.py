@@ -149,7 +149,7 @@ def test_the_decorators_have_these_signatures() -> None:
         "function=None, /, *, depends_on=(), atomic=False, **options"
     )
     assert signature_of(pgflow_django.Flow.start) == "input={}, **options"
-    assert signature_of(pgflow_django.validate_flow) == "document"
+    assert signature_of(pgflow_django.validate_flow) == "document, *, policy=None"
 
 
 def test_a_run_status_knows_these() -> None:

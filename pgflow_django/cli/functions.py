@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.contracts import SIDES
+from pgflow_django.contracts import SIDES, schema_of
 from pgflow_django.definitions.schema_words import say_type
 from pgflow_django.registry import registry
 
 if TYPE_CHECKING:
-    from pgflow_django.contracts import Contract, Example
-    from pgflow_django.contracts.hints import Side
+    from pgflow_django.contracts import Example
     from pgflow_django.registry import RegisteredFunction
 
 
@@ -39,15 +38,6 @@ def describe(function: RegisteredFunction) -> dict[str, Any]:
         **{str(side): schema for side, schema in schemas.items()},
         "examples": [_describe_example(one) for one in contract.examples] if contract else [],
     }
-
-
-def schema_of(contract: Contract | None, side: Side) -> Any:
-    """The JSON Schema of what a contract declares on one side; ``None`` for nothing."""
-    part = contract.parts[side] if contract else None
-    try:
-        return None if part is None else part.schema
-    except Exception:  # noqa: BLE001 - a system check tells why there is none
-        return None
 
 
 def _describe_example(example: Example) -> dict[str, Any]:

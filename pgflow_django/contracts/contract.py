@@ -94,7 +94,7 @@ class Contract:
         Raises ``MismatchError``, and what validators raise.
         """
         if (params := self.params) is not None:
-            given = _put_params(given, params)
+            given = put_params(given, params)
         part = self.input
         checked = given if part is None else part.check(given)
         if self._object is None:
@@ -227,7 +227,7 @@ def _say_unusable(side: Side, error: Exception) -> str:
     return f"the type of {_NAMES[side]} can't be used: {reason}"
 
 
-def _put_params(given: dict[str, Any], part: Part) -> dict[str, Any]:
+def put_params(given: dict[str, Any], part: Part) -> dict[str, Any]:
     """The dict of a step with its params, checked, and with the defaults of those left out."""
     params = given.get("params")
     if params is None:

@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pgflow_django import jsonvalue
+from pgflow_django.contracts.accepted import accepted_schema
 from pgflow_django.contracts.hints import Side, is_typed_dict, portable
+from pgflow_django.contracts.stored import stored_schema
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.schema_values import Checker
 from pgflow_django.definitions.schemas import Fault, escape_token, read_schema
@@ -59,6 +61,10 @@ class Part(Protocol):
     def schema(self) -> Any:
         """It as a JSON Schema."""
 
+    @property
+    def accepted(self) -> Any:
+        """A JSON Schema that refuses only what is refused in every call."""
+
     def check(self, value: Any) -> Any:
         """The value as it was declared. Raises ``MismatchError``, and what validators raise."""
 
@@ -78,6 +84,7 @@ class SchemaPart:
         if side == "input":
             # An input also holds the keys of the run.
             schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
+        self.accepted: Any = schema
         self._checker = Checker(schema)
         self.unused = read_schema(schema).unused
 
@@ -115,8 +122,13 @@ class TypePart:
     def schema(self) -> Any:
         """See ``Part``."""
         if self._side == "output":
-            return self._adapter.json_schema(mode="serialization", by_alias=False)
+            return stored_schema(self._adapter)
         return self._adapter.json_schema(mode="validation")
+
+    @cached_property
+    def accepted(self) -> Any:
+        """See ``Part``."""
+        return accepted_schema(self._adapter.core_schema)
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""

@@ -6,16 +6,18 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pgflow_django.definitions.contract_problems import contract_problems
 from pgflow_django.definitions.graph import did_you_mean, find_cycle, free_slug, is_valid_slug
 from pgflow_django.definitions.input_problems import source_problems
 from pgflow_django.definitions.inputs import rename_sources
+from pgflow_django.definitions.known_functions import KnownFunctions
 from pgflow_django.definitions.options import (
     FLOW_KEYS,
-    FUNCTION_NAME,
     MAX_DEPENDENCIES,
     MAX_STEPS,
     STEP_KEYS,
 )
+from pgflow_django.definitions.policy import policy_problems
 from pgflow_django.definitions.problems import (
     NearestNames,
     Patch,
@@ -34,6 +36,9 @@ from pgflow_django.definitions.schemas import read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+
+    from pgflow_django.definitions.declared import Contracts
+    from pgflow_django.definitions.policy import Policy
 
 _KEYS_OF_FLOWS = ("workflow_slug", *FLOW_KEYS, "steps")
 _KEYS_OF_STEPS = ("slug", "depends_on", *STEP_KEYS)
@@ -57,10 +62,16 @@ _MAX_UNUSED = 20
 _MAX_PATH = 20
 
 
-def validate(document: Any, functions: Collection[str]) -> list[Problem]:
+def validate(
+    document: Any,
+    functions: Collection[str] = (),
+    contracts: Contracts | None = None,
+    policy: Policy | None = None,
+) -> list[Problem]:
     """Every problem of a flow document, in its order; an empty list when there is none.
 
-    ``functions`` are the names of step functions that there are.
+    ``functions`` are the names of step functions that there are, ``contracts`` what they declare:
+    what breaks that comes behind all else, and then what a ``policy`` forbids.
 
     Takes anything and never raises. Problems of severity ``warning`` (a function that is not
     registered in this process, say) keep nobody from storing the document.
@@ -75,7 +86,9 @@ def validate(document: Any, functions: Collection[str]) -> list[Problem]:
         *_key_problems(document, _KEYS_OF_FLOWS, owner, "", NearestNames(_KEYS_OF_FLOWS)),
         *option_problems(FLOW_KEYS, document, owner),
         *_unused_keywords(document.get("input_schema"), owner),
-        *_steps_problems(document.get("steps", []), slug, owner, functions),
+        *_steps_problems(document.get("steps", []), slug, owner, KnownFunctions(functions, policy)),
+        *contract_problems(document, contracts or {}),
+        *(policy_problems(document, contracts or {}, policy) if policy else ()),
     ]
 
 
@@ -111,7 +124,7 @@ def _key_problems(
 
 
 def _steps_problems(
-    steps: Any, flow: object, owner: str, functions: Collection[str]
+    steps: Any, flow: object, owner: str, functions: KnownFunctions
 ) -> Iterator[Problem]:
     if not isinstance(steps, list | tuple):
         text = f"steps is {show(steps)}, but must be a list of objects"
@@ -128,7 +141,7 @@ def _steps_problems(
 class _Steps:
     """The steps of a document, which refer to one another."""
 
-    def __init__(self, flow: object, rows: Sequence[Any], functions: Collection[str]) -> None:
+    def __init__(self, flow: object, rows: Sequence[Any], functions: KnownFunctions) -> None:
         self.flow = flow
         self.rows = rows
         #: Where each slug stands first; bad slugs too, so that nobody calls them missing.
@@ -139,8 +152,7 @@ class _Steps:
         self.free: dict[str, str] = {}
         self.nearest_key = NearestNames(_KEYS_OF_STEPS)
         self.nearest_step = NearestNames(filter(is_valid_slug, self.position))
-        self.functions = frozenset(functions)
-        self.nearest_function = NearestNames(functions)
+        self.functions = functions
 
     def problems(self) -> Iterator[Problem]:
         for index, row in enumerate(self.rows):
@@ -246,13 +258,7 @@ class _Steps:
             fix: Patch | None = [{"op": "remove", "path": path}]
             message = say(owner, "initial_tasks counts for map steps only")
             yield Problem("unused_initial_tasks", path, message, fix=fix, severity="warning")
-        name = row.get("uses")
-        if name and not FUNCTION_NAME.fault(name) and name not in self.functions:
-            path, names = f"{pointer}/uses", self.nearest_function(name)
-            fix = [{"op": "replace", "path": path, "value": names[0]}] if len(names) == 1 else None
-            text = f"no function {show(name)} is registered in this process"
-            message = say(owner, text) + did_you_mean(names)
-            yield Problem("unknown_function", path, message, names, fix, severity="warning")
+        yield from self.functions.problems(row, owner, pointer)
 
     def _edge_problems(self) -> Iterator[Problem]:
         for index, row in enumerate(self.rows):

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from django.db import router
 
 from pgflow_django.choices import Origin
+from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.problems import raise_problems
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document, fingerprint, read_document
 from pgflow_django.exceptions import WorkflowExists
-from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe
 from pgflow_django.storage import definitions as store
@@ -100,7 +100,7 @@ def define(
         uses = {"uses": registered[step_slug].name} if registered else {}
         rows.append({"slug": step_slug, **uses, **_by_key(step_options)})
     document: Document = {"workflow_slug": slug, **options, "steps": rows}
-    raise_problems(validate_flow(document))
+    raise_problems(validate(document))
     functions = registered or {slug: describe(function, slug) for slug, function, _ in steps}
     return CodeFlow(slug, document, functions, fingerprint(document))
 

@@ -1,0 +1,54 @@
+"""Whether there are the functions that steps call. Pure: no ORM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django.definitions.graph import did_you_mean
+from pgflow_django.definitions.options import FUNCTION_NAME
+from pgflow_django.definitions.problems import NearestNames, Problem, say
+from pgflow_django.definitions.rules import show
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from pgflow_django.definitions.policy import Policy
+    from pgflow_django.definitions.problems import Patch
+
+
+class KnownFunctions:
+    """The names of the functions that steps may call."""
+
+    def __init__(self, names: Collection[str], policy: Policy | None) -> None:
+        known = names if policy is None else [name for name in names if policy.allows(name)]
+        self._names = frozenset(known)
+        self._nearest = NearestNames(known)
+        #: Without a policy whoever starts the flow may pass the functions.
+        self._is_strict = policy is not None
+
+    def problems(self, row: dict[str, Any], owner: str, pointer: str) -> Iterator[Problem]:
+        """Whether there is the function that a step calls; without ``uses``, only for a policy."""
+        name, slug = row.get("uses"), row.get("slug")
+        if name and (FUNCTION_NAME.fault(name) or name in self._names):
+            return
+        if not name and not (self._is_strict and isinstance(slug, str)):
+            return
+        wanted = name or slug
+        if wanted in self._names:
+            return
+        path, names = f"{pointer}/uses", self._nearest(wanted)
+        fix: Patch | None = None
+        if len(names) == 1:
+            fix = [{"op": "replace" if name else "add", "path": path, "value": names[0]}]
+        text = f"no function {show(wanted)} is registered in this process"
+        if self._is_strict:
+            text = f"there is no function {show(wanted)} that it may call"
+        message = say(owner, text) + did_you_mean(names)
+        yield Problem(
+            "unknown_function",
+            path,
+            message,
+            names,
+            fix,
+            severity="error" if self._is_strict else "warning",
+        )
