@@ -16,6 +16,7 @@ from django.db import IntegrityError, router, transaction
 from pgflow_django import engine
 from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin
+from pgflow_django.definitions import schema
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.input_problems import source_problems
@@ -71,6 +72,7 @@ __all__ = [
     "create_flow_from_spec",
     "delete_flow",
     "export_flow",
+    "flow_schema",
     "get_flow",
     "is_valid_slug",
     "list_flows",
@@ -304,6 +306,14 @@ def validate_flow(document: Any, *, policy: Policy | None = None) -> list[Proble
     registered in this process, say) keep nobody from storing the document.
     """
     return validate(document, registry.names(), registry.contracts(), policy)
+
+
+def flow_schema(*, functions: Sequence[str] | None = None) -> dict[str, Any]:
+    """The JSON Schema (Draft 2020-12) of flow documents, as ``validate_flow`` accepts them.
+
+    ``functions`` are the names that steps may call, those of this process by default.
+    """
+    return schema.flow_schema(registry.names() if functions is None else list(functions))
 
 
 @uses_database

@@ -20,6 +20,7 @@ from pgflow_django.runs.status import RunStatus
 
 NAMES = {
     *("Example", "Flow", "executor", "flow_builder", "step", "step_function", "validate_flow"),
+    "flow_schema",
     *("PgflowError", "InvalidSlug", "InvalidStep", "PermanentFailure", "RetryAfter"),
     *("RunCancelled", "RunFailed", "RunNotFound", "RunTimedOut", "StepExists"),
     *("StepFunctionMissing", "WorkflowExists", "WorkflowNotFound"),
@@ -67,7 +68,7 @@ EXECUTOR = {
 #: `await` is a keyword.
 TWINS = {"wait": "await_"}
 #: No query, no twin; and a helper of the commands.
-WITHOUT_TWIN = {"is_valid_slug", "validate_flow"}
+WITHOUT_TWIN = {"flow_schema", "is_valid_slug", "validate_flow"}
 
 FUNCTIONS = [
     *((flow_builder, name, signature) for name, signature in FLOW_BUILDER.items()),
@@ -150,6 +151,7 @@ def test_the_decorators_have_these_signatures() -> None:
     )
     assert signature_of(pgflow_django.Flow.start) == "input={}, **options"
     assert signature_of(pgflow_django.validate_flow) == "document, *, policy=None"
+    assert signature_of(pgflow_django.flow_schema) == "*, functions=None"
 
 
 def test_a_run_status_knows_these() -> None:
