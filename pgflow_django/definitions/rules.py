@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MAX_JSON_BYTES = 1024 * 1024
 
 _SHOWN = 60
+_quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class _Repr(reprlib.Repr):
@@ -47,9 +48,7 @@ _repr.maxlevel = 2
 def show(value: object) -> str:
     """Anything that a caller may pass, as a message can hold it: cut short, text as in JSON."""
     if isinstance(value, str):
-        return json.dumps(
-            value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…", ensure_ascii=False
-        )
+        return _quote(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
     try:
         text = _repr.repr(value)
     except ValueError:  # an integer of more digits than Python writes out
