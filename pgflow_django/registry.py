@@ -21,6 +21,8 @@ StepFunction = Callable[..., Any]
 
 #: The attribute of a decorated function that has its contract.
 _CONTRACT = "_pgflow_contract"
+#: How the names of our own functions begin.
+_BUILT_IN = "pgflow."
 F = TypeVar("F", bound=StepFunction)
 
 
@@ -114,6 +116,10 @@ class StepRegistry:
     def names(self) -> list[str]:
         """Every registered name, in order."""
         return [registered.name for registered in self.all()]
+
+    def own_names(self) -> list[str]:
+        """The names of the site's functions, without those that pgflow_django brings along."""
+        return [name for name in self.names() if not name.startswith(_BUILT_IN)]
 
     def contracts(self) -> dict[str, Declaration]:
         """What the registered functions declare, without those that declare nothing."""

@@ -33,7 +33,7 @@ LAYERS: dict[str, str] = {
     "pure": "choices conf definitions drawing exceptions jsonvalue",
     "storage": "migrations models operations sql storage",
     "gateways": "contracts engine registry signals",
-    "services": "async_twins context drafts executor flow_builder flows logs runs worker",
+    "services": "async_twins context drafts executor flow_builder flows logs runs steps worker",
     "adapters": (
         f"{NAME} admin apps celery celery_worker checks cli management tasks templatetags views"
     ),

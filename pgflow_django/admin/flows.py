@@ -112,7 +112,7 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
             "may_see_workers": can(self, request, "view_workers"),
             "drafts": self._list_drafts(request),
             "is_first_visit": not self.get_queryset(request).exists(),
-            "functions": registry.names()[:6],
+            "functions": registry.own_names()[:6],
         }
         return super().changelist_view(request, {**extra, **(extra_context or {})})
 

@@ -10,6 +10,7 @@ from pgflow_django.definitions.contract_problems import contract_problems
 from pgflow_django.definitions.graph import did_you_mean, find_cycle, free_slug, is_valid_slug
 from pgflow_django.definitions.input_problems import source_problems
 from pgflow_django.definitions.inputs import rename_sources
+from pgflow_django.definitions.joining import join_before
 from pgflow_django.definitions.known_functions import KnownFunctions
 from pgflow_django.definitions.options import (
     FLOW_KEYS,
@@ -263,7 +264,7 @@ class _Steps:
     def _edge_problems(self) -> Iterator[Problem]:
         for index, row in enumerate(self.rows):
             if isinstance(row, dict) and "depends_on" in row:
-                yield from dependency_problems(
+                for problem in dependency_problems(
                     row["depends_on"],
                     slug=row.get("slug"),
                     is_map=row.get("type") == "map",
@@ -271,8 +272,14 @@ class _Steps:
                     nearest=self.nearest_step,
                     owner=name_step(row.get("slug"), self.flow),
                     pointer=f"/steps/{index}/depends_on",
-                )
+                ):
+                    yield self._offer_join(problem, index, row)
         yield from self._cycles()
+
+    def _offer_join(self, problem: Problem, index: int, row: dict[str, Any]) -> Problem:
+        if problem.code != "map_step_constraint_violation" or len(self.rows) >= MAX_STEPS:
+            return problem
+        return replace(problem, fix=join_before(row, index, self.position))
 
     def _cycles(self) -> Iterator[Problem]:
         graph = {

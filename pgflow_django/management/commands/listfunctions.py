@@ -51,14 +51,16 @@ examples:
         functions = [describe(found) for found in search(options["query"])]
         if self.is_json:
             self.show_json(functions)
-        elif functions:
+            return
+        if functions:
             rows = [self._row(function) for function in functions]
             self.show(build_table(self.out, _COLUMNS, rows))
         elif options["query"]:
             count = plural(len(registry.names()), "function")
             self.say(f'No function has "{options["query"]}" in it, of {count}.')
-        else:
-            self.say("No functions yet. Register one with @step_function in a steps.py of an app.")
+        if not registry.own_names():
+            text = "No functions of yours yet. Register one with @step_function"
+            self.say(f"{text} in a steps.py of an app.")
 
     def _row(self, function: dict[str, Any]) -> list[Text | str]:
         effects = function["effects"]

@@ -189,6 +189,11 @@ class Scene:
         """Every registered function."""
         return registry.names()
 
+    @property
+    def has_own_functions(self) -> bool:
+        """Whether the site has registered functions."""
+        return bool(registry.own_names())
+
     def render(self) -> SafeString:
         """Return the drawing: an ``<svg>``, every text in it escaped."""
         functions = {function.name: function for function in registry.all()}
