@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from pgflow_django.definitions.declared import Contracts
     from pgflow_django.definitions.policy import Policy
+    from pgflow_django.definitions.problems import Severity
 
 _KEYS_OF_FLOWS = ("workflow_slug", *FLOW_KEYS, "steps")
 _KEYS_OF_STEPS = ("slug", "depends_on", *STEP_KEYS)
@@ -86,21 +87,22 @@ def validate(
         *workflow_slug_problems(slug),
         *_key_problems(document, _KEYS_OF_FLOWS, owner, "", NearestNames(_KEYS_OF_FLOWS)),
         *option_problems(FLOW_KEYS, document, owner),
-        *_unused_keywords(document.get("input_schema"), owner),
+        *_unused_keywords(document.get("input_schema"), owner, policy),
         *_steps_problems(document.get("steps", []), slug, owner, KnownFunctions(functions, policy)),
         *contract_problems(document, contracts or {}),
         *(policy_problems(document, contracts or {}, policy) if policy else ()),
     ]
 
 
-def _unused_keywords(schema: Any, owner: str) -> Iterator[Problem]:
-    """What of a flow's schema nobody looks at."""
+def _unused_keywords(schema: Any, owner: str, policy: Policy | None) -> Iterator[Problem]:
+    """What of a flow's schema nobody looks at; with a policy it must not be there."""
     if not isinstance(schema, dict) or FLOW_KEYS["input_schema"].fault(schema):
         return
     for unused in read_schema(schema).unused[:_MAX_UNUSED]:
         path = f"/input_schema{unused.pointer}"
         message = say(owner, f"input_schema{unused.pointer} is kept, but not evaluated")
-        yield Problem("unused_schema_keyword", path, message, severity="warning")
+        severity: Severity = "warning" if policy is None else "error"
+        yield Problem("unused_schema_keyword", path, message, severity=severity)
 
 
 def _key_problems(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pgflow_django.definitions.options import Option
 
+Severity = Literal["error", "warning"]
 #: A JSON Patch (RFC 6902): operations on the document, as dicts.
 Patch = list[dict[str, Any]]
 
@@ -67,7 +68,7 @@ class Problem:
     message: str
     suggestions: Sequence[str] = ()
     fix: Patch | None = None
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def to_dict(self) -> dict[str, Any]:
         """The problem as a JSON object."""

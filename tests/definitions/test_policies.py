@@ -59,6 +59,8 @@ def found(document: Any, policy: Policy | None) -> list[tuple[str, str]]:
          "unknown_function", "/steps/0/uses"),
         (flow({"slug": "a", "uses": "csv.lod"}), {}, "unknown_function", "/steps/0/uses"),
         (flow({"slug": "read"}), {}, "unknown_function", "/steps/0/uses"),
+        (flow(READ, input_schema={"pattern": "a"}), {}, "unused_schema_keyword",
+         "/input_schema/pattern"),
     ],
 )  # fmt: skip
 def test_what_a_policy_forbids_is_an_error_under_it_only(
