@@ -28,16 +28,12 @@ class Declaration:
     @property
     def accepted(self) -> Any:
         """What a call takes for that."""
-        part = self.contract.input
-        try:
-            return None if part is None else part.accepted
-        except Exception:  # noqa: BLE001 - pydantic, and the types themselves
-            return None
+        return _certain_schema_of(self.contract, "input")
 
     @property
     def output(self) -> Any:
         """What is stored of what it returns."""
-        return schema_of(self.contract, "output")
+        return _certain_schema_of(self.contract, "output")
 
     @property
     def map_only(self) -> bool:
@@ -69,4 +65,12 @@ def schema_of(contract: Contract | None, side: Side) -> Any:
     try:
         return None if part is None else part.schema
     except Exception:  # noqa: BLE001 - a system check tells why there is none
+        return None
+
+
+def _certain_schema_of(contract: Contract, side: Side) -> Any:
+    part = contract.parts[side]
+    try:
+        return None if part is None else part.certain
+    except Exception:  # noqa: BLE001 - pydantic, and the types themselves
         return None

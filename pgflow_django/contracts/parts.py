@@ -62,8 +62,8 @@ class Part(Protocol):
         """It as a JSON Schema."""
 
     @property
-    def accepted(self) -> Any:
-        """A JSON Schema that refuses only what is refused in every call."""
+    def certain(self) -> Any:
+        """A JSON Schema of what is certain: what it refuses fails each call, or is never stored."""
 
     def check(self, value: Any) -> Any:
         """The value as it was declared. Raises ``MismatchError``, and what validators raise."""
@@ -84,9 +84,10 @@ class SchemaPart:
         if side == "input":
             # An input also holds the keys of the run.
             schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
-        self.accepted: Any = schema
+        reading = read_schema(schema)
+        self.certain: Any = reading.schema
+        self.unused = reading.unused
         self._checker = Checker(schema)
-        self.unused = read_schema(schema).unused
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""
@@ -126,9 +127,9 @@ class TypePart:
         return self._adapter.json_schema(mode="validation")
 
     @cached_property
-    def accepted(self) -> Any:
+    def certain(self) -> Any:
         """See ``Part``."""
-        return accepted_schema(self._adapter.core_schema)
+        return self.schema if self._side == "output" else accepted_schema(self._adapter.core_schema)
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions.inputs import MAX_INPUTS, RUN
-from pgflow_django.definitions.options import FLOW_KEYS
 from pgflow_django.definitions.problems import name_step
 from pgflow_django.definitions.schema_views import View
+from pgflow_django.definitions.schemas import NoSchemaError, read_schema
 from pgflow_django.definitions.typing_rules import Comparison
 
 if TYPE_CHECKING:
@@ -69,10 +69,12 @@ class TypedFlow:
     @cached_property
     def run(self) -> View:
         """The input of the run."""
-        is_schema = isinstance(self._schema, dict)
-        if is_schema and FLOW_KEYS["input_schema"].fault(self._schema) is None:
-            return View.of(self._schema)
-        return ANYTHING
+        if not isinstance(self._schema, dict):
+            return ANYTHING
+        try:
+            return View.of(read_schema(self._schema).schema)
+        except NoSchemaError:
+            return ANYTHING
 
     def find_function(self, name: Any) -> TypedFunction | None:
         """The function of a name, if it declares something."""

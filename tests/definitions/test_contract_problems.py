@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Annotated, Any, Literal, NotRequired
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator as Draft
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
@@ -15,10 +16,12 @@ from typing_extensions import TypedDict
 from pgflow_django import drafts, flow_builder, step_function, validate_flow
 from pgflow_django.contracts.accepted import accepted_schema
 from pgflow_django.contracts.hints import portable
+from pgflow_django.definitions.policy import Policy
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.exceptions import InvalidStepOption, PgflowError
+from tests.engine.effort import EFFORT
 
-from .documents import apply_patch
+from .documents import apply_patch, mutated_documents
 from .schemas import VALUES
 
 JSON = dict[str, Any]
@@ -322,6 +325,45 @@ def test_of_functions_that_declare_nothing_nothing_is_said() -> None:
     assert found(flow(step("a", "silent"), step("b", "silent", "a", inputs={"x": "a/b"}))) == []
 
 
+def test_keywords_that_are_not_evaluated_refuse_nothing() -> None:
+    @step_function("odd", output={"oneOf": [WHOLE]})
+    def odd(input: JSON) -> Any:
+        return []
+
+    @step_function("strict", input={"properties": {"a": {"oneOf": [TEXT]}, "b": WHOLE}})
+    def strict(input: JSON) -> Any:
+        return input
+
+    steps = [COUNT, step("odd", "odd"), step("s", "strict", "count", "odd")]
+    steps[2]["inputs"] = {"a": "count", "b": "odd"}
+    assert found(flow(*steps)) == []
+
+
+@given(mutated_documents(), st.booleans())
+@settings(max_examples=100 * EFFORT, suppress_health_check=list(HealthCheck), deadline=None)
+def test_any_document_may_call_functions_that_declare_much(document: Any, is_strict: bool) -> None:
+    step_function("fetch", params=Params)(read_rows)
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "#/$defs/row"}, "rows": {"type": "array"}},
+        "required": ["a"],
+        "additionalProperties": False,
+        "$defs": {"row": {"anyOf": [TEXT, {"$ref": "#"}]}},
+    }
+    step_function("fetch_2", input=schema, params=schema, output=schema)(lambda input: input)
+    policy = Policy() if is_strict else None
+    problems = validate_flow(document, policy=policy)
+    json.dumps([problem.to_dict() for problem in problems])
+    for problem in problems[:10]:
+        if problem.fix:
+            fixed = validate_flow(apply_patch(document, problem.fix), policy=policy)
+            assert problem not in fixed
+
+
+def read_rows(input: Rows) -> Checked:
+    return Checked(rows=input["rows"], rejected=0)
+
+
 # -- who asks ---------------------------------------------------------------------------------
 
 
@@ -380,6 +422,7 @@ def test_what_is_refused_for_certain_is_refused_by_pydantic(hint: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(portable(hint))
     accepted = Draft(accepted_schema(adapter.core_schema))
 
+    @settings(deadline=None)
     @given(VALUES | st.dictionaries(st.sampled_from(["a", "b", "A", "code", "rows"]), VALUES))
     def check(value: Any) -> None:
         try:
