@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: The key of a step's constants.
 _PARAMS = "params"
+#: Characters of a type in a message.
+_MAX_WORDS = 160
 
 
 def contract_problems(document: Mapping[str, Any], contracts: Contracts) -> Iterator[Problem]:
@@ -191,7 +193,8 @@ def _unused_problems(step: TypedStep, meant: Object) -> Iterator[Problem]:
 
 
 def _say(view: View) -> str:
-    return say_type(view.schema, view.root) or "anything"
+    words = say_type(view.schema, view.root) or "anything"
+    return words if len(words) <= _MAX_WORDS else f"{words[:_MAX_WORDS]}…"
 
 
 def _propose(names: Sequence[str]) -> str:
