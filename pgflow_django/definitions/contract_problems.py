@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PARAMS = "params"
 #: Characters of a type in a message.
 _MAX_WORDS = 160
+#: Dependencies that may be the source of a key.
+_MAX_CANDIDATES = 20
 
 
 def contract_problems(document: Mapping[str, Any], contracts: Contracts) -> Iterator[Problem]:
@@ -156,7 +158,8 @@ def _missing(
 
 def _find_candidates(step: TypedStep, wanted: View, name: str) -> list[str]:
     """The sources that fit a key: whole outputs, or else what has this name in them."""
-    given = {slug: step.flow.by_slug[slug].output for slug in step.waits}
+    near = islice(step.waits, _MAX_CANDIDATES)
+    given = {slug: step.flow.by_slug[slug].output for slug in near}
     if step.is_map:
         given = {"item": step.item}
     whole = [head for head, view in given.items() if step.fits(view, wanted) == "yes"]
@@ -184,12 +187,12 @@ def _unused_problems(step: TypedStep, meant: Object) -> Iterator[Problem]:
     if meant.rest is not False or step.is_map:
         return
     read = {read_source(source).head for source in step.sources.values()}
-    for slug, at in step.waits.items():
-        if slug not in read and slug not in meant.properties:
-            listed = ", ".join(map(show, islice(meant.properties, 10))) or "nothing"
-            text = f"{step.calls} reads {listed} only, and nothing of {show(slug)}"
-            path = f"{step.pointer}/depends_on/{at}"
-            yield Problem("unused_dependency", path, say(step.owner, text), severity="warning")
+    unused = [slug for slug in step.waits if slug not in read and slug not in meant.properties]
+    listed = ", ".join(map(show, islice(meant.properties, 10))) or "nothing"
+    for slug in unused:
+        text = f"{step.calls} reads {listed} only, and nothing of {show(slug)}"
+        path = f"{step.pointer}/depends_on/{step.waits[slug]}"
+        yield Problem("unused_dependency", path, say(step.owner, text), severity="warning")
 
 
 def _say(view: View) -> str:

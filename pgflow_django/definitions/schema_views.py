@@ -22,6 +22,8 @@ _NAMED = {
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}", re.ASCII)
 #: References that lead to references.
 _MAX_FOLLOWED = 10
+#: Tokens of a pointer; beyond these, what is there is not known.
+_MAX_TOKENS = 32
 #: Keywords that say nothing about what is valid beside a reference.
 _BESIDE = frozenset({"$ref", "title", "description", "default", "examples", "$defs", "$comment"})
 
@@ -103,8 +105,10 @@ class View(NamedTuple):
     def follow(self, tokens: Iterable[str]) -> View:
         """Where the tokens of a JSON Pointer lead; the schema ``False`` where nothing can be."""
         view = self
-        for token in tokens:
-            view = view._step(token, 0)
+        for count, token in enumerate(tokens):
+            if isinstance(view.schema, bool):
+                break
+            view = view._step(token, 0) if count < _MAX_TOKENS else view.within(True)
         return view
 
     def items(self) -> View:

@@ -379,6 +379,14 @@ def test_a_flow_that_breaks_contracts_is_not_stored_nor_published(admin_user: An
         drafts.publish("flow", draft.version, user=admin_user)
 
 
+def test_a_long_pointer_is_followed_for_a_while_only() -> None:
+    schema = {"type": "object", "properties": {"a": {"$ref": "#"}}, "additionalProperties": False}
+    for tokens, count in ((20, 1), (400, 0)):
+        inputs = {"x": "run" + "/a" * tokens + "/b"}
+        document = flow(step("plain", "plain", inputs=inputs), input_schema=schema)
+        assert len(found(document)) == count
+
+
 def test_two_thousand_steps_with_contracts_take_no_long_time() -> None:
     steps = [READ]
     for number in range(1, 2_000):
