@@ -45,6 +45,7 @@ def test_every_command_works_on_another_alias(
     document = tmp_path / "flow.json"
     arguments: dict[str, tuple[str, ...]] = {
         "listflows": ("--search", "doub"),
+        "flowschema": ("--functions", "pgflow.join"),
         "listfunctions": (),
         "listruns": (),
         "showflow": ("doubles",),
