@@ -189,10 +189,14 @@ def _answer_refused(page: Page, refusal: Exception) -> HttpResponse:
     """Say why nothing was changed: beside the fields, and in a message that offers a way out."""
     post, errors = page.request.POST, _errors_of(refusal)
     message = tell(errors) if len(errors) > 1 else str(refusal)
+    fix = getattr(refusal, "fix", None)
+    placed = {"text": message} if post.get("op") == "paste" else _place(post, errors)
     details = {
         "message": message,
-        "errors": {"text": message} if post.get("op") == "paste" else _place(post, errors),
-        "fix": show_fix(fix) if (fix := getattr(refusal, "fix", None)) else None,
+        "errors": placed,
+        # A form's only error stands beside its field; a key that is pressed may have no form.
+        "is_told": not fix and len(placed) == len(errors) == 1 and post["op"].startswith("save_"),
+        "fix": show_fix(fix) if fix else None,
     }
     return _answer_problem(page, 422, "_refused.html", {"refusal": details}, Typed(post, errors))
 

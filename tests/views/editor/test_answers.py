@@ -86,9 +86,14 @@ def test_a_refusal_says_why_and_changes_nothing(
     assert drafts.load("numbers") == before
 
 
-def test_a_refused_value_is_told_beside_its_field(post: Post) -> None:
+def test_a_refused_value_is_told_once_beside_its_field(post: Post) -> None:
     page = text_of(post("save_step", step="fetch", timeout="0"))
-    assert '<p class="pgf-field-error" id="pgf-e-timeout" hx-swap-oob="true">' in page
+    error = '<p class="pgf-field-error" id="pgf-e-timeout" hx-swap-oob="true" role="alert">'
+    assert error in page
+    assert page.count("timeout is 0") == 1
+    several = text_of(post("save_step", step="fetch", timeout="0", max_attempts="x"))
+    assert "2 fields are to be corrected" in several
+    assert several.count("timeout is 0") == 1
 
 
 def test_who_comes_second_gets_a_choice(post: Post, boss: User) -> None:
