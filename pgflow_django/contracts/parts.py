@@ -10,9 +10,9 @@ from pgflow_django import jsonvalue
 from pgflow_django.contracts.accepted import accepted_schema
 from pgflow_django.contracts.hints import Side, is_typed_dict, portable
 from pgflow_django.contracts.stored import stored_schema
-from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.schema_values import Checker
 from pgflow_django.definitions.schemas import Fault, escape_token, read_schema
+from pgflow_django.definitions.shown import show_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -193,4 +193,4 @@ def _say(one: Any) -> str:
     if one["type"] == "extra_forbidden":
         return "is a key that is not declared"
     text = _WORDS.get(one["type"]) or _SUBJECT.sub("", one["msg"]).partition("; ")[0]
-    return text if one["type"] in _WITHOUT_VALUE else f"{text}, is {show(one['input'])}"
+    return text if one["type"] in _WITHOUT_VALUE else f"{text}, is {show_json(one['input'])}"

@@ -32,17 +32,20 @@ _SHOWN = 60
 _quote = json.JSONEncoder(ensure_ascii=False).encode
 
 
-class _Repr(reprlib.Repr):
+class Repr(reprlib.Repr):
     """The beginning of a value, in time that does not grow with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = _SHOWN
+        self.maxlevel = 2
 
     def repr_dict(self, value: dict[Any, Any], level: int) -> str:
         """Show the first keys, as they come: Python's own sorts all of them."""
         return super().repr_dict(dict(islice(value.items(), self.maxdict + 1)), level)
 
 
-_repr = _Repr()
-_repr.maxstring = _repr.maxother = _SHOWN
-_repr.maxlevel = 2
+_repr = Repr()
 
 
 def show(value: object) -> str:

@@ -11,8 +11,8 @@ from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.schemas import KEYWORDS, Fault, read_schema, to_pointer
+from pgflow_django.definitions.shown import show_json
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -141,11 +141,11 @@ def say(error: Any) -> str:
         names = [wanted] if isinstance(wanted, str) else wanted
         text = f"should be {' or '.join(_TYPES.get(name, str(name)) for name in names)}"
     elif keyword == "enum":
-        text = f"should be one of {', '.join(map(show, wanted[:10]))}"
+        text = f"should be one of {', '.join(map(show_json, wanted[:10]))}"
     elif keyword in _WORDS:
-        text = _WORDS[keyword].format(show(wanted))
+        text = _WORDS[keyword].format(show_json(wanted))
     elif keyword is None:
         return "is not allowed"
     else:
-        return f"is {show(error.instance)}, which breaks the rule {keyword}"
-    return f"{text}, is {show(error.instance)}"
+        return f"is {show_json(error.instance)}, which breaks the rule {keyword}"
+    return f"{text}, is {show_json(error.instance)}"

@@ -58,7 +58,7 @@ def send_form(client: Client, **fields: str) -> str:
         GOOD,
         {**GOOD, "pace": "slow", "ratio": 0.5, "is_urgent": False, "day": "2026-01-31"},
         {**GOOD, "pace": 1, "ratio": -1, "tags": [], "counts": [1, 2], "extra": {"a": [1]}},
-        {**GOOD, "tags": ["a\nb", " ", ""], "any": None, "extra": None, "unknown": 1},
+        {**GOOD, "tags": ["a\nb", " ", ""], "any": None, "unknown": 1},
         {**GOOD, "orders": 0, "ratio": 7, "day": "", "who": "\r\n x"},
     ],
 )
@@ -115,6 +115,7 @@ def test_what_the_form_refuses_is_refused_as_json_in_the_same_words(
         ('{"orders": 1, "who": "x", "tags": [1]}', "tags: Write text, not “1”."),
         ('{"orders": 1, "who": "x", "day": 5}', "day: Write a date like"),
         ('{"orders": 1, "who": "x", "pace": {}}', "pace: Choose one"),
+        ('{"orders": 1, "who": "x", "extra": null}', "/extra: should be an object, is null"),
     ],
 )
 def test_what_no_form_can_say_is_refused(client: Client, text: str, words: str) -> None:
