@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
-from typing import Final
 
+from pgflow_django.definitions.durations import parse_seconds
 from pgflow_django.storage.moments import by_the_clock
-
-_UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "min": 60, "s": 1}
-_AGE: Final = re.compile(r"(?:\d{1,9}(?:\.\d{1,6})?(?:w|d|h|min|m|s))+", re.ASCII)
-_PART: Final = re.compile(r"([\d.]+)(w|d|h|min|m|s)", re.ASCII)
 
 
 def plural(count: int, word: str, words: str = "") -> str:
@@ -62,7 +57,4 @@ def clock(moment: datetime) -> str:
 
 def parse_age(text: str) -> timedelta:
     """``30d``, ``12h``, ``1d12h``, ``0s`` as a length of time; raises ``ValueError``."""
-    if not _AGE.fullmatch(text):
-        raise ValueError(text)
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    return timedelta(seconds=seconds)
+    return timedelta(seconds=parse_seconds(text))

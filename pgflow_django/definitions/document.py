@@ -11,6 +11,7 @@ from pgflow_django.definitions.graph import did_you_mean, find_cycle, free_slug,
 from pgflow_django.definitions.input_problems import source_problems
 from pgflow_django.definitions.inputs import rename_sources
 from pgflow_django.definitions.joining import join_before
+from pgflow_django.definitions.keys import keys_of_flows, keys_of_steps
 from pgflow_django.definitions.known_functions import KnownFunctions
 from pgflow_django.definitions.options import (
     FLOW_KEYS,
@@ -42,19 +43,6 @@ if TYPE_CHECKING:
     from pgflow_django.definitions.policy import Policy
     from pgflow_django.definitions.problems import Severity
 
-_KEYS_OF_FLOWS = ("workflow_slug", *FLOW_KEYS, "steps")
-_KEYS_OF_STEPS = ("slug", "depends_on", *STEP_KEYS)
-
-#: Keywords of ``add_step``, and words of other tools, for which a document has its own.
-_SYNONYMS = {
-    "step_slug": "slug",
-    "name": "slug",
-    "id": "slug",
-    "step_type": "type",
-    "function": "uses",
-    "dependencies": "depends_on",
-    "needs": "depends_on",
-}
 #: Keys of a step's input that win over the output of a dependency of the same name.
 _INPUT_KEYS = ("item", "index", "params")
 _MAX_CYCLES = 10
@@ -85,7 +73,7 @@ def validate(
     owner = name_flow(slug)
     return [
         *workflow_slug_problems(slug),
-        *_key_problems(document, _KEYS_OF_FLOWS, owner, "", NearestNames(_KEYS_OF_FLOWS)),
+        *keys_of_flows().problems(document, owner, ""),
         *option_problems(FLOW_KEYS, document, owner),
         *_unused_keywords(document.get("input_schema"), owner, policy),
         *_steps_problems(document.get("steps", []), slug, owner, KnownFunctions(functions, policy)),
@@ -103,27 +91,6 @@ def _unused_keywords(schema: Any, owner: str, policy: Policy | None) -> Iterator
         message = say(owner, f"input_schema{unused.pointer} is kept, but not evaluated")
         severity: Severity = "warning" if policy is None else "error"
         yield Problem("unused_schema_keyword", path, message, severity=severity)
-
-
-def _key_problems(
-    row: dict[Any, Any],
-    allowed: Sequence[str],
-    owner: str,
-    pointer: str,
-    nearest: NearestNames,
-) -> Iterator[Problem]:
-    for key in row:
-        if key in allowed:
-            continue
-        path = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
-        word = _SYNONYMS.get(key) if isinstance(key, str) else None
-        names = [word] if word and word in allowed else nearest(key)[:1]
-        fix = {"op": "remove", "path": path}
-        if names and names[0] not in row:
-            fix = {"op": "move", "from": path, "path": f"{pointer}/{names[0]}"}
-        text = f"there is no key {show(key)}; the keys are {', '.join(allowed)}"
-        message = say(owner, text) + did_you_mean(names)
-        yield Problem("unknown_key", path, message, names, [fix] if isinstance(key, str) else None)
 
 
 def _steps_problems(
@@ -153,7 +120,7 @@ class _Steps:
             if isinstance(row, dict) and isinstance(row.get("slug"), str):
                 self.position.setdefault(row["slug"], index)
         self.free: dict[str, str] = {}
-        self.nearest_key = NearestNames(_KEYS_OF_STEPS)
+        self.keys = keys_of_steps()
         self.nearest_step = NearestNames(filter(is_valid_slug, self.position))
         self.functions = functions
 
@@ -177,7 +144,7 @@ class _Steps:
             yield replace(problem, fix=self._rename(index, slug, problem.suggestions))
         if isinstance(slug, str) and self.position[slug] != index:
             yield self._duplicate(index, slug)
-        yield from _key_problems(row, _KEYS_OF_STEPS, owner, pointer, self.nearest_key)
+        yield from self.keys.problems(row, owner, pointer)
         yield from option_problems(STEP_KEYS, row, owner, pointer)
         yield from self._source_problems(row, owner, pointer)
         yield from self._warnings(row, owner, pointer)

@@ -39,7 +39,10 @@ def source_problems(
                 f"its input {show(name)} is what {show(head)} returns, but it is not a dependency"
             )
             fix = None if is_map and waits else _depend(depends_on, head, pointer)
-            yield Problem("missing_dependencies", path, say(owner, text), [head], fix)
+            # A map would run over what it waits for.
+            certain = fix is not None and not is_map
+            message = say(owner, text)
+            yield Problem("missing_dependencies", path, message, [head], fix, certain=certain)
             continue
         if head == slug:
             text = "is its own output, which comes too late"
@@ -59,9 +62,9 @@ def _is_list(depends_on: Any) -> bool:
     return isinstance(depends_on, list | tuple)
 
 
-def _depend(depends_on: Any, head: str, pointer: str) -> Patch:
-    """Let the step at ``pointer`` wait for one more."""
+def _depend(depends_on: Any, head: str, pointer: str) -> Patch | None:
+    """Let the step at ``pointer`` wait for one more, unless what it waits for is no list."""
     path = f"{pointer}/depends_on"
     if _is_list(depends_on):
         return [{"op": "add", "path": f"{path}/-", "value": head}]
-    return [{"op": "add", "path": path, "value": [head]}]
+    return [{"op": "add", "path": path, "value": [head]}] if depends_on is None else None

@@ -60,7 +60,8 @@ class Problem:
     """Something wrong (``error``) or doubtful (``warning``) in a flow document.
 
     ``pointer`` is a JSON Pointer into the document, ``""`` for the whole. ``suggestions`` are names
-    that were probably meant. ``fix`` is a JSON Patch that fixes it, where there is one way to.
+    that were probably meant. ``fix`` is a JSON Patch that fixes it, where there is one way to. It
+    is ``certain`` if it loses nothing that the author wrote and nothing else can have been meant.
     """
 
     code: str
@@ -69,6 +70,7 @@ class Problem:
     suggestions: Sequence[str] = ()
     fix: Patch | None = None
     severity: Severity = "error"
+    certain: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The problem as a JSON object."""
@@ -79,6 +81,7 @@ class Problem:
             "suggestions": list(self.suggestions),
             "fix": self.fix,
             "severity": self.severity,
+            "certain": self.certain,
         }
 
 
@@ -170,12 +173,15 @@ def option_problems(
             path = f"{pointer}/{key}"
             meant = option.rule.fix(values[key])
             fix: Patch | None = None
+            suggestions: Sequence[str] = ()
+            certain = values[key] is None if meant is None else meant.certain
             if meant is not None:
-                fix = [{"op": "replace", "path": path, "value": meant}]
-            elif values[key] is None:
+                fix = [{"op": "replace", "path": path, "value": meant.value}]
+                suggestions = (meant.value,) if isinstance(meant.value, str) else ()
+            elif values[key] is None:  # it says nothing, so that nothing is lost
                 fix = [{"op": "remove", "path": path}]
-            suggestions = (meant,) if isinstance(meant, str) else ()
-            yield Problem(option.code, path, say(owner, f"{key} {fault}"), suggestions, fix)
+            message = say(owner, f"{key} {fault}")
+            yield Problem(option.code, path, message, suggestions, fix, certain=certain)
 
 
 def size_problems(steps: int, dependencies: int, owner: str) -> Iterator[Problem]:
@@ -201,13 +207,7 @@ def dependency_problems(
 ) -> Iterator[Problem]:
     """Whether a step may wait for ``depends_on``, given the ``known`` steps of its flow."""
     if not isinstance(depends_on, list | tuple):
-        fix: Patch | None = None
-        if isinstance(depends_on, str):
-            fix = [{"op": "replace", "path": pointer, "value": [depends_on]}]
-        elif depends_on is None:
-            fix = [{"op": "remove", "path": pointer}]
-        text = f"depends_on is {show(depends_on)}, but must be a list of step names"
-        yield Problem("invalid_depends_on", pointer, say(owner, text), fix=fix)
+        yield _no_list(depends_on, known, owner, pointer)
         return
     accepted: dict[str, None] = {}
     for index, dependency in enumerate(depends_on):
@@ -218,13 +218,15 @@ def dependency_problems(
         code, text = fault
         path = f"{pointer}/{index}"
         names: list[str] = []
-        fix = [{"op": "remove", "path": path}]
+        fix: Patch = [{"op": "remove", "path": path}]
+        certain = dependency is None or code == "duplicate_dependency"
         if code == "missing_dependencies":
             nearer = nearest(dependency)
             names = [name for name in nearer if name != slug and name not in accepted]
             fix = [{"op": "replace", "path": path, "value": name} for name in names]
         message = say(owner, text) + did_you_mean(names)
-        yield Problem(code, path, message, names, fix if len(fix) == 1 else None)
+        patch = fix if len(fix) == 1 else None
+        yield Problem(code, path, message, names, patch, certain=certain)
     if is_map and len(accepted) > 1:
         named = ", ".join(
             [*islice(accepted, _MAX_TOLD), *(["…"] if len(accepted) > _MAX_TOLD else [])]
@@ -234,6 +236,19 @@ def dependency_problems(
             f"{len(accepted)} ({named}). Join them in a single step before it"
         )
         yield Problem("map_step_constraint_violation", pointer, say(owner, text))
+
+
+def _no_list(depends_on: Any, known: Collection[str], owner: str, pointer: str) -> Problem:
+    """What is wrong with dependencies that are no list."""
+    fix: Patch | None = None
+    certain = depends_on is None
+    if isinstance(depends_on, str):
+        fix = [{"op": "replace", "path": pointer, "value": [depends_on]}]
+        certain = depends_on in known or is_valid_slug(depends_on)
+    elif depends_on is None:
+        fix = [{"op": "remove", "path": pointer}]
+    text = f"depends_on is {show(depends_on)}, but must be a list of step names"
+    return Problem("invalid_depends_on", pointer, say(owner, text), fix=fix, certain=certain)
 
 
 def _dependency_fault(

@@ -19,6 +19,7 @@ from django.db.models.functions import Length
 from django.db.models.lookups import Exact, LessThanOrEqual
 
 from pgflow_django import jsonvalue
+from pgflow_django.definitions.durations import guess_seconds
 from pgflow_django.definitions.graph import nearest_names
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ MAX_JSON_BYTES = 1024 * 1024
 
 _SHOWN = 60
 _quote = json.JSONEncoder(ensure_ascii=False).encode
+_WHOLE = re.compile(r"-?[0-9]{1,18}(\.0)?", re.ASCII)
 
 
 class Repr(reprlib.Repr):
@@ -96,6 +98,13 @@ class Control:
     unit: str = ""
 
 
+class Meant(NamedTuple):
+    """The value that was probably meant; ``certain``: it says the same, and so loses nothing."""
+
+    value: Any
+    certain: bool
+
+
 class Rule(Protocol):
     """What a value must be."""
 
@@ -108,7 +117,7 @@ class Rule(Protocol):
     def fault(self, value: Any) -> str | None:
         """What is wrong with ``value``, as the end of a sentence; ``None`` when it passes."""
 
-    def fix(self, value: Any) -> Any:
+    def fix(self, value: Any) -> Meant | None:
         """The value that was probably meant; ``None`` when there is no telling."""
 
     def check(self, column: str) -> Condition | None:
@@ -139,11 +148,24 @@ class WholeNumber:
             return None
         return f"is {show(value)}, but must be {self.describe()}"
 
-    def fix(self, value: Any) -> Any:
-        """See ``Rule``: the nearest number within bounds."""
-        if isinstance(value, str | float) and re.fullmatch(r"-?[0-9]{1,18}(\.0)?", str(value)):
-            value = int(float(value))
-        return min(max(value, self.low), self.high) if _is_integer(value) else None
+    def fix(self, value: Any) -> Meant | None:
+        """See ``Rule``: what the text says (``"5"``, ``"60s"``), or the nearest within bounds."""
+        number = self._read(value)
+        if number is None:
+            return None
+        nearest = min(max(number, self.low), self.high)
+        return Meant(nearest, certain=nearest == number)
+
+    def _read(self, value: Any) -> int | None:
+        """The whole number that a value says."""
+        if _is_integer(value):
+            return int(value)
+        if isinstance(value, str | float) and _WHOLE.fullmatch(text := str(value).strip()):
+            return int(text.partition(".")[0])
+        if not isinstance(value, str) or self.unit is not SECONDS:
+            return None
+        seconds = guess_seconds(value)
+        return int(seconds) if seconds is not None and seconds.is_integer() else None
 
     def check(self, column: str) -> Condition | None:
         """See ``Rule``."""
@@ -172,9 +194,13 @@ class OneOf:
             return None
         return f"is {show(value)}, but must be {self.describe()}"
 
-    def fix(self, value: Any) -> Any:
-        """See ``Rule``: the nearest word."""
-        return next(iter(nearest_names(value, self.words)), None)
+    def fix(self, value: Any) -> Meant | None:
+        """See ``Rule``: the word that is written another way (``"Map "``), or the nearest."""
+        folded = value.strip().casefold() if isinstance(value, str) else None
+        if folded in self.words:
+            return Meant(folded, certain=True)
+        names = nearest_names(value, self.words)
+        return Meant(names[0], certain=False) if names else None
 
     def check(self, column: str) -> Condition | None:
         """See ``Rule``."""
@@ -205,7 +231,7 @@ class Text:
             return f"has {len(value):,} characters, but may have at most {self.max_length:,}"
         return jsonvalue.text_fault(value)
 
-    def fix(self, value: Any) -> Any:  # noqa: ARG002 - nobody knows what text to leave out
+    def fix(self, value: Any) -> Meant | None:  # noqa: ARG002 - nobody knows what text to leave out
         """See ``Rule``."""
         return None
 
@@ -241,7 +267,7 @@ class Name:
             return f"is {show(value)}, which is reserved for runs that their caller executes"
         return None
 
-    def fix(self, value: Any) -> Any:  # noqa: ARG002 - a queue or a function is elsewhere too
+    def fix(self, value: Any) -> Meant | None:  # noqa: ARG002 - a queue or a function is elsewhere too
         """See ``Rule``."""
         return None
 
@@ -277,7 +303,7 @@ class Json:
             return str(error).strip().rstrip(".")
         return None
 
-    def fix(self, value: Any) -> Any:  # noqa: ARG002 - constants are the author's own
+    def fix(self, value: Any) -> Meant | None:  # noqa: ARG002 - constants are the author's own
         """See ``Rule``."""
         return None
 

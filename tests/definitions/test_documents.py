@@ -77,6 +77,7 @@ def test_a_problem_is_an_object_of_plain_json() -> None:
         "suggestions": ["fetch"],
         "fix": [{"op": "replace", "path": "/steps/1/depends_on/0", "value": "fetch"}],
         "severity": "error",
+        "certain": False,
     }
 
 
