@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions.contract_problems import contract_problems
-from pgflow_django.definitions.graph import did_you_mean, find_cycle, free_slug, is_valid_slug
+from pgflow_django.definitions.edits.patches import fits_bounds
+from pgflow_django.definitions.graph import find_cycle, free_slug, is_valid_slug
 from pgflow_django.definitions.input_problems import source_problems
 from pgflow_django.definitions.inputs import rename_sources
 from pgflow_django.definitions.joining import join_before
@@ -200,7 +201,7 @@ class _Steps:
             rename_sources(renamed, {slug: names[0]})
             value = renamed["inputs"]
             patch.append({"op": "replace", "path": f"/steps/{at}/inputs", "value": value})
-        return patch
+        return patch if fits_bounds(patch) else None
 
     def _duplicate(self, index: int, slug: str) -> Problem:
         pointer = f"/steps/{index}/slug"

@@ -1,4 +1,4 @@
-"""Flow documents made by Hypothesis, and the JSON Patch that a fix is."""
+"""Flow documents made by Hypothesis."""
 
 from __future__ import annotations
 
@@ -89,42 +89,3 @@ def mutations(draw: st.DrawFn, value: Any) -> Any:
         new = {"inside": [draw(mutations(old))], "remove": [], "repeat": [old, old]}
         return value[:index] + new.get(how, [draw(ODD_VALUES)]) + value[index:]
     return draw(ODD_VALUES)
-
-
-def apply_patch(document: Any, patch: list[dict[str, Any]]) -> Any:
-    """Apply a JSON Patch of the operations that fixes use (RFC 6902)."""
-    document = copy.deepcopy(document)
-    for operation in patch:
-        match operation:
-            case {"op": "remove", "path": path}:
-                take(document, path)
-            case {"op": "move", "from": source, "path": path}:
-                put(document, path, take(document, source))
-            case {"op": "replace", "path": path, "value": value}:
-                take(document, path)
-                put(document, path, value)
-            case {"op": "add", "path": path, "value": value}:
-                put(document, path, value)
-            case _:
-                raise AssertionError(operation)
-    return document
-
-
-def take(document: Any, pointer: str) -> Any:
-    parent, key = resolve(document, pointer)
-    return parent.pop(key)
-
-
-def put(document: Any, pointer: str, value: Any) -> None:
-    parent, key = resolve(document, pointer)
-    if isinstance(parent, list):
-        parent.insert(key, value)
-    else:
-        parent[key] = value
-
-
-def resolve(document: Any, pointer: str) -> tuple[Any, Any]:
-    keys = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
-    for key in keys[:-1]:
-        document = document[int(key) if isinstance(document, list) else key]
-    return document, int(keys[-1]) if isinstance(document, list) else keys[-1]

@@ -16,12 +16,13 @@ from typing_extensions import TypedDict
 from pgflow_django import drafts, flow_builder, step_function, validate_flow
 from pgflow_django.contracts.accepted import accepted_schema
 from pgflow_django.contracts.hints import portable
+from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.policy import Policy
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.exceptions import InvalidStepOption, PgflowError
 from tests.engine.effort import EFFORT
 
-from .documents import apply_patch, mutated_documents
+from .documents import mutated_documents
 from .schemas import VALUES
 
 JSON = dict[str, Any]

@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pgflow_django import flow_builder
+from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.shape import canonical, read_document, write_document
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowStepDependency
 from tests.engine.effort import EFFORT
 
-from .documents import apply_patch, mutated_documents, valid_documents
+from .documents import mutated_documents, valid_documents
 
 database = settings(
     max_examples=20 * EFFORT,

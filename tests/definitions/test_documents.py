@@ -8,13 +8,12 @@ import pytest
 
 import pgflow_django
 from pgflow_django import exceptions, flow_builder
+from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import Workflow, WorkflowStep
 from pgflow_django.registry import registry
-
-from .documents import apply_patch
 
 GUIDE = {
     "workflow_slug": "ai_data_pipeline",

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
+from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.flow_builder import validate_flow
-
-from .documents import apply_patch
 
 
 def flow(*steps: Any, **options: Any) -> dict[str, Any]:
@@ -109,3 +108,9 @@ def test_what_a_step_waits_for_is_not_overwritten_by_what_it_reads() -> None:
     step = {**B, "depends_on": "c", "inputs": {"x": "a"}}
     fixes = [p.fix for p in validate_flow(flow(A, step, {"slug": "c"})) if p.fix]
     assert fixes == [[{"op": "replace", "path": "/steps/1/depends_on", "value": ["c"]}]]
+
+
+def test_a_fix_is_never_more_than_a_patch_may_be() -> None:
+    waiting = [{"slug": f"b_{n}", "depends_on": ["a b"]} for n in range(1_001)]
+    [problem] = validate_flow(flow({"slug": "a b"}, *waiting))
+    assert (problem.suggestions, problem.fix) == (["a_b"], None)

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from pgflow_django import step_function, validate_flow
+from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.policy import Policy
 from pgflow_django.exceptions import PgflowError
-
-from .documents import apply_patch
 
 JSON = dict[str, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pgflow_django import flow_builder, validate_flow
-from tests.definitions.documents import apply_patch
+from pgflow_django.definitions.edits.patches import apply_patch
 from tests.engine.building import build
 from tests.engine.doors import Door
 

@@ -233,6 +233,9 @@ def _replace(draft: WorkingCopy, document: Any) -> Edit:
 
 def _patch(draft: WorkingCopy, patch: Any) -> Edit:
     patched = apply_patch(draft.document, patch)
+    if not isinstance(patched, dict):
+        text = f"A flow document is a JSON object, but the fix makes it {show(patched)}."
+        raise EditRefused(text, code="invalid_document", field="patch")
     # Whatever a patch says, a draft stays the draft of its own flow.
     return Edit({**patched, "workflow_slug": draft.document["workflow_slug"]}, "Applied a fix")
 
