@@ -29,7 +29,7 @@ from pgflow_django.registry import step_function
 
 if TYPE_CHECKING:
     from pgflow_django import executor, flow_builder
-    from pgflow_django.flow_builder import flow_schema, validate_flow
+    from pgflow_django.flow_builder import flow_schema, repair_flow, validate_flow
     from pgflow_django.flows import Flow, step
 
 __version__ = "0.1.0"
@@ -53,6 +53,7 @@ __all__ = [
     "executor",
     "flow_builder",
     "flow_schema",
+    "repair_flow",
     "step",
     "step_function",
     "validate_flow",
@@ -62,6 +63,7 @@ _LAZY = {
     "Flow": "pgflow_django.flows",
     "step": "pgflow_django.flows",
     "flow_schema": "pgflow_django.flow_builder",
+    "repair_flow": "pgflow_django.flow_builder",
     "validate_flow": "pgflow_django.flow_builder",
     "executor": "pgflow_django.executor",
     "flow_builder": "pgflow_django.flow_builder",

@@ -33,6 +33,7 @@ from pgflow_django.definitions.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
+from pgflow_django.definitions.repairing import Repair, repair
 from pgflow_django.definitions.rules import OneOf
 from pgflow_django.definitions.shape import (
     StepDefinition,
@@ -76,6 +77,7 @@ __all__ = [
     "get_flow",
     "is_valid_slug",
     "list_flows",
+    "repair_flow",
     "validate_flow",
 ]
 
@@ -314,6 +316,16 @@ def flow_schema(*, functions: Sequence[str] | None = None) -> dict[str, Any]:
     ``functions`` are the names that steps may call, those of this process by default.
     """
     return schema.flow_schema(registry.names() if functions is None else list(functions))
+
+
+def repair_flow(document: Any, *, policy: Policy | None = None) -> Repair:
+    """Fix in a document what can be fixed without asking; nothing that its author wrote is lost.
+
+    Gives the repaired ``document``, a JSON Patch that takes the original there, the problems that
+    were ``applied`` by it, and the ``problems`` that are left, with a ``policy`` its own too. Takes
+    anything and never raises; what is repaired has nothing more to repair.
+    """
+    return repair(document, partial(validate_flow, policy=policy))
 
 
 @uses_database

@@ -23,7 +23,7 @@ NAMES = {
     "flow_schema",
     *("PgflowError", "InvalidSlug", "InvalidStep", "PermanentFailure", "RetryAfter"),
     *("RunCancelled", "RunFailed", "RunNotFound", "RunTimedOut", "StepExists"),
-    *("StepFunctionMissing", "WorkflowExists", "WorkflowNotFound"),
+    *("StepFunctionMissing", "WorkflowExists", "WorkflowNotFound", "repair_flow"),
 }
 
 CREATE_FLOW = (
@@ -68,7 +68,7 @@ EXECUTOR = {
 #: `await` is a keyword.
 TWINS = {"wait": "await_"}
 #: No query, no twin; and a helper of the commands.
-WITHOUT_TWIN = {"flow_schema", "is_valid_slug", "validate_flow"}
+WITHOUT_TWIN = {"flow_schema", "is_valid_slug", "repair_flow", "validate_flow"}
 
 FUNCTIONS = [
     *((flow_builder, name, signature) for name, signature in FLOW_BUILDER.items()),

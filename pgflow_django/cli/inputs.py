@@ -93,7 +93,7 @@ def parse(text: str, subject: str, hint: str = "") -> Any:
     except ValueError as error:  # an integer of more digits than Python reads
         raise InvalidInput(f"{subject} can't be read: {error}.") from None
     if fault := find_fault(text):
-        raise _point_out(subject, text, *fault)
+        raise _point_out(subject, text, fault.position, fault.reason)
     return value
 
 

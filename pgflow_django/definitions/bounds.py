@@ -7,12 +7,40 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pgflow_django.definitions.problems import Problem
+
 #: Of a document: an option's value may have 64 levels, and stands in a step, a list, the document.
 MAX_LEVELS = 67
 #: Of a document, as JSON: what PostgreSQL holds in one value, as which a draft is stored.
 MAX_BYTES = 256 * 1024 * 1024
 
 Excess = Literal["deep", "large"]
+
+
+def bound_problem(value: Any, levels: int = MAX_LEVELS) -> Problem | None:
+    """What keeps a document from being looked at: it is too deep or too large."""
+    match find_excess(value, levels=levels):
+        case "deep":
+            return too_deep()
+        case "large":
+            return too_large(MAX_BYTES)
+    return None
+
+
+def too_deep() -> Problem:
+    """The problem of a document that has too many levels."""
+    text = "The document is nested too deeply: the value of an option may have 64 levels."
+    return Problem("document_too_deep", "", text)
+
+
+def too_large(size: int) -> Problem:
+    """The problem of a document that has more bytes than ``size``."""
+    return Problem(
+        "document_too_large",
+        "",
+        f"The document is larger than {size // 1024:,} KiB. Store what is large elsewhere, and let "
+        "params have a reference to it.",
+    )
 
 
 def find_excess(value: Any, *, levels: int = MAX_LEVELS, size: int = MAX_BYTES) -> Excess | None:

@@ -79,7 +79,7 @@ class Keys:
         if name in ("slug", "workflow_slug"):
             return is_valid_slug(value)
         if name == "depends_on":
-            return isinstance(value, list | tuple) or is_valid_slug(value)
+            return value is None or isinstance(value, list | tuple) or is_valid_slug(value)
         if name == "steps":
             return isinstance(value, list | tuple)
         option = self._options[name]

@@ -41,6 +41,8 @@ _MAX_SUGGESTED = 20
 
 _CLASSES: dict[str, type[exceptions.PgflowError]] = {
     "invalid_document": exceptions.InvalidDocument,
+    "document_too_deep": exceptions.InvalidDocument,
+    "document_too_large": exceptions.InvalidDocument,
     "unknown_key": exceptions.InvalidDocument,
     "invalid_workflow_slug": exceptions.InvalidSlug,
     "invalid_step_slug": exceptions.InvalidSlug,
@@ -244,7 +246,8 @@ def _no_list(depends_on: Any, known: Collection[str], owner: str, pointer: str) 
     certain = depends_on is None
     if isinstance(depends_on, str):
         fix = [{"op": "replace", "path": pointer, "value": [depends_on]}]
-        certain = depends_on in known or is_valid_slug(depends_on)
+        may_be_step = depends_on in known or is_valid_slug(depends_on)
+        certain = may_be_step and len(depends_on) <= MAX_SLUG_LENGTH
     elif depends_on is None:
         fix = [{"op": "remove", "path": pointer}]
     text = f"depends_on is {show(depends_on)}, but must be a list of step names"

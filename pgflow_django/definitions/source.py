@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgflow_django.definitions.rules import show
 from pgflow_django.jsonvalue import MAX_DEPTH, text_fault
@@ -43,8 +43,16 @@ class Source:
         return self.text.count("\n", 0, position) + 1
 
 
-def find_fault(text: str) -> tuple[int, str] | None:
-    """Where a text that Python reads as JSON is none that we take, and why; else ``None``.
+class TextFault(NamedTuple):
+    """Where a text is no JSON that we take, and why, as the end of a sentence."""
+
+    position: int
+    reason: str
+    is_too_deep: bool = False
+
+
+def find_fault(text: str) -> TextFault | None:
+    """The first fault of a text that Python reads as JSON; else ``None``.
 
     These are keys that stand twice in an object, NaN and infinities, more than 64 levels, and
     characters that PostgreSQL can't store.
@@ -55,13 +63,14 @@ def find_fault(text: str) -> tuple[int, str] | None:
         if token[0] in {"[", "{"}:
             keys.append(set())
             if len(keys) > MAX_DEPTH:
-                return token.start(), f"this is nested deeper than {MAX_DEPTH} levels"
+                reason = f"this is nested deeper than {MAX_DEPTH} levels"
+                return TextFault(token.start(), reason, is_too_deep=True)
         elif token[0] in {"]", "}"}:
             keys.pop()
         elif string is None:
-            return token.start(), f"{token[0]} is not a JSON value"
+            return TextFault(token.start(), f"{token[0]} is not a JSON value")
         elif ("\\u" in string or colon) and (fault := _string_fault(string, colon, keys)):
-            return token.start(), fault
+            return TextFault(token.start(), fault)
     return None
 
 

@@ -144,7 +144,8 @@ def _locate(source: Source, problems: list[Problem]) -> list[Located]:
 
 def _parse(text: str) -> tuple[Any, Located | None]:
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        return None, _fault(f"The text is larger than {MAX_BYTES // 1024:,} KiB.")
+        text = f"The text is larger than {MAX_BYTES // 1024:,} KiB."
+        return None, _fault(text, code="document_too_large")
     if not text.strip():
         return None, _fault("There is no text to import.")
     value = None
@@ -157,8 +158,9 @@ def _parse(text: str) -> tuple[Any, Located | None]:
     except ValueError as error:
         return None, _fault(f"{error}.")
     if fault := find_fault(text):
-        position, reason = fault
-        return None, _fault(f"This can't be imported: {reason}.", *find_place(text, position))
+        place = find_place(text, fault.position)
+        code = "document_too_deep" if fault.is_too_deep else "invalid_document"
+        return None, _fault(f"This can't be imported: {fault.reason}.", *place, code=code)
     try:
         jsonvalue.encode(value, subject="This", not_json=ValueError)
     except ValueError as error:
@@ -166,5 +168,7 @@ def _parse(text: str) -> tuple[Any, Located | None]:
     return value, None
 
 
-def _fault(message: str, line: int = 0, column: int = 0) -> Located:
-    return Located(Found("error", "invalid_document", "", None, message), line, column)
+def _fault(
+    message: str, line: int = 0, column: int = 0, *, code: str = "invalid_document"
+) -> Located:
+    return Located(Found("error", code, "", None, message), line, column)

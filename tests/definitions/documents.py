@@ -89,3 +89,56 @@ def mutations(draw: st.DrawFn, value: Any) -> Any:
         new = {"inside": [draw(mutations(old))], "remove": [], "repeat": [old, old]}
         return value[:index] + new.get(how, [draw(ODD_VALUES)]) + value[index:]
     return draw(ODD_VALUES)
+
+
+#: Options whose numbers are lengths of time.
+TIMES = ("timeout", "base_delay", "start_delay")
+#: Words of other tools for the keys of a flow and of a step.
+FLOW_WORDS = {
+    "steps": ["nodes", "tasks", "stages"],
+    "workflow_slug": ["id", "name"],
+}
+STEP_WORDS = {
+    "slug": ["id", "name", "step_slug"],
+    "depends_on": ["needs", "dependencies"],
+    "type": ["step_type"],
+    "uses": ["function"],
+}
+
+
+@st.composite
+def slips(draw: st.DrawFn) -> tuple[Document, Document]:
+    """A valid document, and the same with mistakes each of which has one way out."""
+    valid = draw(valid_documents())
+    document = copy.deepcopy(valid)
+    for row in document.get("steps", []):
+        _slip_step(draw, row)
+        _rename_keys(draw, row, STEP_WORDS)
+    _slip_values(draw, document)
+    _rename_keys(draw, document, FLOW_WORDS)
+    return valid, document
+
+
+def _slip_step(draw: st.DrawFn, row: Document) -> None:
+    _slip_values(draw, row)
+    if "type" in row and draw(st.booleans()):
+        row["type"] = row["type"].upper()
+    names = row.get("depends_on", [])
+    if len(names) == 1 and draw(st.booleans()):
+        row["depends_on"] = names[0]
+    elif names and draw(st.booleans()):
+        row["depends_on"] = [*names, names[0], None, names[-1]]
+
+
+def _slip_values(draw: st.DrawFn, row: Document) -> None:
+    for key, value in row.items():
+        if type(value) is int and key not in ("params", "input_schema"):
+            ways = [value, str(value), float(value), f" {value} "]
+            ways += [f"{value}s", f"{value} seconds"] if key in TIMES else []
+            row[key] = draw(st.sampled_from(ways))
+
+
+def _rename_keys(draw: st.DrawFn, row: Document, words: dict[str, list[str]]) -> None:
+    for key in [key for key in words if key in row]:
+        if draw(st.booleans()):
+            row[draw(st.sampled_from(words[key]))] = row.pop(key)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from pgflow_django.definitions.bounds import MAX_LEVELS, bound_problem
 from pgflow_django.definitions.edits.copies import Step, copy_steps, keep_lines, read_pasted
 from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.edits.working import WorkingCopy, rewire, set_field
@@ -44,6 +45,8 @@ def apply(
     operation = OPERATIONS.get(str(op))
     if operation is None:
         raise EditRefused(f"There is no operation {show(op)}.", code="unknown_operation")
+    if problem := bound_problem(arguments, MAX_LEVELS + 1):
+        raise EditRefused(problem.message, code=problem.code)
     try:
         inspect.signature(operation).bind(None, **arguments)
     except TypeError as error:
