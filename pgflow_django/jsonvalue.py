@@ -182,7 +182,7 @@ def _key_text(key: Any) -> str:
 
 
 def _subscript(key: Any) -> str:
-    if isinstance(key, str) and _PLAIN_KEY.fullmatch(key):
+    if isinstance(key, str) and len(key) <= 80 and _PLAIN_KEY.fullmatch(key):
         return f".{key}"
     text = json.dumps(str(key), ensure_ascii=False)
     return f"[{text}]" if len(text) <= 80 else f'[{text[:60]}…"]'

@@ -20,6 +20,8 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, router
 
 from pgflow_django.cli.terminal import Terminal
+from pgflow_django.definitions.answers import tell
+from pgflow_django.definitions.problems import Problem
 from pgflow_django.exceptions import (
     DatabaseNotReady,
     PgflowError,
@@ -32,6 +34,7 @@ from pgflow_django.storage.moments import with_zone
 from pgflow_django.storage.trouble import database_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from uuid import UUID
 
     from django.core.management.base import CommandParser
@@ -223,6 +226,12 @@ def exit_status(error: CommandError | PgflowError) -> int:
     )
 
 
+def tell_problems(problems: Sequence[Problem]) -> dict[str, Any]:
+    """The first problems for JSON, and how many ``more`` there are, if there are."""
+    told = tell(problems)
+    return told if told["more"] else {"problems": told["problems"]}
+
+
 def describe(error: CommandError | PgflowError) -> dict[str, Any]:
     """An error as a JSON object: ``code``, ``message``, and whatever else it knows."""
     if isinstance(error, CommandError):
@@ -232,9 +241,8 @@ def describe(error: CommandError | PgflowError) -> dict[str, Any]:
     if missing := getattr(error, "missing", None):
         known["missing"] = [{"step_slug": step, "function": name} for step, name in missing]
     if problems := getattr(error, "problems", None):
-        known["problems"] = [
-            problem if isinstance(problem, dict) else problem.to_dict() for problem in problems
-        ]
+        is_of_flow = all(isinstance(problem, Problem) for problem in problems)
+        known |= tell_problems(problems) if is_of_flow else {"problems": list(problems)}
     if text := getattr(error, "traceback", None):
         known["traceback"] = text
     return {"code": error.code, "message": error.message, **known}

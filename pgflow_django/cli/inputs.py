@@ -19,6 +19,10 @@ _SHOWN = 72
 _PROMPT = "Reading JSON from the terminal; end it with Ctrl-D on a line of its own."
 
 
+class TooDeep(InvalidInput):
+    """JSON that has too many levels."""
+
+
 def read_argument(value: Any, option: str, tell: Callable[[str], None]) -> Any:
     """The value of an option that takes JSON, ``@file`` or ``-`` (standard input).
 
@@ -89,11 +93,12 @@ def parse(text: str, subject: str, hint: str = "") -> Any:
     except json.JSONDecodeError as error:
         raise _point_out(subject, text, error.pos, error.msg, hint) from None
     except RecursionError:
-        raise InvalidInput(f"{subject} is nested too deeply.") from None
+        raise TooDeep(f"{subject} is nested too deeply.") from None
     except ValueError as error:  # an integer of more digits than Python reads
         raise InvalidInput(f"{subject} can't be read: {error}.") from None
     if fault := find_fault(text):
-        raise _point_out(subject, text, fault.position, fault.reason)
+        refusal = _point_out(subject, text, fault.position, fault.reason)
+        raise TooDeep(refusal.message) if fault.is_too_deep else refusal
     return value
 
 

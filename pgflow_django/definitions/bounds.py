@@ -14,6 +14,8 @@ MAX_LEVELS = 67
 #: Of a document, as JSON: what PostgreSQL holds in one value, as which a draft is stored.
 MAX_BYTES = 256 * 1024 * 1024
 
+_CONTAINERS = (dict, list, tuple)
+
 Excess = Literal["deep", "large"]
 
 
@@ -58,21 +60,19 @@ def measure(value: Any, levels: int) -> int | None:
     for _ in range(levels + 1):
         below: dict[int, tuple[Any, int]] = {}
         for container, times in level.values():
-            size += times * _own_size(container)
-            for child in container.values() if isinstance(container, dict) else container:
-                if isinstance(child, dict | list | tuple):
-                    known = below.get(id(child))
-                    below[id(child)] = (child, times + (known[1] if known else 0))
+            parts = container
+            own = len(container)
+            if isinstance(container, dict):
+                parts = container.values()
+                own += sum(len(key) for key in container if isinstance(key, str))
+            for part in parts:
+                if isinstance(part, str):
+                    own += len(part)
+                elif isinstance(part, _CONTAINERS):
+                    known = below.get(id(part))
+                    below[id(part)] = (part, times + known[1] if known else times)
+            size += own * times
         if not below:
             return size
         level = below
     return None
-
-
-def _own_size(container: Any) -> int:
-    """What a container takes at least, but for the containers in it."""
-    if isinstance(container, dict):
-        texts = [text for pair in container.items() for text in pair if isinstance(text, str)]
-    else:
-        texts = [text for text in container if isinstance(text, str)]
-    return len(container) + sum(map(len, texts))

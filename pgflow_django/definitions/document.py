@@ -35,7 +35,7 @@ from pgflow_django.definitions.problems import (
     step_slug_problems,
     workflow_slug_problems,
 )
-from pgflow_django.definitions.rules import show
+from pgflow_django.definitions.rules import shorten, show
 from pgflow_django.definitions.schemas import read_schema
 
 if TYPE_CHECKING:
@@ -92,7 +92,8 @@ def _unused_keywords(schema: Any, owner: str, policy: Policy | None) -> Iterator
         return
     for unused in read_schema(schema).unused[:_MAX_UNUSED]:
         path = f"/input_schema{unused.pointer}"
-        message = say(owner, f"input_schema{unused.pointer} is kept, but not evaluated")
+        where = shorten(f"input_schema{unused.pointer}")
+        message = say(owner, f"{where} is kept, but not evaluated")
         severity: Severity = "warning" if policy is None else "error"
         yield Problem("unused_schema_keyword", path, message, severity=severity)
 
@@ -270,7 +271,8 @@ class _Steps:
             step, dependency = cycle[0], cycle[-2]
             index = self.position[step]
             at = _dependencies(self.rows[index]).index(dependency)
-            path = " → ".join(cycle if len(cycle) <= _MAX_PATH else [*cycle[:_MAX_PATH], "…"])
+            told = [*map(shorten, cycle[:_MAX_PATH]), *(["…"] if len(cycle) > _MAX_PATH else [])]
+            path = " → ".join(told)
             text = f"its steps wait for one another in a cycle: {path}. Cut it somewhere"
             message = say(name_flow(self.flow), text)
             yield Problem("cycle_detected", f"/steps/{index}/depends_on/{at}", message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgflow_django.definitions.graph import did_you_mean, is_valid_slug
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS
@@ -29,6 +29,9 @@ _OF_STEPS = {
     "step_type": "type",
     "function": "uses",
 }
+#: What stands between the words of a key, and characters that no key of ours has.
+_BETWEEN = str.maketrans("", "", "_- ")
+_LONG = 40
 #: How alike (of 1) two keys must be for one to be the other with a slip of the pen.
 _SLIP = 0.8
 
@@ -40,42 +43,50 @@ class Keys:
         self, names: tuple[str, ...], options: Mapping[str, Option], synonyms: Mapping[str, str]
     ) -> None:
         """``names`` are all that there are, ``options`` those of them that have a rule."""
-        self.names = names
+        self._known = frozenset(names)
+        self._listed = ", ".join(names)
+        self._asked: dict[Any, _Meant] = {}
         self._options = options
-        self._synonyms = synonyms
+        self._words = {_letters(word): name for word, name in synonyms.items()}
+        self._words |= {_letters(name): name for name in names}
         self._nearest = NearestNames(names)
 
     def problems(self, row: dict[Any, Any], owner: str, pointer: str) -> Iterator[Problem]:
         """Every key of a row that is none of ours."""
-        unknown = [key for key in row if key not in self.names]
+        unknown = [key for key in row if key not in self._known]
         if not unknown:
             return
-        meant = {key: self._meant(key) for key in unknown}
-        wishes = Counter(meant.values())
+        wishes = Counter(self._meant(key).name for key in unknown)
         for key in unknown:
-            path, name = f"{pointer}/{escape_token(key)}", meant[key]
+            path, meant = f"{pointer}/{escape_token(key)}", self._meant(key)
             fix, certain = [{"op": "remove", "path": path}], False
-            if name and name not in row:
-                fix = [{"op": "move", "from": path, "path": f"{pointer}/{name}"}]
-                certain = wishes[name] == 1 and self._is_certain(key, name, row[key])
-            text = f"there is no key {show(key)}; the keys are {', '.join(self.names)}"
-            names = [name] if name else []
+            if meant.name and meant.name not in row:
+                fix = [{"op": "move", "from": path, "path": f"{pointer}/{meant.name}"}]
+                is_only = meant.is_clear and wishes[meant.name] == 1
+                certain = is_only and self._may_be(meant.name, row[key])
+            text = f"there is no key {show(key)}; the keys are {self._listed}"
+            names = [meant.name] if meant.name else []
             message = say(owner, text) + did_you_mean(names)
             patch = fix if isinstance(key, str) else None
             yield Problem("unknown_key", path, message, names, patch, certain=certain)
 
-    def _meant(self, key: Any) -> str | None:
+    def _meant(self, key: Any) -> _Meant:
         """The key that was probably meant."""
-        if not isinstance(key, str):
-            return None
-        return self._synonyms.get(key) or next(iter(self._nearest(key)), None)
+        if key not in self._asked:
+            self._asked[key] = self._find(key) if isinstance(key, str) else _Meant(None)
+        return self._asked[key]
 
-    def _is_certain(self, key: str, name: str, value: Any) -> bool:
-        """Whether a key can't be anything but ``name``: by the word, and by its value."""
-        if key not in self._synonyms:
-            alike = difflib.SequenceMatcher(None, key.casefold(), name).ratio()
-            if len(self._nearest(key)) > 1 or alike < _SLIP:
-                return False
+    def _find(self, key: str) -> _Meant:
+        if name := self._words.get(_letters(key)):
+            return _Meant(name, is_clear=True)
+        names = self._nearest(key)
+        if len(names) != 1:
+            return _Meant(names[0] if names else None)
+        alike = difflib.SequenceMatcher(None, key.casefold(), names[0]).ratio()
+        return _Meant(names[0], is_clear=alike >= _SLIP)
+
+    def _may_be(self, name: str, value: Any) -> bool:
+        """Whether a value is one that the key ``name`` can have, if need be written otherwise."""
         if name in ("slug", "workflow_slug"):
             return is_valid_slug(value)
         if name == "depends_on":
@@ -85,6 +96,18 @@ class Keys:
         option = self._options[name]
         meant = option.rule.fix(value)
         return option.fault(value) is None or (meant is not None and meant.certain)
+
+
+class _Meant(NamedTuple):
+    """A key of ours that another one stands for; ``is_clear``: it can't be anything else."""
+
+    name: str | None
+    is_clear: bool = False
+
+
+def _letters(key: str) -> str:
+    """What two ways to write a key share: ``dependsOn``, ``depends-on`` and ``depends_on``."""
+    return key.casefold().translate(_BETWEEN) if len(key) < _LONG else key
 
 
 def keys_of_flows() -> Keys:

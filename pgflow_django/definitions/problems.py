@@ -20,7 +20,7 @@ from pgflow_django.definitions.graph import (
     slug_fault,
 )
 from pgflow_django.definitions.options import MAX_DEPENDENCIES, MAX_STEPS
-from pgflow_django.definitions.rules import show
+from pgflow_django.definitions.rules import shorten, show
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -230,9 +230,8 @@ def dependency_problems(
         patch = fix if len(fix) == 1 else None
         yield Problem(code, path, message, names, patch, certain=certain)
     if is_map and len(accepted) > 1:
-        named = ", ".join(
-            [*islice(accepted, _MAX_TOLD), *(["…"] if len(accepted) > _MAX_TOLD else [])]
-        )
+        told = [*islice(accepted, _MAX_TOLD), *(["…"] if len(accepted) > _MAX_TOLD else [])]
+        named = ", ".join(map(shorten, told))
         text = (
             "a map step has at most one dependency, whose list it maps over, but this one has "
             f"{len(accepted)} ({named}). Join them in a single step before it"

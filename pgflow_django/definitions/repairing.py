@@ -20,6 +20,11 @@ MAX_ROUNDS = 20
 Check = Callable[[Any], Sequence[Problem]]
 
 
+def size_as_printed(value: Any) -> int:
+    """Bytes of a value as JSON, a few levels deep in an answer that is indented."""
+    return len(json.dumps([[[value]]], indent=2, default=str))
+
+
 @dataclass(frozen=True, slots=True)
 class Repair:
     """A document in which all is fixed that can be fixed without asking.
@@ -62,7 +67,7 @@ class _Budget:
         if self.operations is not None:
             self.operations -= len(fix)
         if self.size is not None:
-            self.size -= len(json.dumps(fix, default=str))
+            self.size -= size_as_printed(fix)
         return not self.is_over
 
     @property

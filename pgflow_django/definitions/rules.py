@@ -31,6 +31,7 @@ MAX_JSON_BYTES = 1024 * 1024
 
 _SHOWN = 60
 _quote = json.JSONEncoder(ensure_ascii=False).encode
+_LONGEST = 256
 _WHOLE = re.compile(r"-?[0-9]{1,18}(\.0)?", re.ASCII)
 
 
@@ -59,6 +60,11 @@ def show(value: object) -> str:
     except ValueError:  # an integer of more digits than Python writes out
         return f"a huge {type(value).__name__}"
     return text if len(text) <= 2 * _SHOWN else f"{text[: 2 * _SHOWN]}…"
+
+
+def shorten(text: str) -> str:
+    """A name or a pointer as a message can hold it: what is longer than any name is cut."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 class Unit(NamedTuple):

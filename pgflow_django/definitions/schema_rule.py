@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pgflow_django.definitions.rules import Json
+from pgflow_django.definitions.rules import Json, shorten
 from pgflow_django.definitions.schemas import schema_faults
 
 
@@ -26,4 +26,6 @@ class JsonSchema(Json):
         if fault := Json(must_be_object=True).fault(value):
             return fault
         faults = schema_faults(value)
-        return f"is no JSON Schema: {faults[0].pointer} {faults[0].message}" if faults else None
+        if not faults:
+            return None
+        return f"is no JSON Schema: {shorten(faults[0].pointer)} {faults[0].message}"

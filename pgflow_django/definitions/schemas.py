@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from typing import Any, NamedTuple
 
-from pgflow_django.definitions.rules import show
+from pgflow_django.definitions.rules import shorten, show
 
 MAX_BYTES = 64 * 1024
 MAX_LEVELS = 16
@@ -176,7 +176,7 @@ class _Reader:
         for pointer, targets in self.same_value.items():
             for target in targets:
                 if target not in self.same_value:
-                    text = f'is "#{target}", where no schema stands'
+                    text = f'is "#{shorten(target)}", where no schema stands'
                     self.faults.append(Fault(f"{pointer}/$ref", text))
         circle = None if self.faults else self._find_circle()
         if circle is not None:

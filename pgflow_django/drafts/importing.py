@@ -10,6 +10,7 @@ from typing import Any
 from django.db import router
 
 from pgflow_django import jsonvalue
+from pgflow_django.definitions.answers import MAX_TOLD, choose_first
 from pgflow_django.definitions.edits import Change
 from pgflow_django.definitions.edits import compare as compare_documents
 from pgflow_django.definitions.graph import is_valid_slug
@@ -26,8 +27,6 @@ from pgflow_django.storage.trouble import uses_database
 
 #: Bytes of text that are read.
 MAX_BYTES = 1024 * 1024
-#: Problems of a text that are told; there may be one for every few characters.
-MAX_TOLD = 50
 
 
 @dataclass(frozen=True)
@@ -133,12 +132,10 @@ def apply_import(
 
 def _locate(source: Source, problems: list[Problem]) -> list[Located]:
     """The first problems with their places, errors before warnings where not all can be told."""
-    if len(problems) > MAX_TOLD:
-        problems = sorted(problems, key=lambda problem: problem.severity != "error")[:MAX_TOLD]
     document = source.value if isinstance(source.value, dict) else {}
     return [
         Located(describe(document, problem), source.find_line(problem.pointer), 1)
-        for problem in problems
+        for problem in choose_first(problems, MAX_TOLD)
     ]
 
 

@@ -51,6 +51,7 @@ def test_every_command_works_on_another_alias(
         "showflow": ("doubles",),
         "showrun": (runs["cancelled"],),
         "exportflow": ("doubles", "--output", str(document)),
+        "checkflow": (str(document),),
         "importflow": (str(document),),
         "runflow": ("doubles", "--diagram", str(tmp_path / "flow.svg")),
         "cancelrun": (runs["waiting"],),

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from pgflow_django import drafts
+from pgflow_django.definitions.answers import MAX_TOLD
 from pgflow_django.definitions.rules import show
-from pgflow_django.drafts.importing import MAX_TOLD
 
 pytestmark = pytest.mark.django_db
 

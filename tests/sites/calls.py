@@ -13,9 +13,12 @@ from django.core.management import ManagementUtility, get_commands
 #: Exit statuses of the calls without arguments, as the docs say: 2 where something is needed.
 _BARE = {
     "cancelrun": 2,
+    "checkflow": 2,
     "exportflow": 2,
+    "flowschema": 0,
     "importflow": 2,
     "listflows": 0,
+    "listfunctions": 0,
     "listruns": 0,
     "listworkers": 0,
     "pgflow_doctor": 0,
@@ -52,6 +55,7 @@ def _with_work(runs: dict[str, UUID], folder: Path) -> list[list[str]]:
         *(["showrun", str(run), *more] for run in runs.values() for more in ([], ["--json"])),
         ["exportflow", "numbers", "--output", document],
         ["exportflow", "numbers", "--format", "python"],
+        ["checkflow", document, "--json"],
         ["importflow", document, "--replace"],
         ["runflow", "numbers", "--input", given, "--json"],
         ["runflow", "numbers", "--input", given, "--diagram", drawing],

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from pgflow_django import flow_builder
-from pgflow_django.cli.base import PgflowCommand
-from pgflow_django.cli.inputs import parse, read_file, read_stdin
+from pgflow_django.cli.base import PgflowCommand, tell_problems
+from pgflow_django.cli.documents import list_problems, read_source
 from pgflow_django.cli.words import plural
 from pgflow_django.definitions.edits.differences import Change, compare
 from pgflow_django.definitions.shape import read_document, write_document
-from pgflow_django.definitions.source import Source
 from pgflow_django.exceptions import InvalidDocument, WorkflowExists, WorkflowNotFound
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
     from pgflow_django.definitions.problems import Problem
+    from pgflow_django.definitions.source import Source
 
 _SIGNS = {
     "added": ("+", "SUCCESS"),
@@ -28,7 +28,7 @@ _SIGNS = {
     "changed": ("~", "WARNING"),
     "moved": ("~", "WARNING"),
 }
-#: Problems and changes that are told.
+#: Changes that are told.
 _TOLD = 50
 
 
@@ -57,7 +57,7 @@ examples:
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Read, validate, compare, store."""
-        source = self._read(options["file"])
+        source = read_source(options["file"], "importflow", self.say)
         problems = self._validate(source)
         with transaction.atomic(using=self.using):
             changes, action = self._store(source.value)
@@ -70,7 +70,7 @@ examples:
                     "action": action,
                     "dry_run": options["dry_run"],
                     "changes": [change.to_dict() for change in changes],
-                    "problems": [problem.to_dict() for problem in problems],
+                    **tell_problems(problems),
                 }
             )
         else:
@@ -96,23 +96,10 @@ examples:
         flow_builder.create_flow_from_spec(document, replace=True, using=self.using)
         return changes, "changed"
 
-    def _read(self, name: str) -> Source:
-        if name == "-":
-            text, subject = read_stdin(self.say), "Standard input"
-        else:
-            text, subject = read_file(name, "importflow"), f'The file "{name}"'
-        return Source(text, parse(text, subject))
-
     def _validate(self, source: Source) -> Sequence[Problem]:
         """Tell all problems, and give them; raise ``InvalidDocument`` if one is an error."""
         problems = flow_builder.validate_flow(source.value)
-        lines = []
-        for problem in problems[:_TOLD]:
-            where = f"line {source.find_line(problem.pointer):,}"
-            pointer = f" ({problem.pointer})" if problem.pointer else ""
-            lines.append(f"{problem.severity}, {where}{pointer}: {problem.message}")
-        if len(problems) > _TOLD:
-            lines.append(f"and {plural(len(problems) - _TOLD, 'more problem')}")
+        lines = list_problems(problems, source)
         errors = [problem for problem in problems if problem.severity == "error"]
         if errors:
             count = plural(len(errors), "error")
