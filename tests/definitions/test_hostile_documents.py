@@ -1,0 +1,147 @@
+"""Whatever is given to validation, repair and patches: an answer, no query, and linear work."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pgflow_django.definitions.answers import answer
+from pgflow_django.definitions.edits.patches import apply_patch
+from pgflow_django.exceptions import EditRefused
+from pgflow_django.flow_builder import repair_flow, validate_flow
+from tests.drafts.test_import_bounds import MAKERS
+from tests.engine.effort import EFFORT
+
+from .documents import mutated_documents
+from .test_repairs import broken
+
+# No test here has a database: a query would fail.
+
+few = settings(max_examples=40 * EFFORT, deadline=None)
+
+#: Keys that mean something, or nearly, in a document; in a patch; and none.
+KEYS = st.sampled_from([
+    *("workflow_slug", "steps", "nodes", "id", "name", "slug", "depends_on", "needs", "type"),
+    *("uses", "timeout", "tiemout", "inputs", "input_schema", "params", "max_attempts", "x", ""),
+])  # fmt: skip
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["a", "b", "60s", "map", "run", "item", "a/b", "\ud800", "\0", "x" * 500]),
+    st.binary(max_size=2),
+    st.builds(object),
+    st.sets(st.integers(), max_size=1),
+)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(
+            KEYS | LEAVES.filter(lambda key: not isinstance(key, set)), inner, max_size=5
+        ),
+    ),
+    max_leaves=25,
+)
+DOCUMENTS = st.one_of(
+    ANYTHING,
+    st.fixed_dictionaries({"steps": st.lists(ANYTHING, max_size=4)}, optional={"name": ANYTHING}),
+    st.fixed_dictionaries(
+        {"nodes": st.lists(st.dictionaries(KEYS, ANYTHING, max_size=6), max_size=4)}
+    ),
+)
+POINTERS = st.lists(KEYS | st.sampled_from(["0", "1", "-", "-1", "01"]), max_size=4).map(
+    lambda tokens: "".join(f"/{token}" for token in tokens)
+)
+OPERATIONS = st.fixed_dictionaries(
+    {"op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test"])},
+    optional={"path": POINTERS | LEAVES, "from": POINTERS | LEAVES, "value": ANYTHING},
+)
+
+
+@given(DOCUMENTS)
+@few
+def test_anything_is_looked_at_and_repaired(document: Any) -> None:
+    problems = validate_flow(document)
+    assert all(len(problem.message) < 6_000 for problem in problems)
+    repair = repair_flow(document)
+    if repair.patch:
+        assert repr(apply_patch(document, repair.patch)) == repr(repair.document)
+    assert repair_flow(repair.document).patch == []
+    told = json.dumps(answer(document, validate_flow), indent=2)
+    assert len(told) <= 64 * 1024
+
+
+@given(mutated_documents() | DOCUMENTS, st.lists(OPERATIONS, max_size=6) | ANYTHING)
+@few
+def test_any_patch_is_applied_or_refused(document: Any, patch: Any) -> None:
+    before = repr((document, patch))
+    refused = None
+    try:
+        apply_patch(document, patch)
+    except EditRefused as refusal:
+        refused = refusal
+    if refused is not None:
+        assert refused.code in ("fix_does_not_fit", "patch_too_large")
+        assert len(str(refused)) < 1_000
+    assert repr((document, patch)) == before
+
+
+def dense(size: int) -> Any:
+    """Many parts that are the same objects, and one in another."""
+    value: Any = [{"x": "y"}] * size
+    for _ in range(40):
+        value = [value] * 3
+    return {"workflow_slug": "x", "steps": [{"slug": "a", "params": value}]}
+
+
+def patched(size: int) -> list[dict[str, Any]]:
+    return [{"op": "add", "path": "/steps/-", "value": {"slug": f"s_{n}"}} for n in range(size)]
+
+
+def count_lines(work: Callable[[], Any]) -> int:
+    """How many lines of Python some work runs through."""
+    count = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize("maker", [*MAKERS, broken, dense])
+@pytest.mark.parametrize(
+    "work", [validate_flow, repair_flow, lambda document: answer(document, validate_flow)],
+    ids=["validate", "repair", "answer"],
+)  # fmt: skip
+def test_four_times_as_much_is_four_times_as_much_work(
+    work: Callable[[Any], Any], maker: Callable[[int], Any]
+) -> None:
+    small, large = maker(100), maker(400)
+    work(small)  # imports are none of it
+    assert count_lines(lambda: work(large)) < 5 * count_lines(lambda: work(small))
+
+
+def test_four_times_as_many_operations_are_four_times_as_much_work() -> None:
+    document = {"workflow_slug": "x", "steps": []}
+    few, many = patched(100), patched(400)
+    apply_patch(document, few)
+    work = count_lines(lambda: apply_patch(document, few))
+    assert count_lines(lambda: apply_patch(document, many)) < 5 * work
