@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,7 +22,7 @@ from pgflow_django.drafts.editing import create, edit, load
 from pgflow_django.drafts.problems import Found, describe
 from pgflow_django.drafts.types import Edited
 from pgflow_django.exceptions import WorkflowNotFound
-from pgflow_django.flow_builder import validate_flow
+from pgflow_django.flow_builder import repair_flow, validate_flow
 from pgflow_django.models import WorkflowDraft
 from pgflow_django.storage.trouble import uses_database
 
@@ -39,12 +40,27 @@ class Located:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """What of a bad document can be fixed without asking.
+
+    ``text`` is the repaired document, ``applied`` are the first of the ``count`` problems that are
+    gone in it, each with its fix; so many are ``left``.
+    """
+
+    text: str
+    applied: Sequence[Problem]
+    count: int
+    left: int
+
+
+@dataclass(frozen=True)
 class ImportPreview:
     """What an import would do.
 
     ``document`` is ``None`` while ``problems`` has errors; there are ``more`` of these than are
-    told. ``changes`` are against what is there; ``version`` is that of the draft they are against,
-    ``is_new`` says that there is no such flow.
+    told, and where some can be fixed without asking, ``offer`` does so. ``changes`` are against
+    what is there; ``version`` is that of the draft they are against, ``is_new`` says that there is
+    no such flow.
     """
 
     slug: str
@@ -55,6 +71,7 @@ class ImportPreview:
     version: int = 0
     is_read_only: bool = False
     more: int = 0
+    offer: Offer | None = None
 
     @cached_property
     def is_new(self) -> bool:
@@ -83,6 +100,7 @@ def preview_import(
     value, fault = _parse(text)
     if fault is not None:
         return ImportPreview(slug or "", None, [fault])
+    given = value
     if isinstance(value, dict) and slug is not None:
         value = {**value, "workflow_slug": slug}
     problems = validate_flow(value)
@@ -90,7 +108,10 @@ def preview_import(
     more = len(problems) - len(located)
     if any(problem.severity == "error" for problem in problems):
         name = value.get("workflow_slug") if isinstance(value, dict) else None
-        return ImportPreview(name if isinstance(name, str) else "", None, located, more=more)
+        known = name if isinstance(name, str) else ""
+        may_repair = slug is not None or any(problem.certain for problem in problems)
+        offer = _offer(given) if may_repair else None
+        return ImportPreview(known, None, located, more=more, offer=offer)
     document = write_document(read_document(value))
     name = document["workflow_slug"]
     try:
@@ -128,6 +149,17 @@ def apply_import(
             touched = tuple(step["slug"] for step in draft.document["steps"])
             return Edited(draft, f'Imported flow "{slug}".', touched)
     return edit(slug, version, "replace", {"document": document}, user=user, using=alias)
+
+
+def _offer(value: Any) -> Offer | None:
+    repair = repair_flow(value)
+    if not repair.patch:
+        return None
+    text = json.dumps(repair.document, ensure_ascii=False, indent=2)
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        text = jsonvalue.dump(repair.document)
+    count = len(repair.applied)
+    return Offer(text, choose_first(repair.applied, MAX_TOLD), count, len(repair.problems))
 
 
 def _locate(source: Source, problems: list[Problem]) -> list[Located]:

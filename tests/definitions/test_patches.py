@@ -119,7 +119,7 @@ def doubled(times: int) -> Any:
         [op("test", "/workflow_slug", value="flow")] * 1_001,
         [op("add", "/description", value="x" * 1024 * 1024)],
         [op("add", "/x", value=nest(63))],
-        [op("add", "/x", value=nest(100_000))],
+        [op("add", "/x", value=nest(10_000))],
         [op("add", "/x", value=holding_itself())],
         [op("add", "/x", value=doubled(50))],
     ],
@@ -138,7 +138,7 @@ def test_a_patch_within_the_bounds_is_taken() -> None:
     assert patched["x"] == nest(62)
 
 
-@pytest.mark.parametrize("document", [nest(100_000), holding_itself(), doubled(50)])
+@pytest.mark.parametrize("document", [nest(10_000), holding_itself(), doubled(50)])
 def test_a_document_that_is_too_deep_or_too_large_is_refused_not_walked(document: Any) -> None:
     with pytest.raises(EditRefused, match=r"the flow is too (deep|large) to be patched"):
         apply_patch([document], [op("remove", "/0")])

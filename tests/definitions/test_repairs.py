@@ -127,7 +127,7 @@ def _meaning(value: Any) -> Any:
     [
         *(None, 5, "x", [], {}, {1: 2}, {None: None}, {"steps": {1}}, {"steps": [{1: 1}]}),
         *(object(), {"steps": [object()], "nodes": object()}, float("nan"), b"x", [[[]]]),
-        *(nest(100_000), {"steps": nest(100_000)}, holding_itself(), doubled(60)),
+        *(nest(10_000), {"steps": nest(100_000)}, holding_itself(), doubled(60)),
         {"name": "\ud800", "nodes": [{"id": "\0", "needs": "\ud800"}, {"slug": "\ud800"}]},
         {"steps": [{"slug": "a", "params": holding_itself(), "timeout": "5s"}]},
         {"steps": [{"slug": "a", "inputs": nest(200), "input_schema": nest(90)}]},

@@ -241,3 +241,76 @@ def test_a_document_with_a_problem_is_given_back_to_be_mended(client: Client) ->
     page, _token = preview(client, text)
     assert "&lt;x&gt;" * 5000 in page
     assert "too long to stand here" not in page
+
+
+MENDABLE = {
+    "name": "new_one",
+    "nodes": [{"id": "fetch", "timeout": "60s"}, {"id": "pay", "needs": "fetch"}],
+}
+
+
+def find_repair(page: str) -> str:
+    token = re.search(r'name="repair" value="([^"]+)"', page)
+    return token[1] if token else ""
+
+
+def test_a_document_is_repaired_before_it_is_imported(client: Client) -> None:
+    page, token = preview(client, MENDABLE)
+    assert token == ""
+    assert "7 mistakes can be mended" in page
+    for change in ("/nodes becomes /steps.", "/timeout becomes 60.", "becomes [&#x27;fetch"):
+        assert change in page
+    response = client.post(address("workflow_import_new"), {"repair": find_repair(page)})
+    page = response.content.decode()
+    assert response.status_code == 200
+    assert "makes the new flow new_one" in page
+    confirm(client, page.split('name="confirm" value="')[1].split('"')[0])
+    assert drafts.load("new_one").document["steps"] == [
+        {"slug": "fetch", "timeout": 60},
+        {"slug": "pay", "depends_on": ["fetch"]},
+    ]
+
+
+def test_what_a_repair_leaves_is_told_beside_the_repaired_text(client: Client) -> None:
+    page, _ = preview(client, {**MENDABLE, "colour": "red", "queue": "GPU"})
+    assert "2 problems are left for you then." in page
+    response = client.post(address("workflow_import_new"), {"repair": find_repair(page)})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "there is no key &quot;colour&quot;" in page
+    assert "&quot;timeout&quot;: 60" in page
+    assert find_repair(page) == ""
+
+
+def test_no_repair_is_offered_where_none_is_certain(client: Client) -> None:
+    for document in ({"steps": [{"slug": "fetch"}]}, {**NEW, "colour": "red"}, "[", NEW):
+        page, _ = preview(client, document)
+        assert (find_repair(page), "Repair" in page) == ("", False)
+
+
+def test_a_repair_is_for_the_user_to_whom_it_was_offered(client: Client, log_in: LogIn) -> None:
+    page, _ = preview(client, MENDABLE)
+    token = find_repair(page)
+    path = address("workflow_import_new")
+    assert log_in("editor").post(path, {"repair": token}).status_code == 403
+    response = client.post(path, {"repair": f"{token[:-3]}xyz"})
+    assert response.status_code == 422
+    assert "too old, or not ours" in response.content.decode()
+    assert client.post(path, {"confirm": token}).status_code == 422
+
+
+def test_a_repair_into_a_flow_goes_on_into_that_flow(client: Client, flow: str) -> None:
+    path = address("workflow_import", flow)
+    page, _ = preview(client, MENDABLE, path)
+    page = client.post(path, {"repair": find_repair(page)}).content.decode()
+    assert "changes the draft of numbers" in page
+
+
+def test_a_large_repair_is_offered_on_a_small_page(client: Client) -> None:
+    steps = [{"slug": f"s_{n}", "timeout": "5s", "base_delay": "1s"} for n in range(1_500)]
+    page, _ = preview(client, {"workflow_slug": "large", "steps": steps})
+    assert "3000 mistakes can be mended" in page
+    assert page.count("becomes 5.") == 25
+    assert len(page) < 256 * 1024
+    response = client.post(address("workflow_import_new"), {"repair": find_repair(page)})
+    assert "makes the new flow large" in response.content.decode()

@@ -13,6 +13,7 @@ from django.utils.html import escape
 from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
+from pgflow_django.definitions.rules import show
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow
 from pgflow_django.views.access import find_flow, require_import
@@ -20,7 +21,7 @@ from pgflow_django.views.flows.changes import draw_changes, list_changes
 from pgflow_django.views.page import Page
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Mapping
 
 #: Bytes of a document that the page takes.
 MAX_BYTES = 1024 * 1024
@@ -29,6 +30,7 @@ _MAX_SHOWN = 128 * 1024
 #: Seconds for which a preview can be confirmed.
 _CONFIRM_WITHIN = 3600
 _SALT = "pgflow_django.import"
+_REPAIR_SALT = "pgflow_django.import.repair"
 
 
 def import_new(page: Page) -> HttpResponse:
@@ -47,9 +49,16 @@ def _import(page: Page, slug: str | None) -> HttpResponse:
         return _render(page, slug)
     if "confirm" in request.POST:
         return _apply(page, slug)
+    if "repair" in request.POST:
+        return _repair(page, slug)
     text, file_error = _read_text(request)
     if file_error:
         return _render(page, slug, text=text, file_error=file_error, status=422)
+    return _preview(page, slug, text)
+
+
+def _preview(page: Page, slug: str | None, text: str) -> HttpResponse:
+    request = page.request
     preview = drafts.preview_import(text, slug=slug)
     if not preview.is_new and find_flow(page.admin, request, preview.slug) is None:
         return _render(page, slug, text=text, error=_name_is_taken(preview), status=422)
@@ -80,7 +89,16 @@ def _show(page: Page, slug: str | None, text: str, preview: drafts.ImportPreview
         value = {"slug": preview.slug, "document": document, "version": preview.version}
         value["user"] = str(page.request.user.pk)
         token = signing.dumps(value, salt=_SALT, compress=True)
+    repair = ""
+    if preview.offer:
+        value = {"text": preview.offer.text, "user": str(page.request.user.pk)}
+        repair = signing.dumps(value, salt=_REPAIR_SALT, compress=True)
     more = {
+        "repair": repair,
+        "fixes": [
+            {"message": problem.message, "changes": [say_change(one) for one in problem.fix or ()]}
+            for problem in (preview.offer.applied if preview.offer else ())
+        ],
         "text": text,
         "preview": preview,
         "drawing": drawing,
@@ -99,6 +117,37 @@ def _may_apply(page: Page, preview: drafts.ImportPreview) -> bool:
 def _name_is_taken(preview: drafts.ImportPreview) -> str:
     """Say so of a flow that the user may not see, and nothing more of it."""
     return _("The name %(slug)s is taken. Choose another workflow_slug.") % {"slug": preview.slug}
+
+
+def _repair(page: Page, slug: str | None) -> HttpResponse:
+    """Go on with the repaired document, as if it had been given."""
+    try:
+        value = signing.loads(
+            page.request.POST["repair"], salt=_REPAIR_SALT, max_age=_CONFIRM_WITHIN
+        )
+    except signing.BadSignature:
+        error = _("This repair is too old, or not ours. Import the document once more.")
+        return _render(page, slug, error=error, status=422)
+    if value["user"] != str(page.request.user.pk):
+        raise PermissionDenied
+    return _preview(page, slug, value["text"])
+
+
+def say_change(operation: Mapping[str, Any]) -> str:
+    """What one operation of a JSON Patch does, as a sentence."""
+    names = {
+        "place": operation["path"].removesuffix("/-"),
+        "source": operation.get("from"),
+        "value": show(operation.get("value")),
+    }
+    match operation["op"]:
+        case "move":
+            return _("%(source)s becomes %(place)s.") % names
+        case "remove":
+            return _("%(place)s is taken out.") % names
+        case "add":
+            return _("%(place)s gets %(value)s.") % names
+    return _("%(place)s becomes %(value)s.") % names
 
 
 def _apply(page: Page, slug: str | None) -> HttpResponse:
