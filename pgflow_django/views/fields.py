@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from django.forms.utils import flatatt
 from django.utils.translation import gettext as _
@@ -155,6 +156,11 @@ class Field:
         """Let this value be the chosen one."""
         self.text = value
         self.choices = [replace(each, is_chosen=each.value == value) for each in self.choices]
+
+
+def id_of(name: str) -> str:
+    """The end of the id of a control whose name may be any text."""
+    return quote(name, safe="").replace("%", ".")
 
 
 def make_option_field(option: Option, value: Any, fallback: Any = None) -> Field:

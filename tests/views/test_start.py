@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowWorker
-from pgflow_django.views.runs.form import make_fields, make_sample, read_fields
+from pgflow_django.views.schema_fields import make_fields, make_sample, read_fields
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db

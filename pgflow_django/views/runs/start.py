@@ -29,7 +29,7 @@ from pgflow_django.views.fields import MAX_BYTES, Field, read_json
 from pgflow_django.views.flows.publishing import publish_draft
 from pgflow_django.views.page import Page
 from pgflow_django.views.payloads import SHOWN, drop_hidden
-from pgflow_django.views.runs.form import find_faults, make_fields, make_sample, read_fields
+from pgflow_django.views.schema_fields import find_faults, make_fields, make_sample, read_fields
 from pgflow_django.views.stored import load
 
 if TYPE_CHECKING:
