@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -18,6 +19,7 @@ from pgflow_django.drafts.problems import field_of
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
 from pgflow_django.models import WorkflowDraft
 from pgflow_django.views.editor.adding import ADDED
+from pgflow_django.views.editor.checking import find_broken
 from pgflow_django.views.editor.forms import (
     Asked,
     FormRefused,
@@ -27,13 +29,16 @@ from pgflow_django.views.editor.forms import (
     read_version,
     tell,
 )
+from pgflow_django.views.editor.merging import INPUT, NEW_NAME, NEW_SOURCE, PATH, field_at
 from pgflow_django.views.editor.page import (
     describe,
     make_scene,
     read_view,
     render_page,
 )
+from pgflow_django.views.editor.params import PARAM
 from pgflow_django.views.editor.scene import show_fix
+from pgflow_django.views.fields import id_of
 from pgflow_django.views.flows.publishing import publish_draft
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
 _OWN_FIELDS = {"csrfmiddlewaretoken", "version", "view", "selected"}
 
 #: The fields of the panel.
-_FIELDS = {"slug", "depends_on", *STEP_KEYS, *FLOW_KEYS}
+_FIELDS = {"slug", "depends_on", NEW_NAME, NEW_SOURCE, *STEP_KEYS, *FLOW_KEYS}
 
 
 def op(page: Page) -> HttpResponse:
@@ -87,6 +92,8 @@ def _apply(request: HttpRequest, slug: str, version: int) -> Edited | None:
         raise FormRefused({**asked.errors, **_find_other_errors(request, slug, version, asked)})
     if not asked.is_change:
         return None
+    if broken := find_broken(request.POST, document, asked):
+        raise FormRefused(broken)
     try:
         return drafts.edit(slug, version, asked.op, asked.arguments, user=request.user)
     except drafts.EditRefused as refusal:
@@ -106,20 +113,25 @@ def _find_other_errors(
         try:
             drafts.edit(slug, version, asked.op, asked.arguments, user=request.user)
         except drafts.EditRefused as refusal:
-            return _errors_of(refusal)
+            return _errors_of(refusal, request.POST, drafts.load(slug).document)
         finally:
             transaction.set_rollback(True, using=alias)
     return {}
 
 
-def _errors_of(refusal: Exception) -> dict[str, str]:
+def _errors_of(refusal: Exception, post: QueryDict, document: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong by field, as far as fields are to blame."""
     if isinstance(refusal, FormRefused):
         return dict(refusal.errors)
     if isinstance(refusal, drafts.EditRefused) and not refusal.problems:
         return {refusal.field: str(refusal)} if refusal.field else {}
-    problems = reversed(getattr(refusal, "problems", ()))  # the first one of a field counts
-    return {field: problem.message for problem in problems if (field := field_of(problem))}
+    slugs = [row.get("slug") for row in document.get("steps", ())]
+    step = slugs.index(post["step"]) if post.get("step") in slugs else -1
+    errors: dict[str, str] = {}
+    for problem in getattr(refusal, "problems", ()):  # the first one of a field counts
+        if field := field_at(problem.pointer, step, post) or field_of(problem):
+            errors.setdefault(field, problem.message)
+    return errors
 
 
 def _find_steps(request: HttpRequest, draft: Draft, edited: Edited | None) -> list[str]:
@@ -187,7 +199,8 @@ def _answer_discarded(page: Page) -> HttpResponse:
 
 def _answer_refused(page: Page, refusal: Exception) -> HttpResponse:
     """Say why nothing was changed: beside the fields, and in a message that offers a way out."""
-    post, errors = page.request.POST, _errors_of(refusal)
+    post = page.request.POST
+    errors = _errors_of(refusal, post, drafts.load(page.slug).document)
     message = tell(errors) if len(errors) > 1 else str(refusal)
     fix = getattr(refusal, "fix", None)
     placed = {"text": message} if post.get("op") == "paste" else _place(post, errors)
@@ -205,10 +218,18 @@ def _place(post: QueryDict, errors: dict[str, str]) -> dict[str, str]:
     """The errors of fields by the ends of their ids, as far as the page that asked has them."""
     op = post.get("op", "")
     if op.startswith("save_") or op == "update_step":
-        return {name: error for name, error in errors.items() if name in post and name in _FIELDS}
+        return {id_of(name): error for name, error in errors.items() if _has_field(post, name)}
     if op == "add_step" and read_view(post) == "list":
         return {f"add-{name}": error for name, error in errors.items() if name in ADDED}
     return {}
+
+
+def _has_field(post: QueryDict, name: str) -> bool:
+    """Whether a form has a field of this name, or the row that it belongs to."""
+    if name.startswith(INPUT):
+        has_row = post.get("op") == "save_inputs"  # one of its buttons was pressed
+        return has_row or name in post or f"{PATH}{name.removeprefix(INPUT)}" in post
+    return name in post and (name in _FIELDS or name.startswith(PARAM))
 
 
 def _answer_conflict(page: Page, conflict: drafts.DraftConflict) -> HttpResponse:

@@ -15,6 +15,12 @@ from pgflow_django.definitions.edits.copies import read_pasted
 from pgflow_django.definitions.options import FLOW_KEYS, STEP_KEYS, Option
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.jsonvalue import same
+from pgflow_django.views.editor.merging import (
+    merge_params,
+    read_posted_inputs,
+    read_set_inputs,
+    wait_for_sources,
+)
 from pgflow_django.views.fields import Field, read_json, read_option
 
 Arguments = dict[str, Any]
@@ -173,6 +179,8 @@ def read_operation(post: QueryDict, document: Mapping[str, Any]) -> Asked:
     op = _text(post, "op")
     if op == "save_step":
         return _read_changed_step(post, document)
+    if op == "save_inputs":
+        return _read_set_inputs(post, document)
     if op == "save_flow":
         errors: dict[str, str] = {}
         values = read_fields(post, FLOW_KEYS, errors)
@@ -221,16 +229,52 @@ def _read_fix(post: QueryDict) -> Asked:
 
 def _read_changed_step(post: QueryDict, document: Mapping[str, Any]) -> Asked:
     slug, to = _text(post, "step"), _text(post, "slug").strip()
-    row: Mapping[str, Any] = next(
-        (row for row in document.get("steps", ()) if row.get("slug") == slug), {}
-    )
+    row = _find_row(document, slug)
     errors: dict[str, str] = {}
-    changed = _find_changes(read_step_fields(post, errors), row, STEP_KEYS)
+    values = read_step_fields(post, errors)
+    errors |= merge_params(post, row, values)
+    values = _with_sources(read_posted_inputs(post, row, errors), row, document, values)
+    changed = _find_changes(values, row, STEP_KEYS)
     if "slug" not in post or to == slug:
         return Asked("update_step", {"step": slug, **changed}, errors, is_change=bool(changed))
     if changed:
         return Asked("update_step", {"step": slug, "to": to, **changed}, errors)
     return Asked("rename_step", {"step": slug, "to": to}, errors)
+
+
+def _read_set_inputs(post: QueryDict, document: Mapping[str, Any]) -> Asked:
+    """One source more, or one set or taken away by a button."""
+    slug = _text(post, "step")
+    row = _find_row(document, slug)
+    inputs, errors = read_set_inputs(post, row)
+    changed = _find_changes(_with_sources(inputs, row, document, {}), row, STEP_KEYS)
+    is_change = bool(changed) and not errors
+    return Asked("update_step", {"step": slug, **changed}, errors, is_change=is_change)
+
+
+def _find_row(document: Mapping[str, Any], slug: str) -> Mapping[str, Any]:
+    """A step of a document; an empty one where there is none."""
+    return next((row for row in document.get("steps", ()) if row.get("slug") == slug), {})
+
+
+def _with_sources(
+    inputs: dict[str, str] | None,
+    row: Mapping[str, Any],
+    document: Mapping[str, Any],
+    values: Arguments,
+) -> Arguments:
+    """The values of a form with these sources, and with the lines that they need."""
+    if inputs is None:
+        return values
+    waits = values.get("depends_on", row.get("depends_on") or [])
+    inputs, needed = wait_for_sources(
+        inputs,
+        row,
+        {other["slug"] for other in document["steps"]},
+        waits,
+        is_map=values.get("type", row.get("type")) == "map",
+    )
+    return {**values, "depends_on": needed, "inputs": inputs or None}
 
 
 def _find_changes(

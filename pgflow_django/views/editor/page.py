@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from pgflow_django import drafts
 from pgflow_django.views.editor.adding import make_add_fields
 from pgflow_django.views.editor.forms import Typed, read_names
-from pgflow_django.views.editor.last_output import find_last_output
+from pgflow_django.views.editor.last_output import find_last_outputs
 from pgflow_django.views.editor.panel import describe_panel
 from pgflow_django.views.editor.scene import (
     DIRECTIONS,
@@ -22,6 +22,7 @@ from pgflow_django.views.editor.scene import (
     list_palette,
     read_look,
 )
+from pgflow_django.views.editor.sources import find_heads
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, find_comparison, find_copy_form
@@ -50,6 +51,8 @@ def describe(
     """
     gone = [slug for slug in selected if slug not in scene.rows]
     selected = [slug for slug in selected if slug in scene.rows]
+    shown = selected if len(selected) == 1 else []
+    outputs = find_last_outputs(page, scene, [*shown, *find_heads(scene, shown)])
     may_publish = page.may("publish", page.flow) and not scene.draft.is_read_only
     return {
         "scene": scene,
@@ -62,9 +65,9 @@ def describe(
         "may_publish": may_publish,
         "may_run": page.may("run", page.flow) and bool(scene.draft.published_version),
         "links": find_links(page, scene.draft),
-        **describe_panel(scene, selected, typed),
+        **describe_panel(scene, selected, typed, outputs),
         "add_fields": make_add_fields(scene, typed) if view == "list" else [],
-        "last_output": find_last_output(page, scene, *selected) if len(selected) == 1 else None,
+        "last_output": outputs.get(*shown) if shown else None,
     }
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from pgflow_django.choices import StepType
 from pgflow_django.definitions.graph import MAX_SLUG_LENGTH
 from pgflow_django.definitions.options import FLOW_OPTIONS, GROUPS, STEP_OPTIONS, Option
 from pgflow_django.definitions.rules import Control
-from pgflow_django.definitions.shape import function_of
 from pgflow_django.jsonvalue import same
 from pgflow_django.registry import registry
 from pgflow_django.views.editor.forms import Typed, read_dependencies
+from pgflow_django.views.editor.functions import Function, Needed
+from pgflow_django.views.editor.merging import NEW_NAME, NEW_SOURCE
+from pgflow_django.views.editor.params import make_param_fields
+from pgflow_django.views.editor.renaming import tell_readers
 from pgflow_django.views.editor.scene import Row, Scene
+from pgflow_django.views.editor.sources import Sources, find_after
 from pgflow_django.views.fields import Choice, Field, make_option_field
+
+if TYPE_CHECKING:
+    from pgflow_django.views.editor.last_output import LastOutput
 
 #: Flows of more steps get a field to type into instead of a list of boxes to tick.
 MAX_BOXES = 60
-#: Characters of what a function's docstring says.
-_MAX_DOC = 280
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +73,19 @@ class Group:
 
 
 def describe_panel(
-    scene: Scene, selected: Sequence[str], typed: Typed | None = None
+    scene: Scene,
+    selected: Sequence[str],
+    typed: Typed | None = None,
+    outputs: Mapping[str, LastOutput] | None = None,
 ) -> dict[str, Any]:
     """The variables of the panel's template for one step, for several, or for the flow.
 
-    ``typed`` is what stands in its form, where that was refused.
+    ``typed`` is what stands in its form, where that was refused; ``outputs`` are the last ones of
+    steps, as far as they are to be seen.
     """
     shared = {"scene": scene, "selected": selected, "json": scene.to_json(selected)}
     if len(selected) == 1:
-        return {**shared, **_describe_step(scene, selected[0], typed)}
+        return {**shared, **_describe_step(scene, selected[0], typed, outputs)}
     if selected:
         fields = _many_fields(scene, selected)
         _fill(fields, typed)
@@ -85,19 +93,26 @@ def describe_panel(
     return {**shared, **_describe_flow(scene, typed)}
 
 
-def _describe_step(scene: Scene, slug: str, typed: Typed | None) -> dict[str, Any]:
-    row = scene.rows[slug]
-    doc = _read_doc(function_of(row))
+def _describe_step(
+    scene: Scene, slug: str, typed: Typed | None, outputs: Mapping[str, LastOutput] | None
+) -> dict[str, Any]:
+    row, function = scene.rows[slug], scene.function_of(slug)
     name = Field("slug", Control("name", max_length=MAX_SLUG_LENGTH), _("Name"), "slug", text=slug)
-    options = list(_step_fields(scene, slug, row, doc))
-    _fill([name, *(made for _option, made in options)], typed)
+    name.help = tell_readers(scene, slug)
+    options = list(_step_fields(scene, slug, row, function))
+    params = make_param_fields(function.params, row.get("params"))
+    _fill([name, *params, *(made for _option, made in options)], typed)
     chosen = read_dependencies(typed.post) if typed else None
     return {
         "step": slug,
         "is_map": row.get("type") == "map",
         "name": name,
         "options": _group(options),
-        "doc": doc,
+        "function": function,
+        "inputs": Sources(scene, slug, typed, outputs).rows(),
+        "sources": row.get("inputs") or {},
+        "new_input": _make_new_input(scene, slug, typed),
+        "params": params,
         "problems": scene.problems_of(slug),
         "chosen": scene.depends_on[slug] if chosen is None else chosen,
         "choices": _list_choices(scene, slug, row, chosen)
@@ -154,7 +169,9 @@ def _flow_fields(document: Row) -> Iterator[tuple[Option, Field]]:
         yield option, make_option_field(option, document.get(option.key), option.default)
 
 
-def _step_fields(scene: Scene, slug: str, row: Row, doc: str) -> Iterator[tuple[Option, Field]]:
+def _step_fields(
+    scene: Scene, slug: str, row: Row, function: Function
+) -> Iterator[tuple[Option, Field]]:
     """The fields of a step's options; what it leaves out is as the flow has it."""
     document = scene.draft.document
     for name, option in STEP_OPTIONS.items():
@@ -163,10 +180,10 @@ def _step_fields(scene: Scene, slug: str, row: Row, doc: str) -> Iterator[tuple[
             fallback = _read(document, FLOW_OPTIONS[name])
         made = make_option_field(option, row.get(option.key), fallback)
         if name == "function":
-            _offer_functions(made, slug, doc)
+            _offer_functions(made, slug, function.summary)
         elif name == "step_type":
             made.choices = _name_types(scene, slug, _read(row, option))
-        if name != "initial_tasks" or row.get("type") == "map":
+        if name != "inputs" and (name != "initial_tasks" or row.get("type") == "map"):
             yield option, made
 
 
@@ -206,22 +223,24 @@ def _name_types(scene: Scene, slug: str, value: Any) -> list[Choice]:
     ]
 
 
-def _read_doc(name: str) -> str:
-    """The beginning of what a function says about itself, where this process knows it."""
-    function = registry.get(name)
-    return Truncator(function.doc.strip()).chars(_MAX_DOC) if function else ""
+def _make_new_input(scene: Scene, slug: str, typed: Typed | None) -> dict[str, Any]:
+    """The controls that add a source for a name which the function does not declare."""
+    name = Field(NEW_NAME, Control("name"), _("Key"), NEW_NAME)
+    _fill([name], typed)
+    chosen = str(typed.post.get(NEW_SOURCE, "")) if typed else ""
+    return {
+        "name": name,
+        "groups": Sources(scene, slug).offer(Needed("", ""), chosen),
+        "error": typed.errors.get(NEW_SOURCE, "") if typed else "",
+        "is_open": bool(typed and {NEW_NAME, NEW_SOURCE} & typed.errors.keys()),
+    }
 
 
 def _list_choices(
     scene: Scene, slug: str, row: Row, typed: Collection[str] | None
 ) -> list[Candidate]:
     """Every other step; what waits for this one, directly or not, would close a loop."""
-    after, queue = set[str](), [slug]
-    while queue:
-        for other in scene.dependents[queue.pop()]:
-            if other not in after:
-                after.add(other)
-                queue.append(other)
+    after = find_after(scene, slug)
     chosen = set(scene.depends_on[slug])
     is_full = row.get("type") == "map" and bool(chosen)
     choices = []
@@ -240,14 +259,16 @@ def _list_choices(
 
 def _show_example(scene: Scene, slug: str, row: Row) -> str:
     """The input as the step's function will get it, with dots for what nobody knows yet."""
-    lines = []
-    if row.get("type") == "map":
-        lines += ['  "item": …,', '  "index": 0,']
+    is_map, inputs = row.get("type") == "map", row.get("inputs") or {}
+    values = dict.fromkeys(inputs, "…")
+    if is_map:
+        values |= {"item": "…", "index": "0"}
     else:
         for other in scene.depends_on[slug]:
             is_list = scene.rows[other].get("type") == "map"
-            lines.append(f'  "{other}": {"[…]" if is_list else "…"},')
+            values.setdefault(other, "[…]" if is_list else "…")
     if row.get("params") is not None:
-        lines.append(f'  "params": {json.dumps(row["params"], ensure_ascii=False)[:60]},')
-    lines.append('  "run": …')
-    return "\n".join(["{", *lines, "}"])
+        values["params"] = json.dumps(row["params"], ensure_ascii=False)[:60]
+    values["run"] = "…"
+    lines = [f"  {json.dumps(name, ensure_ascii=False)}: {value}" for name, value in values.items()]
+    return "\n".join(["{", ",\n".join(lines), "}"])

@@ -21,6 +21,7 @@ from pgflow_django.drawing.graph import Node
 from pgflow_django.drawing.states import Labels
 from pgflow_django.drawing.svg import DrawOptions
 from pgflow_django.registry import RegisteredFunction, registry
+from pgflow_django.views.editor.functions import Function, describe_function
 from pgflow_django.views.pieces import name_statuses
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Scene:
     look: Look = field(default_factory=Look)
     workflow: Any = None
     """What the permissions are asked about: the flow, or what stands for one not published."""
+    _functions: dict[str, Function] = field(default_factory=dict, repr=False)
 
     @cached_property
     def rows(self) -> dict[str, Row]:
@@ -184,6 +186,13 @@ class Scene:
                 "is_wrong": slug in wrong,
             }
 
+    def function_of(self, slug: str) -> Function:
+        """What is known of the function that a step calls."""
+        name = function_of(self.rows[slug])
+        if name not in self._functions:
+            self._functions[name] = describe_function(name)
+        return self._functions[name]
+
     @property
     def function_names(self) -> list[str]:
         """Every registered function."""
@@ -260,9 +269,7 @@ def _find_subtitle(slug: str, row: Row, functions: Mapping[str, RegisteredFuncti
 class PaletteItem:
     """A function that steps may use, as the palette shows it."""
 
-    name: str
-    label: str
-    summary: str
+    function: Function
     is_used: bool = False
 
 
@@ -277,15 +284,9 @@ class PaletteSection:
 def list_palette(scene: Scene) -> list[PaletteSection]:
     """Return the registered functions by module, both in order."""
     sections: dict[str, list[PaletteItem]] = {}
-    for function in registry.all():
-        lines = function.doc.strip().splitlines()
-        item = PaletteItem(
-            name=function.name,
-            label=function.name,
-            summary=lines[0].strip() if lines else "",
-            is_used=function.name in scene.uses,
-        )
-        sections.setdefault(function.module.removesuffix(".steps"), []).append(item)
+    for registered in registry.all():
+        item = PaletteItem(describe_function(registered.name), registered.name in scene.uses)
+        sections.setdefault(registered.module.removesuffix(".steps"), []).append(item)
     return [PaletteSection(title, sections[title]) for title in sorted(sections)]
 
 

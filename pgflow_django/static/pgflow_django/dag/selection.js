@@ -159,7 +159,7 @@ function filter(input) {
   const items = $$(".pgf-function", list);
   for (const [index, item] of items.entries()) {
     const name = item.dataset.function.toLowerCase(),
-      about = `${name} ${item.title.toLowerCase()}`;
+      about = `${name} ${item.dataset.about}`;
     item.hidden = !words.every((word) => about.includes(word));
     const rank = [
       name === query,
@@ -173,9 +173,10 @@ function filter(input) {
     item.id = `${list.id}-${item.place}`;
   }
   items.sort((one, other) => one.rank - other.rank);
-  for (const item of items) item.parentElement.append(item);
-  for (const { parentElement } of items.toReversed())
-    if (parentElement !== list) list.prepend(parentElement);
+  for (const item of items.map((each) => each.closest(".pgf-item") ?? each))
+    item.parentElement.append(item);
+  for (const item of items.toReversed())
+    if (item.parentElement !== list) list.prepend(item.closest("section"));
   const best = items.find((item) => item.rank < 9e9);
   for (const item of items) item.toggleAttribute("data-best", item === best);
   input.setAttribute("aria-activedescendant", best?.id ?? "");
