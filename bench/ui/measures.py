@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 TRIES = 9
-MAX_SCRIPT_BYTES = 14 * 1024
+MAX_SCRIPT_BYTES = 14_600
 #: Milliseconds by number of steps.
 LAYOUT = {300: 40, 1000: 120}
 READY = {300: 400, 1000: 900}

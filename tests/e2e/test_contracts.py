@@ -195,6 +195,41 @@ def test_params_are_a_form(open_page: OpenPage, boss: User) -> None:
     )
 
 
+def test_what_was_refused_stays_while_other_fields_are_saved(
+    open_page: OpenPage, boss: User
+) -> None:
+    make_draft(boss, STEPS)
+    editor = open_editor(open_page, boss)
+    page = editor.page
+    editor.open_step("report")
+    page.get_by_text("Delays, queue, constants").click()
+    written = page.get_by_label("Constants for the function (JSON)")
+    written.fill('{"unit": "pears",')
+    written.press("Tab")
+    expect(page.locator("#pgf-e-params")).to_contain_text("This is not JSON")
+    before = version_of(page)
+    page.get_by_label("Unit").fill("apples")
+    page.get_by_label("Unit").press("Tab")
+    expect_saved(page, before)
+    expect(written).to_have_value('{"unit": "pears",')
+    expect(page.locator("#pgf-e-params")).to_be_visible()
+    assert step_of("report")["params"] == {"unit": "apples"}
+    written.fill('{"unit": "pears"}')
+    before = version_of(page)
+    written.press("Tab")
+    expect_saved(page, before)
+    expect(page.locator("#pgf-e-params")).to_be_hidden()
+    expect(page.get_by_label("Unit")).to_have_value("pears")
+    # Another step has fields of the same names, and nothing of this.
+    page.get_by_label("Unit").fill("a unit of many letters")
+    page.get_by_label("Unit").press("Tab")
+    expect(page.locator("#pgf-e-param-unit")).to_be_visible()
+    editor.step("fetch").click()
+    expect(page.get_by_role("heading", name="fetch", exact=True)).to_be_visible()
+    editor.open_step("report")
+    expect(page.get_by_label("Unit")).to_have_value("pears")
+
+
 def test_a_part_of_the_last_output_is_picked(open_page: OpenPage, boss: User) -> None:
     make_draft(boss, STEPS)
     drafts.publish("numbers", drafts.load("numbers").version, user=boss)

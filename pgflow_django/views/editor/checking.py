@@ -21,13 +21,15 @@ from pgflow_django.views.editor.forms import Asked
 from pgflow_django.views.editor.merging import INPUT, NEW_NAME, NEW_SOURCE
 from pgflow_django.views.editor.params import PARAM
 
+#: The forms that have fields for them; all else is checked when it is published.
+_FORMS = {"save_step", "save_inputs"}
 _CODES = {"type_mismatch", "invalid_params"}
 
 
 def find_broken(post: QueryDict, document: Mapping[str, Any], asked: Asked) -> dict[str, str]:
     """What of an edit breaks what its function declares, by the fields that set it."""
     slugs = [row["slug"] for row in document.get("steps", ())]
-    if asked.op != "update_step" or asked.arguments.get("step") not in slugs:
+    if post.get("op") not in _FORMS or asked.arguments.get("step") not in slugs:
         return {}
     index = slugs.index(asked.arguments["step"])
     fields = dict(_list_changed(post, document["steps"][index], asked.arguments, f"/steps/{index}"))

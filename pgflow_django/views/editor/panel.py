@@ -102,6 +102,7 @@ def _describe_step(
     options = list(_step_fields(scene, slug, row, function))
     params = make_param_fields(function.params, row.get("params"))
     _fill([name, *params, *(made for _option, made in options)], typed)
+    sources = Sources(scene, slug, typed, outputs)
     chosen = read_dependencies(typed.post) if typed else None
     return {
         "step": slug,
@@ -109,9 +110,9 @@ def _describe_step(
         "name": name,
         "options": _group(options),
         "function": function,
-        "inputs": Sources(scene, slug, typed, outputs).rows(),
+        "inputs": sources.rows(),
         "sources": row.get("inputs") or {},
-        "new_input": _make_new_input(scene, slug, typed),
+        "new_input": _make_new_input(sources, typed),
         "params": params,
         "problems": scene.problems_of(slug),
         "chosen": scene.depends_on[slug] if chosen is None else chosen,
@@ -223,14 +224,14 @@ def _name_types(scene: Scene, slug: str, value: Any) -> list[Choice]:
     ]
 
 
-def _make_new_input(scene: Scene, slug: str, typed: Typed | None) -> dict[str, Any]:
+def _make_new_input(sources: Sources, typed: Typed | None) -> dict[str, Any]:
     """The controls that add a source for a name which the function does not declare."""
     name = Field(NEW_NAME, Control("name"), _("Key"), NEW_NAME)
     _fill([name], typed)
     chosen = str(typed.post.get(NEW_SOURCE, "")) if typed else ""
     return {
         "name": name,
-        "groups": Sources(scene, slug).offer(Needed("", ""), chosen),
+        "groups": sources.offer(Needed("", ""), chosen),
         "error": typed.errors.get(NEW_SOURCE, "") if typed else "",
         "is_open": bool(typed and {NEW_NAME, NEW_SOURCE} & typed.errors.keys()),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -163,7 +164,7 @@ class Sources:
     def offer(self, needed: Needed, chosen: str) -> list[tuple[str, list[Offer]]]:
         """The sources that a key can have, in named groups."""
         groups = []
-        for title, heads in self._list_heads():
+        for title, heads in self._heads:
             offers = [one for head in heads for one in self._offer_head(head, needed, chosen)]
             if offers:
                 groups.append((title, offers))
@@ -216,6 +217,10 @@ class Sources:
         if isinstance(schema, dict) and schema.get("additionalProperties") is False:
             return _("Needed, and nothing gives it.")
         return _("Needed: nothing gives it, unless the run's input has it.")
+
+    @cached_property
+    def _heads(self) -> list[tuple[str, list[str]]]:
+        return list(self._list_heads())
 
     def _list_heads(self) -> Iterator[tuple[str, list[str]]]:
         scene, slug = self._scene, self._slug

@@ -278,6 +278,12 @@ def test_a_strange_button_changes_nothing(post: Post, text: str) -> None:
     assert "inputs" not in row_of("load")
 
 
+@pytest.mark.parametrize("inputs", ["abc", [1], {"rows": 7}, {"rows": ["check"]}])
+def test_a_strange_fix_is_refused(post: Post, inputs: Any) -> None:
+    arguments = json.dumps({"step": "load", "inputs": inputs})
+    assert post("fix", fix="update_step", arguments=arguments).status_code == 422
+
+
 def test_a_bad_path_is_told_beside_its_row(post: Post) -> None:
     post("save_step", step="load", fields={"input-rows": "other"})
     response = post("save_step", step="load", fields={"path-rows": "a~7"})

@@ -21,7 +21,7 @@ IDIOMORPH = "5811b9a7eda14878b7dab4378bf60432e1bb6f11fcfb970cc26540642650181e"
 PLAIN = "django.contrib.staticfiles.storage.StaticFilesStorage"
 HASHING = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
 #: Of all scripts of ours that the editor loads.
-MOST_BYTES = 14 * 1024
+MOST_BYTES = 14_600
 SUBJECTS = ["view", "selection", "keys", "pointers", "server"]
 
 

@@ -52,6 +52,7 @@ function save(field) {
   const form = field.form,
     all = new FormData(form),
     values = { step: all.get("step") ?? "" };
+  field.ariaInvalid = null;
   values[field.name] =
     field.name === "depends_on" ? ["", ...all.getAll("depends_on")] : (all.get(field.name) ?? "");
   return dag.send(form.dataset.op, values);
@@ -205,9 +206,18 @@ function start() {
   requestAnimationFrame(() => performance.mark("pgf-ready"));
 }
 
+/** Whether this is a field that was refused, or its error, and the panel still shows its step. */
+function isRefused(node) {
+  const field = node.matches?.(".pgf-field-error") ? $(`[aria-describedby~="${node.id}"]`) : node;
+  return field?.ariaInvalid && (field.form.elements.step?.value ?? "") === (state.selected ?? "");
+}
+
 if (globalThis.Idiomorph)
-  Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) =>
-    name !== "open" && name !== "style" && node.id !== "pgf-panel";
+  Object.assign(Idiomorph.defaults.callbacks, {
+    beforeAttributeUpdated: (name, node) =>
+      name !== "open" && name !== "style" && node.id !== "pgf-panel",
+    beforeNodeMorphed: (node) => !isRefused(node),
+  });
 
 Object.assign(pgflowDag, { retry, showSheet });
 if (root) start();
