@@ -16,6 +16,7 @@ from pgflow_django.definitions.schema_paths import keys_of, list_paths
 from pgflow_django.definitions.schema_views import View
 from pgflow_django.definitions.schema_words import say_type
 from pgflow_django.definitions.schemas import unescape_token
+from pgflow_django.definitions.shape import function_of
 from pgflow_django.definitions.typing_rules import Comparison
 from pgflow_django.views.editor.forms import Typed
 from pgflow_django.views.editor.functions import ANYTHING, Needed, is_given, output_of
@@ -145,6 +146,8 @@ class Sources:
         self._scene, self._slug, self._typed = scene, slug, typed
         self._outputs = outputs or {}
         self._comparison = Comparison(_MAX_COMPARED)
+        #: By what gives it, and by what is needed: many steps call the same functions.
+        self._fitting: dict[tuple[str, str, str], list[str]] = {}
         row = scene.rows[slug]
         self._is_map = row.get("type") == "map"
         inputs = row.get("inputs")
@@ -238,24 +241,38 @@ class Sources:
             yield _("The map"), list(OF_MAPS)
 
     def _offer_head(self, head: str, needed: Needed, chosen: str) -> Iterator[Offer]:
-        """A source; where all of it can't be what is needed, the parts that can."""
-        given = find_given(self._scene, self._slug, head)
+        """A source; where all of it can't be what is needed, the parts that can.
+
+        Where none can, that is told of what the step gets anyway.
+        """
         word = _("the run's input") if head == RUN else head
         is_chosen = chosen.partition("/")[0] == head
-        if self._may_fit(given, needed):
-            yield Offer(head, word, is_chosen)
-            return
-        parts = [
-            path
-            for path in islice(list_paths(given, into_lists=False), _MAX_PATHS)
-            if self._may_fit(given.follow(_tokens(path)), needed)
-        ]
-        for path in parts[:_MAX_PARTS]:
-            value = f"{head}/{path}"
-            yield Offer(value, f"{word}/{path}", chosen == value)
-        if not parts:
-            reason = _("%(source)s gives %(type)s") % {"source": word, "type": shorten(given)}
+        paths = self._find_fitting(head, needed)
+        for path in paths[:_MAX_PARTS]:
+            if path:
+                value = f"{head}/{path}"
+                yield Offer(value, f"{word}/{path}", chosen == value)
+            else:
+                yield Offer(head, word, is_chosen)
+        is_near = head not in self._scene.rows or head in self._scene.depends_on[self._slug]
+        if not paths and is_near:
+            given = shorten(find_given(self._scene, self._slug, head))
+            reason = _("%(source)s gives %(type)s") % {"source": word, "type": given}
             yield Offer(head, reason, is_chosen, is_impossible=not is_chosen)
+
+    def _find_fitting(self, head: str, needed: Needed) -> list[str]:
+        """The paths into a source to what may fit: one to all of it, or those to its parts."""
+        row = self._scene.rows.get(head, {})
+        kind = str(row.get("type", "single")) if row else ""
+        key = (function_of(row) if row else head, kind, needed.name)
+        if key not in self._fitting:
+            given = find_given(self._scene, self._slug, head)
+            paths = [""]
+            if not self._may_fit(given, needed):
+                listed = islice(list_paths(given, into_lists=False), _MAX_PATHS)
+                paths = [one for one in listed if self._may_fit(given.follow(_tokens(one)), needed)]
+            self._fitting[key] = paths
+        return self._fitting[key]
 
     def _may_fit(self, given: View, needed: Needed) -> bool:
         return self._comparison.fits(given, needed.accepted) != "no"
