@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from pgflow_django import Flow, drafts, engine, executor, flow_builder, step
+from pgflow_django import Flow, drafts, engine, executor, flow_builder, step, step_function
 from pgflow_django.flows import definition_of, sync_code_flow
 from pgflow_django.registry import registry
 from tests.engine.by_hand import pause
@@ -47,11 +47,25 @@ SCHEMA = {
         "day": {"type": "string", "format": "date"},
     },
 }
+#: What a step function declares.
+CONTRACT: dict[str, Any] = {
+    "input": {"properties": {LONG: {"description": TEXT}, "rows": {"type": ["array", "null"]}}},
+    "params": {"properties": {LONG: {"type": "string", "title": ARABIC, "description": TEXT}}},
+    "output": {"type": "object", "properties": {LONG: {"type": "array"}}},
+    "tags": [LONG, HEBREW],
+    "effects": "external",
+}
 STEPS: list[dict[str, Any]] = [
     {"slug": FETCH, "uses": GOOD, "params": {LONG: TEXT}, "queue": "q" * 40},
     {"slug": EACH, "uses": GOOD, "type": "map", "depends_on": [FETCH]},
     *({"slug": slug, "uses": GOOD, "depends_on": [FETCH]} for slug in MIDDLE),
-    {"slug": JOIN, "uses": BAD, "depends_on": [EACH, *MIDDLE], "params": [TEXT]},
+    {
+        "slug": JOIN,
+        "uses": BAD,
+        "depends_on": [EACH, *MIDDLE],
+        "params": [TEXT],
+        "inputs": {LONG: f"{MIDDLE[0]}/1", ARABIC: "run/note"},
+    },
 ]
 DOCUMENT: dict[str, Any] = {
     "workflow_slug": FLOW,
@@ -93,8 +107,9 @@ def functions() -> Iterator[None]:
     good.__doc__ = bad.__doc__ = TEXT
     before = dict(registry._functions)
     registry._functions.clear()
-    for named, function in ((GOOD, good), (BAD, bad), ("short", good)):
+    for named, function in ((GOOD, good), ("short", good)):
         registry.register(function, named)
+    step_function(BAD, **CONTRACT)(bad)
     yield
     registry._functions.clear()
     registry._functions.update(before)
@@ -119,7 +134,7 @@ def fill(user: User) -> dict[str, UUID]:
 
 def _run_all() -> dict[str, UUID]:
     queues = ["default", "q" * 40]
-    value = {"count": 1, "note": TEXT, LONG: [TEXT]}
+    value = {"count": 1, "note": TEXT, LONG: {LONG: [TEXT]}}
     runs = {
         status: executor.start_flow(
             FLOW, {**value, "is_broken": status == "failed"}, key=name(status)
@@ -154,6 +169,12 @@ def _draw(other: User) -> None:
 def press(selector: str) -> Callable[[Page], None]:
     """What opens a part of a page: a click on this."""
     return lambda page: page.locator(selector).first.click()
+
+
+def _unfold(page: Page) -> None:
+    """Open every part of the panel."""
+    for closed in page.locator("#pgf-panel details:not([open]) > summary").all()[::-1]:
+        closed.click()
 
 
 def _open_keys(page: Page) -> None:
@@ -223,7 +244,7 @@ def list_pages(runs: dict[str, UUID]) -> dict[str, tuple[str, Callable[[Page], N
         "import_preview": (f"{flow}import/", _preview(json.dumps(changed))),
         "import_problems": (f"{ADMIN}workflow/import/", _preview(json.dumps(wrong))),
         "editor": (f"{edit}diagram", None),
-        "editor_step": (f"{edit}diagram&step={JOIN}", press("#pgf-more-fields summary")),
+        "editor_step": (f"{edit}diagram&step={JOIN}", _unfold),
         "editor_problems": (f"{edit}diagram", press(".pgf-problems summary")),
         "editor_menu": (f"{edit}diagram", press("#pgf-more summary")),
         "editor_keys": (f"{edit}diagram", _open_keys),
