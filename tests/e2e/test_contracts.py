@@ -230,6 +230,31 @@ def test_what_was_refused_stays_while_other_fields_are_saved(
     expect(page.get_by_label("Unit")).to_have_value("pears")
 
 
+def test_what_is_not_sent_yet_stays_while_a_field_is_saved(open_page: OpenPage, boss: User) -> None:
+    make_draft(boss, STEPS)
+    editor = open_editor(open_page, boss)
+    page = editor.page
+    editor.open_step("report")
+    page.get_by_text("Add an input of your own").click()
+    key = page.get_by_label("Key", exact=True)
+    source = page.get_by_label("Comes from", exact=True)
+    key.fill("note")
+    source.select_option("run")
+    before = version_of(page)
+    page.get_by_label("Unit").fill("apples")
+    page.get_by_label("Unit").press("Tab")
+    expect_saved(page, before)
+    expect(key).to_have_value("note")
+    expect(source).to_have_value("run")
+    before = version_of(page)
+    key.press("Enter")
+    expect_saved(page, before)
+    assert step_of("report")["inputs"] == {"note": "run"}
+    expect(key).to_have_value("")
+    expect(source).to_have_value("")
+    expect(page.get_by_label("note", exact=True)).to_have_value("run")
+
+
 def test_a_part_of_the_last_output_is_picked(open_page: OpenPage, boss: User) -> None:
     make_draft(boss, STEPS)
     drafts.publish("numbers", drafts.load("numbers").version, user=boss)
@@ -245,6 +270,40 @@ def test_a_part_of_the_last_output_is_picked(open_page: OpenPage, boss: User) ->
     assert step_of("numbers")["inputs"] == {"found": "fetch/source"}
     expect(page.get_by_label("Which part of it is found")).to_have_value("source")
     expect(page.get_by_text("Pick from what fetch returned last")).to_be_visible()
+
+
+def test_functions_are_found_by_what_they_do(open_page: OpenPage, boss: User) -> None:
+    make_draft(boss)
+    page = open_editor(open_page, boss).page
+    shown = page.locator("#pgf-palette .pgf-function:visible")
+    search = page.get_by_label("Search functions").first
+    for words in ("reads data", "source: text", "numbers reads"):
+        search.fill(words)
+        expect(shown).to_have_count(1)
+        expect(shown).to_have_attribute("data-function", "fetch")
+    page.get_by_label("About fetch").press("Enter")
+    expect(page.get_by_text("{numbers: list of whole number, source: text}")).to_be_visible()
+    expect(page.locator(".pgf-node")).to_have_count(0)
+
+
+def test_sources_are_chosen_without_javascript(open_page: OpenPage, boss: User) -> None:
+    make_draft(boss, STEPS)
+    url = "/admin/pgflow_django/workflow/numbers/edit/?view=list&step="
+    page = open_page(f"{url}report", boss, java_script_enabled=False)
+    expect(page.get_by_role("rowheader", name="report").get_by_text("report reads")).to_be_visible()
+    page.get_by_label("doubled", exact=True).select_option("double")
+    page.get_by_label("Unit").fill("apples")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Which part of it is doubled")).to_be_visible()
+    assert step_of("report")["inputs"] == {"doubled": "double"}
+    assert step_of("report")["params"] == {"unit": "apples"}
+    page.get_by_text("Add an input of your own").click()
+    page.get_by_label("Key", exact=True).fill("note")
+    page.get_by_label("Comes from", exact=True).select_option("run")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Remove note").click()
+    expect(page.get_by_role("button", name="Remove note")).to_have_count(0)
+    assert step_of("report")["inputs"] == {"doubled": "double"}
 
 
 @pytest.mark.parametrize("look", ["desk", "phone"])

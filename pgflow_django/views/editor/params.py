@@ -36,20 +36,22 @@ def make_param_fields(schema: Any, value: Any) -> list[Field]:
 
 def _finish(made: Field, name: str, rules: dict[str, Any], is_required: bool) -> Field:
     made.name, made.id, made.is_required = f"{PARAM}{name}", id_of(f"{PARAM}{name}"), is_required
-    default = rules.get("default")
-    made.fallback = to_text(made.kind, default)
+    made.fallback = to_text(made.kind, rules.get("default"))
     if made.kind == "choice":
-        first = made.choices[0]
-        if made.fallback:
-            word = _("%(value)s, as declared") % {"value": made.fallback}
-            first = replace(first, word=word)
-        made.choices = [replace(first, is_chosen=not made.text), *made.choices[1:]]
-        if isinstance(rules.get("enum"), list) and rules["enum"] == [True, False]:
-            made.choices = [
-                replace(one, word={"true": _("yes"), "false": _("no")}.get(one.value, one.word))
-                for one in made.choices
-            ]
+        _name_choices(made)
     return made
+
+
+def _name_choices(made: Field) -> None:
+    """Say yes and no in words, and what holds while nothing is chosen."""
+    empty, *choices = made.choices
+    if [one.value for one in choices] == ["true", "false"]:
+        words = {"true": _("yes"), "false": _("no")}
+        choices = [replace(one, word=words[one.value]) for one in choices]
+    declared = next((one.word for one in choices if one.value == made.fallback), made.fallback)
+    if declared:
+        empty = replace(empty, word=_("%(value)s, as declared") % {"value": declared})
+    made.choices = [replace(empty, is_chosen=not made.text), *choices]
 
 
 def _plain(view: View) -> dict[str, Any]:

@@ -327,6 +327,7 @@ def test_params_are_a_form_with_json_beside_it(post: Post, look: Look) -> None:
     assert "Between two values." in panel
     assert 'placeholder=","' in panel
     assert options_of(panel, "param-strict") == ["", "true", "false"]
+    assert "no, as declared" in panel
     post("save_step", step="load", fields={"param-delimiter": ";"})
     post("save_step", step="load", fields={"param-limit": "7"})
     post("save_step", step="load", fields={"param-strict": "true"})

@@ -146,6 +146,7 @@ const ANSWERS = {
   afterRequest: (event) => {
     root.classList.remove("pgf-saving");
     const { successful } = event.detail;
+    if (successful && isEdit(event) === "save_inputs") $("#pgf-input-form")?.reset();
     const again = isEdit(event) && state.sent.shift();
     if (again && !successful) state.unsaved.push(again);
     $("#pgf-offline")?.toggleAttribute("hidden", successful && !state.unsaved.length);
@@ -206,17 +207,19 @@ function start() {
   requestAnimationFrame(() => performance.mark("pgf-ready"));
 }
 
-/** Whether this is a field that was refused, or its error, and the panel still shows its step. */
-function isRefused(node) {
-  const field = node.matches?.(".pgf-field-error") ? $(`[aria-describedby~="${node.id}"]`) : node;
-  return field?.ariaInvalid && (field.form.elements.step?.value ?? "") === (state.selected ?? "");
+/** Whether a field of the step that is shown was refused or is not sent yet; or its error. */
+function isUnsaved(node) {
+  const field = node.matches?.(".pgf-field-error") ? $(`[aria-describedby~="${node.id}"]`) : node,
+    { form } = field ?? {};
+  if (!form || (form.elements.step?.value ?? "") !== (state.selected ?? "")) return false;
+  return field.ariaInvalid || (form.id === "pgf-input-form" && node.id && node.value);
 }
 
 if (globalThis.Idiomorph)
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeAttributeUpdated: (name, node) =>
       name !== "open" && name !== "style" && node.id !== "pgf-panel",
-    beforeNodeMorphed: (node) => !isRefused(node),
+    beforeNodeMorphed: (node) => !isUnsaved(node),
   });
 
 Object.assign(pgflowDag, { retry, showSheet });
