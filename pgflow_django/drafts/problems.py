@@ -18,7 +18,8 @@ class Found:
     """One problem: an ``error`` keeps the draft from being published, a ``warning`` does not.
 
     ``step`` is the slug of the step that it is about, ``None`` for the flow. ``fixes`` are
-    operations that fix it: ``{"op", "arguments", "label"}``.
+    operations that fix it: ``{"op", "arguments", "label"}``; where there is one that loses nothing
+    and has no alternative, the problem is ``certain`` to be fixed by it.
     """
 
     level: str
@@ -28,6 +29,7 @@ class Found:
     message: str
     suggestions: tuple[str, ...] = ()
     fixes: tuple[dict[str, Any], ...] = ()
+    certain: bool = False
 
 
 def problems(document: Document, *, functions: Collection[str] | None = None) -> list[Found]:
@@ -58,6 +60,7 @@ def describe(document: Document, problem: Problem) -> Found:
         problem.message,
         tuple(problem.suggestions),
         tuple(fixes),
+        problem.certain,
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 import pgflow_django
 from pgflow_django.definitions.durations import guess_seconds
 from pgflow_django.definitions.edits.patches import MAX_OPERATIONS, apply_patch
+from pgflow_django.definitions.policy import Policy
 from pgflow_django.definitions.shape import canonical, read_document
 from pgflow_django.flow_builder import repair_flow, validate_flow
 from tests.engine.effort import EFFORT
@@ -79,6 +80,18 @@ def test_what_is_not_certain_is_left_and_told() -> None:
         "unknown_key",
         "missing_dependencies",
     ]
+
+
+def test_a_policy_is_asked_and_its_limits_are_not_set_without_asking() -> None:
+    policy = Policy(queues=("default",), max_timeout=60)
+    document = flow({**A, "timeout": "5 min"}, queue="gpu")
+    repair = repair_flow(document, policy=policy)
+    assert repair.document == flow({**A, "timeout": 300}, queue="gpu")
+    assert {problem.code for problem in repair.problems} == {
+        "queue_not_allowed",
+        "timeout_not_allowed",
+        "unknown_function",
+    }
 
 
 @given(slips())
