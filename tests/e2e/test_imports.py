@@ -84,3 +84,18 @@ def test_history_shows_who_did_what_and_restores_it(open_page: OpenPage, boss: U
     rows.last.get_by_role("button", name="Restore").click()
     page.wait_for_url("**/numbers/edit/**")
     assert steps_of() == in_order(GUIDE)
+
+
+def test_a_bad_document_is_repaired_and_imported_without_javascript(
+    open_page: OpenPage, boss: User
+) -> None:
+    page = open_page(f"{FLOWS}import/", boss, java_script_enabled=False)
+    nodes = [{"id": "fetch", "timeout": "60s"}, {"id": "pay", "needs": "fetch"}]
+    preview(page, json.dumps({"name": "copy", "nodes": nodes}))
+    repair = page.get_by_role("region", name="Repair")
+    expect(repair).to_contain_text("/nodes becomes /steps.")
+    page.get_by_role("button", name="Repair").click()
+    expect(page.get_by_text("This makes the new flow copy.")).to_be_visible()
+    page.get_by_role("button", name="Import").click()
+    steps = drafts.load("copy").document["steps"]
+    assert steps == [{"slug": "fetch", "timeout": 60}, {"slug": "pay", "depends_on": ["fetch"]}]

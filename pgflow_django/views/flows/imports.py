@@ -95,9 +95,10 @@ def _show(page: Page, slug: str | None, text: str, preview: drafts.ImportPreview
         repair = signing.dumps(value, salt=_REPAIR_SALT, compress=True)
     more = {
         "repair": repair,
-        "fixes": [
-            {"message": problem.message, "changes": [say_change(one) for one in problem.fix or ()]}
+        "mended": [
+            say_change(operation)
             for problem in (preview.offer.applied if preview.offer else ())
+            for operation in problem.fix or ()
         ],
         "text": text,
         "preview": preview,
