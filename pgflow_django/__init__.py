@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pgflow_django import executor, flow_builder
     from pgflow_django.flow_builder import flow_schema, repair_flow, validate_flow
     from pgflow_django.flows import Flow, step
+    from pgflow_django.runs.explaining import explain_run
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ __all__ = [
     "WorkflowExists",
     "WorkflowNotFound",
     "executor",
+    "explain_run",
     "flow_builder",
     "flow_schema",
     "repair_flow",
@@ -66,6 +68,7 @@ _LAZY = {
     "repair_flow": "pgflow_django.flow_builder",
     "validate_flow": "pgflow_django.flow_builder",
     "executor": "pgflow_django.executor",
+    "explain_run": "pgflow_django.runs.explaining",
     "flow_builder": "pgflow_django.flow_builder",
 }
 

@@ -44,7 +44,12 @@ from pgflow_django.runs.starting import (
     start_runs,
     start_stored_flow,
 )
-from pgflow_django.runs.status import RunStatus, load_status, refuse_hopeless_wait
+from pgflow_django.runs.status import (
+    RunStatus,
+    load_status,
+    read_run_id,
+    refuse_hopeless_wait,
+)
 from pgflow_django.storage.trouble import uses_database
 from pgflow_django.worker.inline import work_inline
 from pgflow_django.worker.patience import patiently
@@ -175,7 +180,7 @@ def wait(
     seconds were not enough: the run is not the caller's own, so it goes on; and ``WaitRefused``
     where it could never end: in the transaction that has started the run, or took it up again.
     """
-    alias, run_id = _alias(using), _uuid(run_id)
+    alias, run_id = _alias(using), read_run_id(run_id)
     interval = settings.POLL_INTERVAL if poll_interval is None else poll_interval
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -196,7 +201,7 @@ def get_run_status(run_id: UUID | str, *, using: str | None = None) -> RunStatus
 
     Raises ``RunNotFound``.
     """
-    return load_status(_uuid(run_id), using=_alias(using), explain=True)
+    return load_status(read_run_id(run_id), using=_alias(using), explain=True)
 
 
 @uses_database
@@ -208,7 +213,7 @@ def cancel_run(
     Functions that run just now go on to their end, and their results are refused; see
     ``context.cancelled()``. Raises ``RunNotFound``.
     """
-    alias, run_id = _alias(using), _uuid(run_id)
+    alias, run_id = _alias(using), read_run_id(run_id)
     if engine.cancel_run(run_id, reason, using=alias) is None:
         raise RunNotFound(run_id)
     return load_status(run_id, using=alias)
@@ -228,7 +233,7 @@ def retry_run(
     process, which raises as ``execute_dynamic`` does; so it must be where its caller had passed
     the functions. Raises ``RunNotRetryable``, ``RunNotFound``, ``StepFunctionMissing``.
     """
-    alias, run_id = _alias(using), _uuid(run_id)
+    alias, run_id = _alias(using), read_run_id(run_id)
     run = WorkflowRun.objects.using(alias).filter(id=run_id).first()
     if run is None:
         raise RunNotFound(run_id)
@@ -309,13 +314,6 @@ def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
 
 def _alias(using: str | None) -> str:
     return using or router.db_for_write(WorkflowRun)
-
-
-def _uuid(run_id: UUID | str) -> UUID:
-    try:
-        return run_id if isinstance(run_id, UUID) else UUID(str(run_id))
-    except ValueError:
-        raise RunNotFound(run_id, ": a run's id is a UUID") from None
 
 
 aexecute_dynamic = waiting_twin(execute_dynamic)

@@ -21,6 +21,7 @@ from pgflow_django.runs.status import RunStatus
 NAMES = {
     *("Example", "Flow", "executor", "flow_builder", "step", "step_function", "validate_flow"),
     "flow_schema",
+    "explain_run",
     *("PgflowError", "InvalidSlug", "InvalidStep", "PermanentFailure", "RetryAfter"),
     *("RunCancelled", "RunFailed", "RunNotFound", "RunTimedOut", "StepExists"),
     *("StepFunctionMissing", "WorkflowExists", "WorkflowNotFound", "repair_flow"),
@@ -152,6 +153,7 @@ def test_the_decorators_have_these_signatures() -> None:
     assert signature_of(pgflow_django.Flow.start) == "input={}, **options"
     assert signature_of(pgflow_django.validate_flow) == "document, *, policy=None"
     assert signature_of(pgflow_django.flow_schema) == "*, functions=None"
+    assert signature_of(pgflow_django.explain_run) == "run_id, *, using=None"
 
 
 def test_a_run_status_knows_these() -> None:

@@ -80,6 +80,14 @@ class RunStatus:
         )
 
 
+def read_run_id(run_id: UUID | str) -> UUID:
+    """The id of a run, given as such or as text; raises ``RunNotFound`` for what is none."""
+    try:
+        return run_id if isinstance(run_id, UUID) else UUID(str(run_id))
+    except ValueError:
+        raise RunNotFound(run_id, ": a run's id is a UUID") from None
+
+
 def describe_error(error: dict[str, Any]) -> str:
     """One line that names the step, the attempt and the original message."""
     text = f"{error.get('error_type', 'Error')}: {error.get('error_message', '')}"

@@ -27,7 +27,7 @@ from pgflow_django.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from django.db.models import QuerySet
 
@@ -104,13 +104,21 @@ def load_pinned(workflow: Workflow, version: int, using: str) -> FlowDefinition 
     pinned = list_pinned(workflow, using).filter(version=version).order_by("-id").first()
     if pinned is None:
         return None
-    steps = WorkflowVersionStep.objects.using(using).filter(version_id=pinned.pk)
-    rows = steps.order_by("step_index").values("step_slug", "depends_on", *STEP_OPTIONS)
-    return FlowDefinition(
-        slug=workflow.workflow_slug,
-        options=defaults_of(FLOW_OPTIONS),
-        steps=tuple(map(_read_step, rows)),
-    )
+    (definition,) = load_versions(workflow.workflow_slug, [pinned.pk], using)
+    return definition
+
+
+def load_versions(slug: str, version_ids: Sequence[int], using: str) -> list[FlowDefinition]:
+    """Versions of a flow in this order, as their runs use them (see ``resolve``)."""
+    steps = WorkflowVersionStep.objects.using(using).filter(version_id__in=version_ids)
+    columns = ("version_id", "step_slug", "depends_on", *STEP_OPTIONS)
+    found: dict[int, list[StepDefinition]] = {version_id: [] for version_id in version_ids}
+    for row in steps.order_by("step_index").values(*columns):
+        found[row["version_id"]].append(_read_step(row))
+    return [
+        FlowDefinition(slug, defaults_of(FLOW_OPTIONS), tuple(found[version_id]))
+        for version_id in version_ids
+    ]
 
 
 def insert_workflow(using: str, **columns: Any) -> Workflow:

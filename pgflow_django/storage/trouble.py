@@ -170,12 +170,17 @@ def _where(host: Any, settings: dict[str, Any]) -> str:
 
 def migrate_command(using: str) -> str:
     """The command that applies the migrations to this alias."""
-    return "python manage.py migrate" + _database_option(using)
+    return manage_command("migrate", using=using)
 
 
 def doctor_command(using: str) -> str:
     """The command that looks at the database of this alias."""
-    return "python manage.py pgflow_doctor" + _database_option(using)
+    return manage_command("pgflow_doctor", using=using)
+
+
+def manage_command(*words: object, using: str) -> str:
+    """The line that calls a command, on this alias."""
+    return " ".join(["python manage.py", *map(str, words)]) + _database_option(using)
 
 
 def worker_command(queues: Sequence[str] = ()) -> str:

@@ -14,7 +14,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from pgflow_django import engine, executor
+from pgflow_django import engine, executor, explain_run
 from pgflow_django.worker.claimed import ClaimedTask
 from tests.engine.building import build, chain
 from tests.engine.conftest import Register
@@ -232,3 +232,32 @@ def test_what_is_delayed_costs_a_claim_and_an_idle_look_nothing(
     assert counted.index_scans[f"{table}_rank_idx"] == 40
     # A claim fetches the message, and some that others have taken before it; a look fetches one.
     assert counted.fetched[table] < 400
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "completed"])
+def test_explaining_a_run_looks_at_few_rows_among_thousands(status: str) -> None:
+    build("chains", chain(2), max_attempts=2)
+    ids = [run.id for run in executor.start_flows("chains", [{}] * 1500)]
+    worker = HandWorker()
+    for _ in range(2):
+        for batch in claim_all(worker, 100):
+            worker.fail(*batch)
+    query(
+        "insert into workflow_run_events (run_id, kind, message) "
+        "select id, 'log', 'x' from workflow_runs, generate_series(1, 5)"
+    )
+    run = ids[-1]
+    if status != "failed":
+        executor.retry_run(run)
+    if status == "cancelled":
+        executor.cancel_run(run)
+    if status == "completed":
+        for _ in range(2):
+            worker.complete(*worker.claim())
+    assert executor.get_run_status(run).status == status
+    counted = measure(lambda: explain_run(run))
+    for table in (*HOT, "workflow_task_attempts", "workflow_run_events"):
+        # One that has failed is compared with the hundred before it. To read these by their keys
+        # costs as much as reading all of a table that is so small.
+        assert counted.seq_scans[table] <= (table == "workflow_runs"), table
+        assert counted.fetched[table] <= 220, table

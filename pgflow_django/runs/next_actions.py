@@ -1,0 +1,163 @@
+"""What to do about a run that has failed: a table from the code of its error to actions.
+
+A retry keeps the version that the run is pinned to. So it is offered where code, or the world, may
+be another one by then, and never where the definition is at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from pgflow_django.runs.explanation import Action
+from pgflow_django.runs.waiting import Waiting
+from pgflow_django.storage.trouble import manage_command, worker_command
+
+Kind = Literal["retry", "edit", "start", "doctor", "workers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What actions are made of. ``newest`` is the flow's version now, ``None`` if it is gone."""
+
+    run_id: UUID
+    flow: str
+    version: int
+    newest: int | None
+    is_code: bool
+    has_caller_functions: bool
+    step: str
+    function: str
+    using: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to do, and why; ``{step}`` and ``{function}`` are those that failed."""
+
+    kind: Kind
+    why: str
+    certain: bool = False
+
+
+_START_ANEW = "A new run takes the flow as it is then; a retry would keep version {version}."
+
+#: By the code of a run's error.
+ADVICE: Mapping[str, Sequence[Advice]] = {
+    "step_failed": [
+        Advice("retry", "Once {function} is mended and deployed, or what it needs is there again.")
+    ],
+    "step_timeout": [
+        Advice("edit", 'Give step "{step}" a longer timeout, or less to do.'),
+        Advice("start", _START_ANEW),
+        Advice("retry", "If {function} was slow this once only."),
+    ],
+    "output_not_json": [
+        Advice("retry", "Once {function} is mended and deployed: it must return JSON.")
+    ],
+    "output_too_large": [
+        Advice(
+            "retry", "Once {function} stores what is large elsewhere, and returns a reference."
+        )
+    ],
+    "invalid_step_input": [
+        Advice("edit", 'Correct where step "{step}" has its input from: see the places.'),
+        Advice("start", f"{_START_ANEW} If the run's input was wrong, correct that."),
+        Advice("retry", "If {function} declares too little, once it is mended and deployed."),
+    ],
+    "invalid_step_params": [
+        Advice("edit", 'Correct the params of step "{step}": see the places.'),
+        Advice("start", _START_ANEW),
+    ],
+    "invalid_step_output": [
+        Advice("retry", "Once {function} returns what it declares, or declares what it returns.")
+    ],
+    "input_unresolved": [
+        Advice("edit", 'Correct the inputs of step "{step}": a source leads to nothing.'),
+        Advice("start", _START_ANEW),
+    ],
+    "type_violation": [
+        Advice("edit", 'Map step "{step}" over a list, or give it initial_tasks.'),
+        Advice("start", _START_ANEW),
+    ],
+    "database_refused": [
+        Advice("doctor", "PostgreSQL refused: this says whether the database is fit to run flows."),
+        Advice("retry", "Once what the message names is put right."),
+    ],
+    "transaction_misused": [
+        Advice("retry", "Once {function} is mended and deployed: see what it did, in the message.")
+    ],
+    "worker_lost": [
+        Advice("workers", "Its process died: look whether workers are alive, and at their memory."),
+        Advice("retry", "What had completed is not done again."),
+    ],
+    "caller_lost": [
+        Advice("retry", "Nothing was wrong with it: its process died.", certain=True)
+    ],
+}  # fmt: skip
+
+_OTHER = (Advice("retry", "Once the cause is put right. What had completed is not done again."),)
+
+
+def advise(code: str, situation: Situation) -> tuple[Action, ...]:
+    """What to do about an error of this code, the best first."""
+    found = [action for advice in ADVICE.get(code, _OTHER) for action in _act(advice, situation)]
+    return tuple(found)
+
+
+def advise_cancelled(situation: Situation) -> tuple[Action, ...]:
+    """What may be done about a run that somebody cancelled."""
+    return tuple(_act(Advice("retry", "If it is wanted after all."), situation))
+
+
+def advise_waiting(waiting: Waiting | None, run_id: UUID, *, using: str) -> tuple[Action, ...]:
+    """What to do about a run that goes on."""
+    if waiting is None:
+        return ()
+    if waiting.reason in {"no_worker", "no_function"}:
+        certain = waiting.reason == "no_worker"
+        why = "A worker takes what waits." if certain else "A new worker has the code of today."
+        return (Action(worker_command(waiting.queues), why, certain),)
+    if waiting.reason == "busy":
+        return (Action(manage_command("listworkers", using=using), "What the workers are doing."),)
+    if waiting.reason == "caller":
+        return (Action(manage_command("showrun", run_id, using=using), "How it stands."),)
+    return ()
+
+
+def _act(advice: Advice, situation: Situation) -> Iterator[Action]:
+    words = {
+        "step": situation.step,
+        "function": f"function {situation.function}" if situation.function else "the function",
+        "version": situation.version,
+    }
+    why = advice.why.format_map(words)
+    flow, using = situation.flow, situation.using
+    match advice.kind:
+        case "retry":
+            yield Action(_retry(situation), why, advice.certain)
+        case "edit" if situation.newest is None or situation.is_code:
+            yield Action("", f"{why} {_WHERE[situation.is_code]}")
+        case "edit":
+            export = manage_command("exportflow", flow, "--output", "flow.json", using=using)
+            store = manage_command("importflow", "flow.json", "--replace", using=using)
+            yield Action(export, f"{why} Store it with {store}.")
+        case "start" if situation.newest is not None:
+            run = manage_command("runflow", flow, "--input", "@input.json", using=using)
+            changed = f"It is at version {situation.newest} now. "
+            yield Action(run, f"{changed if situation.newest != situation.version else ''}{why}")
+        case "doctor":
+            yield Action(manage_command("pgflow_doctor", using=using), why)
+        case "workers":
+            yield Action(manage_command("listworkers", using=using), why)
+
+
+_WHERE = {True: "The flow is defined in code.", False: "The flow is deleted: create it anew."}
+
+
+def _retry(situation: Situation) -> str:
+    if situation.has_caller_functions:
+        return f'executor.retry_run("{situation.run_id}", step_functions=…)'
+    return manage_command("retryrun", situation.run_id, using=situation.using)
