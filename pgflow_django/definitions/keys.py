@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgflow_django.definitions.graph import did_you_mean, is_valid_slug
@@ -29,6 +28,7 @@ _OF_STEPS = {
     "step_type": "type",
     "function": "uses",
 }
+_SLUGS = ("slug", "workflow_slug")
 #: What stands between the words of a key, and characters that no key of ours has.
 _BETWEEN = str.maketrans("", "", "_- ")
 _LONG = 40
@@ -56,14 +56,17 @@ class Keys:
         unknown = [key for key in row if key not in self._known]
         if not unknown:
             return
-        wishes = Counter(self._meant(key).name for key in unknown)
+        wishes: dict[str, dict[Any, Any]] = {}
+        for key in unknown:
+            if name := self._meant(key).name:
+                wishes.setdefault(name, {})[key] = row[key]
+        chosen = {name: self._choose(name, values) for name, values in wishes.items()}
         for key in unknown:
             path, meant = f"{pointer}/{escape_token(key)}", self._meant(key)
             fix, certain = [{"op": "remove", "path": path}], False
             if meant.name and meant.name not in row:
                 fix = [{"op": "move", "from": path, "path": f"{pointer}/{meant.name}"}]
-                is_only = meant.is_clear and wishes[meant.name] == 1
-                certain = is_only and self._may_be(meant.name, row[key])
+                certain = meant.is_clear and chosen[meant.name] == key
             text = f"there is no key {show(key)}; the keys are {self._listed}"
             names = [meant.name] if meant.name else []
             message = say(owner, text) + did_you_mean(names)
@@ -85,12 +88,19 @@ class Keys:
         alike = difflib.SequenceMatcher(None, key.casefold(), names[0]).ratio()
         return _Meant(names[0], is_clear=alike >= _SLIP)
 
+    def _choose(self, name: str, values: dict[Any, Any]) -> Any:
+        """The one key whose value can stand under ``name``; ``None`` where there are several."""
+        able = [key for key, value in values.items() if self._may_be(name, value)]
+        if name in _SLUGS and len(able) > 1:
+            able = [key for key in able if is_valid_slug(values[key])]
+        return able[0] if len(able) == 1 else None
+
     def _may_be(self, name: str, value: Any) -> bool:
         """Whether a value is one that the key ``name`` can have, if need be written otherwise."""
-        if name in ("slug", "workflow_slug"):
-            return is_valid_slug(value)
+        if name in _SLUGS:
+            return isinstance(value, str) and value != ""
         if name == "depends_on":
-            return value is None or isinstance(value, list | tuple) or is_valid_slug(value)
+            return value is None or isinstance(value, list | tuple | str)
         if name == "steps":
             return isinstance(value, list | tuple)
         option = self._options[name]

@@ -28,6 +28,11 @@ A, B = {"slug": "a"}, {"slug": "b"}
             ({key: "flow", "steps": [A]}, flow(A))
             for key in ("id", "name", "slug", "flow_slug", "workflow-slug")
         ),
+        ({"name": "My flow", "steps": [A]}, flow(A, workflow_slug="My flow")),
+        (
+            {"id": "flow", "name": "My flow", "steps": [A]},
+            {"workflow_slug": "flow", "name": "My flow", "steps": [A]},
+        ),
         (flow({"id": "a"}), flow(A)),
         (flow({"name": "a"}), flow(A)),
         (flow(A, {**B, "needs": "a"}), flow(A, {**B, "depends_on": "a"})),
@@ -71,7 +76,6 @@ def test_a_fix_is_certain_where_it_loses_nothing_and_is_the_only_one(
         flow({**A, "name": "x"}),
         flow({**A, "uses": "f", "function": "f"}),
         {"id": "flow", "name": "other", "steps": [A]},
-        {"name": "My flow", "steps": [A]},
         {"workflow_slug": "flow", "steps": [], "nodes": [A]},
         {"workflow_slug": "flow", "nodes": [A], "tasks": [B]},
         {"workflow_slug": "flow", "nodes": {"a": {}}},

@@ -104,6 +104,12 @@ def dense(size: int) -> Any:
     return {"workflow_slug": "x", "steps": [{"slug": "a", "params": value}]}
 
 
+def rivals(size: int) -> Any:
+    """Many keys that could all stand for the same one."""
+    keys = [f"{n:010b}".replace("0", "-").replace("1", "_") + "id" for n in range(size)]
+    return {"steps": [{"slug": "a"}], **dict.fromkeys(keys, "x")}
+
+
 def patched(size: int) -> list[dict[str, Any]]:
     return [{"op": "add", "path": "/steps/-", "value": {"slug": f"s_{n}"}} for n in range(size)]
 
@@ -126,7 +132,7 @@ def count_lines(work: Callable[[], Any]) -> int:
     return count
 
 
-@pytest.mark.parametrize("maker", [*MAKERS, broken, dense])
+@pytest.mark.parametrize("maker", [*MAKERS, broken, dense, rivals])
 @pytest.mark.parametrize(
     "work", [validate_flow, repair_flow, lambda document: answer(document, validate_flow)],
     ids=["validate", "repair", "answer"],
