@@ -70,7 +70,7 @@ def _map_problems(step: TypedStep) -> Iterator[Problem]:
 def _params_problems(step: TypedStep, function: TypedFunction) -> Iterator[Problem]:
     """Whether each call would refuse the params."""
     params = step.row.get(_PARAMS)
-    faults = function.declared.find_faults(params)
+    faults = function.find_faults(params)
     if not faults or (params is not None and STEP_KEYS[_PARAMS].fault(params)):
         return
     for fault in faults:

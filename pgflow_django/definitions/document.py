@@ -150,13 +150,15 @@ class _Steps:
         if isinstance(slug, str) and self.position[slug] != index:
             yield self._duplicate(index, slug)
         yield from self.keys.problems(row, owner, pointer)
-        yield from option_problems(STEP_KEYS, row, owner, pointer)
-        yield from self._source_problems(row, owner, pointer)
+        options = list(option_problems(STEP_KEYS, row, owner, pointer))
+        yield from options
+        if not any(problem.code == STEP_KEYS["inputs"].code for problem in options):
+            yield from self._source_problems(row, owner, pointer)
         yield from self._warnings(row, owner, pointer)
 
     def _source_problems(self, row: dict[str, Any], owner: str, pointer: str) -> Iterator[Problem]:
         inputs = row.get("inputs")
-        if inputs is None or STEP_KEYS["inputs"].fault(inputs):
+        if inputs is None:
             return
         yield from source_problems(
             inputs,

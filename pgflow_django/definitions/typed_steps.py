@@ -5,6 +5,7 @@ Pure: no ORM. Takes any list of rows; of what is malformed nothing is known.
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from pgflow_django.definitions.declared import Contracts, Declared
     from pgflow_django.definitions.schema_views import Object
+    from pgflow_django.definitions.schemas import Fault
     from pgflow_django.definitions.typing_rules import Fit
 
 ANYTHING = View.of(None)
@@ -38,6 +40,18 @@ class TypedFunction:
         #: The keys that a call takes, and those that are meant; ``None`` where nothing is known.
         self.accepted = read_keys(View.of(declared.accepted))
         self.meant = read_keys(View.of(declared.input))
+        #: What is wrong with params, by their JSON: large flows have many of a kind.
+        self._faults: dict[str, list[Fault]] = {}
+
+    def find_faults(self, params: Any) -> list[Fault]:
+        """The places at which each call would refuse these params."""
+        try:
+            text = json.dumps(params)
+        except (TypeError, ValueError, RecursionError):
+            return self.declared.find_faults(params)
+        if text not in self._faults:
+            self._faults[text] = self.declared.find_faults(params)
+        return self._faults[text]
 
     def wanted(self, name: str) -> View:
         """What is meant to stand under a key of the input."""
