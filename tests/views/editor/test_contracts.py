@@ -278,6 +278,18 @@ def test_a_strange_button_changes_nothing(post: Post, text: str) -> None:
     assert "inputs" not in row_of("load")
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5_000, "", "run", "rows/0", " ", "ü\u202e"])
+@pytest.mark.parametrize("headers", [HTMX, PLAIN], ids=["script", "no script"])
+def test_a_strange_key_is_no_failure(post: Post, name: str, headers: dict[str, str]) -> None:
+    for fields in (
+        {f"input-{name}": "check", f"path-{name}": "a\0b", f"param-{name}": "1"},
+        {f"input-{name}": "run"},
+    ):
+        for values in (fields, {"new-input": name, "new-source": "run"}):
+            op = "save_step" if values is fields else "save_inputs"
+            assert post(op, headers=headers, step="load", fields=values).status_code < 500
+
+
 @pytest.mark.parametrize("inputs", ["abc", [1], {"rows": 7}, {"rows": ["check"]}])
 def test_a_strange_fix_is_refused(post: Post, inputs: Any) -> None:
     arguments = json.dumps({"step": "load", "inputs": inputs})
