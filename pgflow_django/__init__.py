@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pgflow_django.flow_builder import flow_schema, repair_flow, validate_flow
     from pgflow_django.flows import Flow, step
     from pgflow_django.runs.explaining import explain_run
+    from pgflow_django.runs.simulating import simulate_flow
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "flow_builder",
     "flow_schema",
     "repair_flow",
+    "simulate_flow",
     "step",
     "step_function",
     "validate_flow",
@@ -69,6 +71,7 @@ _LAZY = {
     "validate_flow": "pgflow_django.flow_builder",
     "executor": "pgflow_django.executor",
     "explain_run": "pgflow_django.runs.explaining",
+    "simulate_flow": "pgflow_django.runs.simulating",
     "flow_builder": "pgflow_django.flow_builder",
 }
 

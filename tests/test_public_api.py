@@ -21,7 +21,7 @@ from pgflow_django.runs.status import RunStatus
 NAMES = {
     *("Example", "Flow", "executor", "flow_builder", "step", "step_function", "validate_flow"),
     "flow_schema",
-    "explain_run",
+    *("explain_run", "simulate_flow"),
     *("PgflowError", "InvalidSlug", "InvalidStep", "PermanentFailure", "RetryAfter"),
     *("RunCancelled", "RunFailed", "RunNotFound", "RunTimedOut", "StepExists"),
     *("StepFunctionMissing", "WorkflowExists", "WorkflowNotFound", "repair_flow"),
@@ -154,6 +154,9 @@ def test_the_decorators_have_these_signatures() -> None:
     assert signature_of(pgflow_django.validate_flow) == "document, *, policy=None"
     assert signature_of(pgflow_django.flow_schema) == "*, functions=None"
     assert signature_of(pgflow_django.explain_run) == "run_id, *, using=None"
+    assert signature_of(pgflow_django.simulate_flow) == (
+        "document_or_slug, input=None, *, outputs=None, using=None"
+    )
 
 
 def test_a_run_status_knows_these() -> None:

@@ -233,29 +233,3 @@ def _read_choice(values: list[Any], text: str) -> Any:
         if json.dumps(value) == text:
             return value
     raise ValueError(_("Choose one of the list."))
-
-
-def make_sample(schema: dict[str, Any] | None) -> Any:
-    """An input of the schema's shape: its example, its defaults, or simple values."""
-    if not schema:
-        return {}
-    for key in ("default", "const"):
-        if key in schema:
-            return schema[key]
-    examples = schema.get("examples")
-    if isinstance(examples, list) and examples:
-        return examples[0]
-    if isinstance(schema.get("enum"), list) and schema["enum"]:
-        return schema["enum"][0]
-    properties = schema.get("properties")
-    if isinstance(properties, dict):
-        return {
-            name: make_sample(rules if isinstance(rules, dict) else None)
-            for name, rules in properties.items()
-        }
-    if schema.get("type") == "array":
-        items = schema.get("items")
-        return [make_sample(items)] if isinstance(items, dict) else []
-    plain = {"string": "", "integer": 0, "number": 0, "boolean": False, "null": None}
-    kind = schema.get("type")
-    return plain.get(kind, {}) if isinstance(kind, str) else {}

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection
 
-from pgflow_django import engine, executor, explain_run
+from pgflow_django import engine, executor, explain_run, simulate_flow
 from pgflow_django.worker.claimed import ClaimedTask
 from tests.engine.building import build, chain
 from tests.engine.conftest import Register
@@ -261,3 +262,22 @@ def test_explaining_a_run_looks_at_few_rows_among_thousands(status: str) -> None
         # costs as much as reading all of a table that is so small.
         assert counted.seq_scans[table] <= (table == "workflow_runs"), table
         assert counted.fetched[table] <= 220, table
+
+
+def test_the_times_of_steps_are_found_in_few_rows_among_thousands(register: Register) -> None:
+    build("chains", chain(3))
+    build("wide", {"each*": []})
+    register({**{f"s{i}": one for i in range(3)}, "each": one})
+    executor.start_flows("chains", [{}] * 1200)
+    executor.start_flow("wide", list(range(3000)))
+    executor.drain()
+    steps = [{"slug": name, "uses": name} for name in ("s0", "s1", "each")]
+    for slug, source in (("chains", 50), ("wide", 50), ("new", 50)):
+        document = {"workflow_slug": slug, "steps": steps}
+        counted = measure(partial(simulate_flow, document))
+        assert [step.seconds.n for step in simulate_flow(document).steps] == [source] * 3
+        for table in HOT:
+            assert counted.seq_scans[table] == 0, (slug, table)
+        # 50 runs of the flow, 200 of all; 50 tasks of each step.
+        assert counted.fetched["workflow_runs"] <= 260, slug
+        assert counted.fetched["workflow_step_tasks"] <= 400, slug

@@ -12,8 +12,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.utils import timezone
 
+from pgflow_django.definitions.samples import make_sample
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowWorker
-from pgflow_django.views.schema_fields import make_fields, make_sample, read_fields
+from pgflow_django.views.schema_fields import make_fields, read_fields
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db

@@ -19,6 +19,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from pgflow_django import drafts, executor
+from pgflow_django.definitions.samples import make_sample
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import WorkflowRun
 from pgflow_django.runs.serving import find_unserved
@@ -29,7 +30,7 @@ from pgflow_django.views.fields import MAX_BYTES, Field, read_json
 from pgflow_django.views.flows.publishing import publish_draft
 from pgflow_django.views.page import Page
 from pgflow_django.views.payloads import SHOWN, drop_hidden
-from pgflow_django.views.schema_fields import find_faults, make_fields, make_sample, read_fields
+from pgflow_django.views.schema_fields import find_faults, make_fields, read_fields
 from pgflow_django.views.stored import load
 
 if TYPE_CHECKING:
