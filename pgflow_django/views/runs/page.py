@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.db import router, transaction
@@ -15,6 +15,7 @@ from pgflow_django import executor
 from pgflow_django.choices import RunState, TaskStatus
 from pgflow_django.exceptions import PgflowError, RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
+from pgflow_django.runs.explaining import explain
 from pgflow_django.views.access import find_flow, is_published, list_runs, lock_run
 from pgflow_django.views.editor.scene import Look, read_look
 from pgflow_django.views.finding import answer, search
@@ -25,6 +26,9 @@ from pgflow_django.views.pieces import short_id
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.stored import load, show_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Tasks of a map step whose outputs the panel shows.
 _SHOWN_TASKS = 10
@@ -55,6 +59,7 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
         drawing=facts.render(_find_look(page.request)),
         **extra,
     )
+    context |= _explain(page, facts, context)
     if context["may_see_payload"]:
         context["input"] = _show(page, "input")
     return render(page.request, "pgflow_django/runs/run.html", context)
@@ -67,6 +72,7 @@ def live(page: Page) -> HttpResponse:
         return HttpResponse(status=204)
     context = _describe(page, facts, step=request.GET.get("step", ""))
     context["drawing"] = facts.render(_find_look(request))
+    context |= _explain(page, facts, context)
     return render(request, "pgflow_django/runs/_live.html", context)
 
 
@@ -117,6 +123,27 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         context["chosen_attempts"] = load_attempts(run, step)
         context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
     return context
+
+
+def _explain(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:
+    """Why a failed run failed, compared with the runs that its reader may know of.
+
+    What a value broke, and the keys of an input, tell of payloads: they are hidden as those are.
+    """
+    if facts.view.status != RunState.FAILED:
+        return {}
+    run = page.run
+    others = list_runs(page.admin, page.request)
+    found = explain(run.pk, using=run._state.db or "default", others=others)  # noqa: SLF001
+    told: dict[str, Any] = {"explained": found}
+    if found.cause is not None and known["may_see_payload"]:
+        admin: Any = page.admin
+        places = {problem["pointer"] or "/": problem["message"] for problem in found.cause.problems}
+        keys = dict.fromkeys(found.cause.input_keys)
+        for name, value in {"places": places, "input_keys": keys}.items():
+            shown = admin.redact_payload(page.request, run, value)
+            told[name] = shown if isinstance(shown, dict) else {}
+    return told
 
 
 def _find_parent(page: Page) -> WorkflowRun | None:
