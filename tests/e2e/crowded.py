@@ -214,7 +214,7 @@ def _refuse(page: Page) -> None:
     """Give a name that is none."""
     page.locator("#pgf-f-slug").fill(f"{LONG[:120]} {LONG[:7]}")
     page.locator("#pgf-f-slug").press("Tab")
-    expect(page.locator(".pgf-toast.pgf-error")).to_be_visible()
+    expect(page.locator("#pgf-e-slug")).to_be_visible()
 
 
 def _preview(text: str) -> Callable[[Page], None]:
