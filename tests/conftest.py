@@ -8,9 +8,20 @@ import signal
 import threading
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 #: They take minutes: `make test-chaos` asks for them.
 collect_ignore = [] if os.environ.get("PGFLOW_CHAOS") else ["chaos"]
+
+# What an example takes says how busy the machine is. Examples are the same each time, unless
+# `PGFLOW_TEST_EFFORT` asks for more of them: then they are new ones.
+settings.register_profile(
+    "untimed",
+    deadline=None,
+    derandomize="PGFLOW_TEST_EFFORT" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

@@ -341,7 +341,7 @@ def test_keywords_that_are_not_evaluated_refuse_nothing() -> None:
 
 
 @given(mutated_documents(), st.booleans())
-@settings(max_examples=100 * EFFORT, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=100 * EFFORT, suppress_health_check=list(HealthCheck))
 def test_any_document_may_call_functions_that_declare_much(document: Any, is_strict: bool) -> None:
     step_function("fetch", params=Params)(read_rows)
     schema = {
@@ -431,7 +431,6 @@ def test_what_is_refused_for_certain_is_refused_by_pydantic(hint: Any) -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(portable(hint))
     accepted = Draft(accepted_schema(adapter.core_schema))
 
-    @settings(deadline=None)
     @given(VALUES | st.dictionaries(st.sampled_from(["a", "b", "A", "code", "rows"]), VALUES))
     def check(value: Any) -> None:
         try:

@@ -23,7 +23,6 @@ from .documents import mutated_documents, valid_documents
 
 database = settings(
     max_examples=20 * EFFORT,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

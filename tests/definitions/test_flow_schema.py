@@ -27,7 +27,6 @@ NAMES = ["fetch", "fetch_2"]
 
 much = settings(
     max_examples=60 * EFFORT,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -23,7 +23,7 @@ from .test_repairs import broken
 
 # No test here has a database: a query would fail.
 
-few = settings(max_examples=40 * EFFORT, deadline=None)
+few = settings(max_examples=40 * EFFORT)
 
 #: Keys that mean something, or nearly, in a document; in a patch; and none.
 KEYS = st.sampled_from([

@@ -27,7 +27,7 @@ def flow(*steps: Any, **options: Any) -> dict[str, Any]:
 
 A, B = {"slug": "a"}, {"slug": "b"}
 
-few = settings(max_examples=30 * EFFORT, deadline=None)
+few = settings(max_examples=30 * EFFORT)
 
 
 def test_it_is_public() -> None:

@@ -75,7 +75,7 @@ def test_what_fits(source: Schema, target: Schema, verdict: str) -> None:
 
 
 @given(schemas(), schemas(), st.lists(VALUES, max_size=8))
-@settings(max_examples=100 * EFFORT, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100 * EFFORT, suppress_health_check=list(HealthCheck))
 def test_what_is_said_is_so_of_every_value(
     source: Schema, target: Schema, values: list[Any]
 ) -> None:

@@ -57,9 +57,7 @@ def errors(document: Any) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.django_db
-@settings(
-    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(OPERATIONS, min_size=1, max_size=12))
 def test_random_edits_keep_the_draft_valid_and_undo_gives_the_start_back(
     operations: list[tuple[str, dict[str, Any]]],

@@ -24,7 +24,7 @@ from pgflow_django.drawing.layout import (
 )
 
 DIRECTIONS: tuple[Direction, ...] = ("LR", "TB")
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 
 
 def make_nodes(flow: Mapping[str, Iterable[str]]) -> list[Node]:

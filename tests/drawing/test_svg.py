@@ -103,7 +103,7 @@ def find_elements(root: ET.Element, name: str) -> list[ET.Element]:
     return [element for element in root.iter() if name in element.get("class", "").split()]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(any_text, min_size=9, max_size=9), st.sampled_from(STATUSES))
 def test_no_text_can_break_the_file(texts: list[str], status: Status) -> None:
     slug, title, subtitle, duration, note, name, description, problem, word = texts
@@ -364,7 +364,7 @@ def list_lines(root: ET.Element) -> Iterator[tuple[str, Font]]:
             yield text, font
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(any_text, any_text, any_text, st.sampled_from(["single", "map"]), st.booleans())
 def test_no_text_reaches_the_edge_of_its_card(
     title: str, subtitle: str, note: str, kind: str, has_state: bool

@@ -209,7 +209,6 @@ class TestInATestCase(TestCase):
 
 @settings(
     max_examples=30 * EFFORT,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=6), inside=st.booleans())

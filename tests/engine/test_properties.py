@@ -94,7 +94,6 @@ def check_run(run: WorkflowRun, expected: Expected, steps: list[Step], calls: Fu
 
 @settings(
     max_examples=60 * EFFORT,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
@@ -144,7 +143,6 @@ def take_up_again(run: WorkflowRun, steps: list[Step], functions: Functions) -> 
 
 @settings(
     max_examples=15 * EFFORT,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(first=flows(), run_inputs=st.lists(st.sampled_from(INPUTS), min_size=2, max_size=8))
