@@ -10,7 +10,10 @@ from typing import TypeVar
 N = TypeVar("N", int, float)
 
 #: What ``--only`` may name; ``W2:1000`` picks one size.
-PARTS = ("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5", "load", "memory", "idle")
+PARTS = (
+    *("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5"),
+    *("load", "simulate", "explain", "memory", "idle"),
+)
 #: What ``--compare`` judges, and measures unless ``--only`` says otherwise; what it may be told to
 #: measure beside them.
 JUDGED = ("W1", "W1bulk", "W2", "W3", "W4")

@@ -12,6 +12,7 @@ from bench.figures import Figure, Item, Subject, ratio
 from bench.flows import CHAIN, CODE_CHAIN, FAN, MAP, Shape
 from bench.growth import Growth
 from bench.loading import Loading
+from bench.looking import Explaining, Simulating
 from bench.memory import measure_memory
 from bench.options import Options
 from bench.raw import RawLimits
@@ -40,6 +41,8 @@ W3_SIZE = 20
 W5_RUNS = 500
 MEMORY_ITEMS = 10_000
 LOADED_STEPS = (3, 50)
+SIMULATED_STEPS = 300
+EXPLAINED_TASKS = 10_000
 #: Runs a second under which latency is measured, and for how long.
 RATES = (50, 100, 200, 400)
 LOAD_SECONDS = 4.0
@@ -127,6 +130,12 @@ def _others(options: Options, engine: Engine) -> Iterator[Item]:
     for size in LOADED_STEPS:
         if options.wants("load", size):
             yield Item(_subject(engine, "load", size), Loading(size).measure)
+    if options.wants("simulate", SIMULATED_STEPS):
+        size = options.scaled(SIMULATED_STEPS)
+        yield Item(_subject(engine, "simulate", size), Simulating(size).measure)
+    if options.wants("explain", EXPLAINED_TASKS):
+        size = options.scaled(EXPLAINED_TASKS)
+        yield Item(_subject(engine, "explain", size), Explaining(size).measure, rounds=2)
     if options.wants("memory", MEMORY_ITEMS):
         size = options.scaled(MEMORY_ITEMS)
         yield Item(_subject(engine, "memory", size), partial(measure_memory, size), rounds=2)

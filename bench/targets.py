@@ -37,6 +37,8 @@ TARGETS: dict[tuple[str, int | None, str], Target] = {
     ("W2 growth", 10_000, "ratio"): Target(1.3, ""),
     ("W5 growth", 1_000_000, "ratio"): _least(0.8, ""),
     ("memory", 10_000, "peak_mb"): Target(200, "MB"),
+    ("simulate", 300, "simulated_ms"): Target(200, "ms"),
+    ("explain", 10_000, "explained_ms"): Target(50, "ms"),
     ("load", None, "stored_start_ms"): Target(2, "ms"),
     ("load", None, "stored_changed_ms"): Target(2, "ms"),
     ("load", None, "code_start_ms"): Target(2, "ms"),

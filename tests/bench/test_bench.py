@@ -98,6 +98,16 @@ def test_each_row_tells_how_many_rounds_it_has_had() -> None:
         assert row[place : place + len("Rounds")].strip() == rounds
 
 
+def test_looks_at_flows_and_runs_are_measured() -> None:
+    result = bench("--only", "simulate,explain", "--scale", "0.02", "--rounds", "1")
+    assert result.returncode == 0, result.stderr
+    simulated, explained = [json.loads(line) for line in result.stdout.splitlines()][1:]
+    assert list(simulated) == [*HEAD, "simulated_ms", "procs"]
+    assert (simulated["workload"], simulated["size"]) == ("simulate", 6)
+    assert list(explained) == [*HEAD, "explained_ms", "procs"]
+    assert 0 < explained["explained_ms"] < 1_000
+
+
 def test_latency_is_measured_under_load_and_an_idle_worker_watched() -> None:
     result = bench(
         *("--engine", "celery", "--only", "load:200,idle"),
