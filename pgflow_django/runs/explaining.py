@@ -48,7 +48,7 @@ def explain_run(run_id: UUID | str, *, using: str | None = None) -> Explanation:
     One shape for every status; ``to_dict()`` gives it as a JSON object of at most 16 KB. Messages,
     tracebacks and keys come from step functions and their data. Raises ``RunNotFound``.
     """
-    alias = using or router.db_for_read(WorkflowRun)
+    alias = using or router.db_for_write(WorkflowRun)  # as get_run_status
     return explain(read_run_id(run_id), using=alias)
 
 
