@@ -23,7 +23,7 @@ from pgflow_django.models import (
     WorkflowRunEvent,
     WorkflowStepState,
 )
-from pgflow_django.runs.explanation import Cause, Explanation, Slow, clip
+from pgflow_django.runs.explanation import MAX_NAMES, Cause, Explanation, Slow, clip
 from pgflow_django.runs.failures import MESSAGE, explain_failure, load_attempts, read_situation
 from pgflow_django.runs.next_actions import advise_cancelled, advise_waiting
 from pgflow_django.runs.status import read_run_id
@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 #: Characters that are read of a text; how many bytes of JSON they may take is said where they go.
 _READ = 4_000
 _HEADLINE = 400
-_CANCELLED, _SLOWEST = 8, 5
+_SLOWEST = 5
 _FACTS = ("workflow_slug", "version", "version_id", "status", "owner_id", "has_caller_functions")
 _MOMENTS = ("started_at", "ended_at")
 _ERROR = ("code", "step_slug", "error_type", "error_message")
@@ -89,7 +89,7 @@ def _begin(run_id: UUID, run: Row, states: Sequence[Row]) -> Explanation:
         version=run["version"],
         status=run["status"],
         headline="",
-        cancelled=tuple(left[:_CANCELLED]),
+        cancelled=tuple(left[:MAX_NAMES]),
         cancelled_total=len(left),
         completed=sum(row["status"] in done for row in states),
     )

@@ -14,6 +14,9 @@ from uuid import UUID
 from pgflow_django.runs.waiting import Waiting
 from pgflow_django.storage.moments import with_zone
 
+#: Names of steps, queues and functions that are told of each.
+MAX_NAMES = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Cause:
@@ -113,9 +116,21 @@ class Explanation:
     next: tuple[Action, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The explanation as a JSON object of at most 16 KB."""
+        """The explanation as a JSON object of at most 16 KB.
+
+        Of what it waits for, the first names are told.
+        """
         found: dict[str, Any] = _to_json(self)
+        if self.waiting is not None:
+            found["waiting"] = {
+                **{key: _first(value) for key, value in found["waiting"].items()},
+                "message": clip(self.waiting.message, 1_500),
+            }
         return found
+
+
+def _first(value: Any) -> Any:
+    return value[:MAX_NAMES] if isinstance(value, list) else value
 
 
 def _to_json(value: Any) -> Any:

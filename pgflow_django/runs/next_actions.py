@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
-from pgflow_django.runs.explanation import Action
+from pgflow_django.runs.explanation import MAX_NAMES, Action
 from pgflow_django.runs.waiting import Waiting
 from pgflow_django.storage.trouble import manage_command, worker_command
 
@@ -118,8 +118,11 @@ def advise_waiting(waiting: Waiting | None, run_id: UUID, *, using: str) -> tupl
         return ()
     if waiting.reason in {"no_worker", "no_function"}:
         certain = waiting.reason == "no_worker"
-        why = "A worker takes what waits." if certain else "A new worker has the code of today."
-        return (Action(worker_command(waiting.queues), why, certain),)
+        why = "A worker takes what waits" if certain else "A new worker has the code of today"
+        queues, count = waiting.queues[:MAX_NAMES], len(waiting.queues)
+        if count > MAX_NAMES:
+            why += f" in these {MAX_NAMES} of {count:,} queues"
+        return (Action(worker_command(queues), f"{why}.", certain),)
     if waiting.reason == "busy":
         return (Action(manage_command("listworkers", using=using), "What the workers are doing."),)
     if waiting.reason == "caller":

@@ -235,9 +235,18 @@ def test_it_stays_small_whatever_the_run() -> None:
     steps: dict[str, list[str]] = {slug: [] for slug in slugs}
     names = {f"{HOSTILE[:80]}{n}": "run" for n in range(50)}
     options = {slugs[0]: {"uses": long, "max_attempts": 9, "inputs": names}}
-    flow = build("w" * 128, {**steps, slugs[0]: []}, options=options)
-    run = executor.start_flow(flow, {f"{HOSTILE[:400]}{n}": n for n in range(100)})
+    flow = build("w" * 128, steps, options=options)
+    executor.execute_dynamic(flow, {}, dict.fromkeys(slugs, one))
+    document = flow_builder.export_flow(flow)
+    for row in document["steps"]:
+        row["params"] = {HOSTILE[:50]: HOSTILE[:200]}
+    flow_builder.create_flow_from_spec(document, replace=True)
+    executor.start_flow(flow)
     worker = HandWorker()
+    for task in worker.claim(60):
+        if task.group.step_slug == slugs[0]:
+            worker.fail(task, permanent=True)
+    run = executor.start_flow(flow, {f"{HOSTILE[:400]}{n}": n for n in range(100)})
     (task,) = [task for task in worker.claim(60) if task.group.step_slug == slugs[0]]
     error = {
         "code": "invalid_step_input",
@@ -256,13 +265,30 @@ def test_it_stays_small_whatever_the_run() -> None:
         ", %s, %s, '', %s, clock_timestamp() from generate_series(2, 900) as i",
         run.id, slugs[0], HOSTILE[:200], HOSTILE[:20_000], HOSTILE[:300],
     )  # fmt: skip
-    query("update workflow_runs set error = %s::jsonb", json.dumps(error))
+    query("update workflow_runs set error = %s::jsonb where status = 'failed'", json.dumps(error))
     with CaptureQueriesContext(connection) as queries:
         found = explain_run(run.id)
     assert len(queries) <= 8
     assert size_of(found) <= 16_000
     assert found.attempts_total == 900
     assert found.cancelled_total == 59
+    assert found.same_error is not None
+    assert found.changed_since_success is not None
+    assert found.changed_since_success.changes_total == 60
+
+
+def test_it_stays_small_whatever_a_run_waits_for() -> None:
+    slugs = [f"{'s' * 120}{n}" for n in range(300)]
+    options = {slug: {"queue": f"{'q' * 36}{n % 20}"} for n, slug in enumerate(slugs)}
+    run = executor.start_flow(build("w" * 128, {slug: [] for slug in slugs}, options=options))
+    found = explain_run(run.id)
+    assert found.waiting == executor.get_run_status(run.id).waiting
+    assert found.waiting is not None
+    assert len(found.waiting.queues) == 20
+    assert size_of(found) <= 16_000
+    (action,) = found.next
+    assert action.command.endswith(",".join(found.waiting.queues[:8]))
+    assert action.why == "A worker takes what waits in these 8 of 20 queues."
 
 
 def test_no_status_takes_more_than_eight_queries() -> None:
