@@ -236,7 +236,7 @@ STEP_OPTIONS = _table(
     Option(
         "inputs",
         Inputs(),
-        label=_("Inputs by name"),
+        label=_("Where its input comes from"),
         about=_(
             "where the keys that its function reads come from: a step before it, item, index or "
             "run, with a JSON Pointer into it"
