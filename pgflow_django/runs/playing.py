@@ -20,8 +20,9 @@ from pgflow_django.jsonvalue import same
 from pgflow_django.registry import RegisteredFunction
 from pgflow_django.runs.simulation import OutputFrom
 
-#: Tasks of a map step whose outputs are told; beyond it only how many there are.
-MAX_TASKS = 10_000
+#: Tasks of a map step whose outputs are told, and of all of them together; beyond that only how
+#: many there are.
+MAX_TASKS, MAX_PLAYED = 1_000, 20_000
 
 
 class _Unknown:
@@ -61,6 +62,7 @@ class Player:
         self._given = given
         self._find_function = find_function
         self._released: dict[int, Any] = {}
+        self._left = MAX_PLAYED
 
     def play(self, step: StepDefinition, number: int) -> None:
         """Find what a step gets and gives; ``number`` is its place in the document."""
@@ -154,8 +156,12 @@ class Player:
             return [], "empty"
         function = self._find_function(step.options["function"])
         contract = function.contract if function else None
-        if contract is None or tasks is None or tasks > MAX_TASKS:
+        if contract is None or tasks is None:
             return UNKNOWN, "unknown"
+        if is_map:
+            if tasks > min(MAX_TASKS, self._left):
+                return UNKNOWN, "unknown"
+            self._left -= tasks
         if any(example.output is not None for example in contract.examples):
             if not is_map:
                 return self._release(contract, _choose(contract, built)), "example"

@@ -165,6 +165,20 @@ def test_a_large_map_is_counted_and_not_played() -> None:
     assert found.totals.tasks == 2_000_000
 
 
+def test_two_thousand_large_maps_are_simulated_in_bounded_time() -> None:
+    steps = [
+        {"slug": f"s{n}", "type": "map", "initial_tasks": 1_000, "uses": "sim.check"}
+        for n in range(1_999)
+    ]
+    steps.append({"slug": "end", "uses": "sim.load"})
+    began = perf_counter()
+    found = simulate_flow(flow_of(*steps), {"n": 1})
+    assert perf_counter() - began < 5
+    assert found.totals.tasks == 1_999_001
+    sources = [found.steps[n].output_from for n in (19, 20, 1_999)]
+    assert sources == ["example", "unknown", "schema"]
+
+
 def test_problems_of_the_document_end_it() -> None:
     found = simulate_flow(flow_of({"slug": "a", "depends_on": ["b"]}))
     assert not found.ok
