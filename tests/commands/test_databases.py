@@ -50,6 +50,8 @@ def test_every_command_works_on_another_alias(
         "listruns": (),
         "showflow": ("doubles",),
         "showrun": (runs["cancelled"],),
+        "explainrun": (runs["cancelled"],),
+        "simulateflow": ("doubles",),
         "exportflow": ("doubles", "--output", str(document)),
         "checkflow": (str(document),),
         "importflow": (str(document),),
