@@ -159,7 +159,8 @@ def clip(fault: Fault) -> Fault:
     """The fault as it can be stored."""
     return Fault(
         jsonvalue.storable_text(fault.pointer, limit=_POINTER_LENGTH),
-        jsonvalue.storable_text(fault.message, limit=_MESSAGE_LENGTH),
+        jsonvalue.storable_text(fault.rule, limit=_MESSAGE_LENGTH),
+        jsonvalue.storable_text(fault.value, limit=_MESSAGE_LENGTH),
     )
 
 
@@ -168,7 +169,7 @@ def _read_errors(error: ValidationError, value: Any) -> list[Fault]:
     found: dict[str, Fault] = {}
     for one in error.errors(include_url=False, include_context=False):
         pointer = _find_place(one["loc"], value, is_missing=one["type"] == "missing")
-        found.setdefault(pointer, clip(Fault(pointer, _say(one))))
+        found.setdefault(pointer, clip(Fault(pointer, *_say(one))))
         if len(found) == MAX_PLACES:
             break
     return list(found.values())
@@ -187,10 +188,11 @@ def _find_place(location: tuple[int | str, ...], value: Any, *, is_missing: bool
     return pointer
 
 
-def _say(one: Any) -> str:
+def _say(one: Any) -> tuple[str, str]:
+    """What is wrong, and the value."""
     if one["type"] == "missing":
-        return "is missing"
+        return "is missing", ""
     if one["type"] == "extra_forbidden":
-        return "is a key that is not declared"
+        return "is a key that is not declared", ""
     text = _WORDS.get(one["type"]) or _SUBJECT.sub("", one["msg"]).partition("; ")[0]
-    return text if one["type"] in _WITHOUT_VALUE else f"{text}, is {show_json(one['input'])}"
+    return text, "" if one["type"] in _WITHOUT_VALUE else show_json(one["input"])

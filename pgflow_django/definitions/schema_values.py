@@ -35,7 +35,7 @@ class Checker:
         found: list[Fault] = []
         try:
             for error in self._validator.iter_errors(value):
-                found.append(Fault(to_pointer(error.absolute_path), say(error)))
+                found.append(_read(error))
                 if len(found) == most:
                     break
         except _TooLongError:
@@ -132,20 +132,21 @@ _WORDS = {
 }
 
 
-def say(error: Any) -> str:
-    """What is wrong at a place: ``should be a string, is 7``."""
-    keyword, wanted = error.validator, error.validator_value
+def _read(error: Any) -> Fault:
+    pointer, keyword = to_pointer(error.absolute_path), error.validator
     if keyword in {"required", "additionalProperties"}:
-        return str(error.message)
+        return Fault(pointer, str(error.message))
+    if keyword is None:
+        return Fault(pointer, "is not allowed")
+    return Fault(pointer, _say_rule(keyword, error.validator_value), show_json(error.instance))
+
+
+def _say_rule(keyword: str, wanted: Any) -> str:
     if keyword == "type":
         names = [wanted] if isinstance(wanted, str) else wanted
-        text = f"should be {' or '.join(_TYPES.get(name, str(name)) for name in names)}"
-    elif keyword == "enum":
-        text = f"should be one of {', '.join(map(show_json, wanted[:10]))}"
-    elif keyword in _WORDS:
-        text = _WORDS[keyword].format(show_json(wanted))
-    elif keyword is None:
-        return "is not allowed"
-    else:
-        return f"is {show_json(error.instance)}, which breaks the rule {keyword}"
-    return f"{text}, is {show_json(error.instance)}"
+        return f"should be {' or '.join(_TYPES.get(name, str(name)) for name in names)}"
+    if keyword == "enum":
+        return f"should be one of {', '.join(map(show_json, wanted[:10]))}"
+    if keyword in _WORDS:
+        return _WORDS[keyword].format(show_json(wanted))
+    return f"should keep the rule {keyword}"

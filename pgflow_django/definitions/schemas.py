@@ -36,7 +36,15 @@ class Fault(NamedTuple):
     """Something about a schema, or about a value that does not fit it."""
 
     pointer: str
-    message: str
+    #: What is wrong, without the value: that is not for everybody's eyes.
+    rule: str
+    #: The value, cut short; ``""`` where it says nothing more.
+    value: str = ""
+
+    @property
+    def message(self) -> str:
+        """What is wrong: ``should be a string, is 7``."""
+        return f"{self.rule}, is {self.value}" if self.value else self.rule
 
 
 class NoSchemaError(ValueError):

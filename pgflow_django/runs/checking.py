@@ -73,7 +73,12 @@ def _problems(schema: _Schema, texts: Sequence[str]) -> list[tuple[int, list[Pro
         return []
     for number, text in enumerate(texts):
         if faults := schema.checker.faults(json.loads(text)):
-            return [(number, [Problem("invalid_input", *fault) for fault in faults])]
+            return [
+                (
+                    number,
+                    [Problem("invalid_input", fault.pointer, fault.message) for fault in faults],
+                )
+            ]
     return []
 
 

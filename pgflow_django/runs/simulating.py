@@ -78,7 +78,7 @@ def _read_input(flow: FlowDefinition, given: Any) -> tuple[Any, list[Problem]]:
         return (UNKNOWN if schema is None else make_sample(schema)), []
     value = json.loads(jsonvalue.encode(given, subject="input", not_json=InvalidInput))
     faults = [] if schema is None else Checker(schema).faults(value)
-    return value, [Problem("invalid_input", *fault) for fault in faults]
+    return value, [Problem("invalid_input", fault.pointer, fault.message) for fault in faults]
 
 
 def _read_outputs(flow: FlowDefinition, outputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,8 +28,9 @@ def check(
     except MismatchError as error:
         side, faults = error.side, error.faults
     # Outside of "except": what it was raised for must not outlive the attempt.
-    places = "; ".join(f"{fault.pointer or 'the whole'}: {fault.message}" for fault in faults)
+    # Messages are read by more people than values are, in pages and logs; problems tell the values.
+    places = "; ".join(f"{fault.pointer or 'the whole'}: {fault.rule}" for fault in faults)
     raise _BROKEN[side](
         f"{task.name}: {_WHAT[side]} doesn't fit what function {function.name} declares. {places}",
-        problems=[fault._asdict() for fault in faults],
+        problems=[{"pointer": fault.pointer, "message": fault.message} for fault in faults],
     )
