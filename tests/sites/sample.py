@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from django.db import connections, router
@@ -46,7 +46,7 @@ def site_double(input: Any) -> int:
     return int(input["item"]) * 2
 
 
-def site_fail(input: Any) -> None:
+def site_fail(input: Any) -> NoReturn:
     """Fail."""
     raise ValueError("nothing works today")
 

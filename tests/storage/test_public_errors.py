@@ -15,7 +15,10 @@ from pgflow_django.flows import Flow, step
 from tests.storage.conftest import Query, alias, run, stranger_in
 
 #: Without a query, or with one that its caller sends.
-ASK_NOTHING = {"is_valid_slug", "validate_flow", "export_python", "problems", "list_unpublished"}
+ASK_NOTHING = {
+    *("is_valid_slug", "validate_flow", "repair_flow", "flow_schema"),
+    *("export_python", "problems", "list_unpublished"),
+}
 NOBODY = uuid4()
 
 
