@@ -73,6 +73,7 @@ def visit(page: Page, path: str, act: Callable[[Page], None] | None) -> None:
         expect(page.locator("#pgf-editor[data-ready]")).to_be_attached()
     if act:
         act(page)
+        page.wait_for_load_state()  # what it has sent may have led to another page
 
 
 def take_picture(page: Page, name: str) -> None:

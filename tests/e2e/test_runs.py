@@ -138,7 +138,7 @@ def test_a_failed_run_says_why_and_is_retried(
         "ConnectionError: no van today"
     )
     expect_step(page, "send", "failed")
-    trace = page.locator("#pgf-details section").first.locator("details")
+    trace = page.locator("#pgf-details section").first.locator("details", has_text="Traceback")
     trace.locator("summary").click()
     expect(trace.locator("pre")).to_contain_text('raise ConnectionError("no van today")')
     shop.is_broken = False
