@@ -112,9 +112,17 @@ CASES = [
     *itertools.product(["history", "compare"], CHANGES, [False]),
     *itertools.product(["preview", "get", "export", "list"], ["delete", "publish"], [False]),
 ]
+#: Each read beside the change that moves most; the others take minutes.
+QUICK = {
+    *((read, "publish", False) for read in READS),
+    *(("load", "delete", False), ("load", "edit", False), ("load", "publish", True)),
+}
 
 
-@pytest.mark.parametrize(("read", "change", "in_transaction"), CASES)
+@pytest.mark.parametrize(
+    ("read", "change", "in_transaction"),
+    [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],
+)
 def test_a_read_is_of_before_or_after(read: str, change: str, in_transaction: bool) -> None:
     for state in STATES:
         number = 0

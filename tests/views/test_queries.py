@@ -103,7 +103,16 @@ def test_strange_values_find_nothing_or_are_refused(
             assert answer.context["cl"].result_count == 0
 
 
-@pytest.mark.parametrize("action", ["switch_on", "switch_off", "export", "delete_selected", "\0"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        *("delete_selected", "\0"),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("switch_on", "switch_off", "export")
+        ),
+    ],
+)
 @pytest.mark.parametrize("model", LISTS)
 def test_strange_selections_select_nothing(
     log_in: LogIn, run: WorkflowRun, model: str, action: str
