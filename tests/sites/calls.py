@@ -14,6 +14,7 @@ from django.core.management import ManagementUtility, get_commands
 _BARE = {
     "cancelrun": 2,
     "checkflow": 2,
+    "explainrun": 2,
     "exportflow": 2,
     "flowschema": 0,
     "importflow": 2,
@@ -28,6 +29,7 @@ _BARE = {
     "runflow": 2,
     "showflow": 2,
     "showrun": 2,
+    "simulateflow": 2,
 }
 
 
@@ -52,7 +54,13 @@ def _with_work(runs: dict[str, UUID], folder: Path) -> list[list[str]]:
         ["listworkers", "--json"],
         ["pgflow_doctor", "--json"],
         *(["showflow", "numbers", *more] for more in ([], ["--json"])),
-        *(["showrun", str(run), *more] for run in runs.values() for more in ([], ["--json"])),
+        *(
+            [name, str(run), *more]
+            for name in ("showrun", "explainrun")
+            for run in runs.values()
+            for more in ([], ["--json"])
+        ),
+        *(["simulateflow", "numbers", "--input", given, *more] for more in ([], ["--json"])),
         ["exportflow", "numbers", "--output", document],
         ["exportflow", "numbers", "--format", "python"],
         ["checkflow", document, "--json"],

@@ -52,11 +52,12 @@ def _list_changed(
 ) -> Iterator[tuple[str, str]]:
     """The places of a step that an edit sets, each with the field that sets it."""
     present, inputs = row.get("inputs") or {}, new.get("inputs") or {}
-    for name, source in inputs.items():
-        if present.get(name) != source:
-            is_new = post.get(NEW_NAME) == name
-            field = NEW_SOURCE if is_new else f"{INPUT}{name}"
-            yield f"{pointer}/inputs/{escape_token(name)}", field
+    if isinstance(inputs, dict) and isinstance(present, dict):  # else the edit itself will say so
+        for name, source in inputs.items():
+            if present.get(name) != source:
+                is_new = post.get(NEW_NAME) == name
+                field = NEW_SOURCE if is_new else f"{INPUT}{name}"
+                yield f"{pointer}/inputs/{escape_token(name)}", field
     before, params = row.get("params") or {}, new.get("params") or {}
     if isinstance(params, dict) and isinstance(before, dict):
         for name, value in params.items():

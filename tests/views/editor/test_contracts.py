@@ -290,6 +290,12 @@ def test_a_strange_key_is_no_failure(post: Post, name: str, headers: dict[str, s
             assert post(op, headers=headers, step="load", fields=values).status_code < 500
 
 
+@pytest.mark.parametrize("name", ["inputs", "params"])
+@pytest.mark.parametrize("text", ["1.5", "[1]", '"x"', '{"a": 1.5}', "null", "{"])
+def test_strange_json_is_no_failure(post: Post, name: str, text: str) -> None:
+    assert post("save_step", step="load", fields={name: text}).status_code < 500
+
+
 @pytest.mark.parametrize("inputs", ["abc", [1], {"rows": 7}, {"rows": ["check"]}])
 def test_a_strange_fix_is_refused(post: Post, inputs: Any) -> None:
     arguments = json.dumps({"step": "load", "inputs": inputs})
