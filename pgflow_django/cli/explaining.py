@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from pgflow_django.cli.report import fact
 from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import clock, duration, one_line, plural
 
@@ -26,29 +27,27 @@ def describe(terminal: Terminal, found: Explanation) -> Iterator[Text]:
     for attempt in found.attempts:
         yield _describe_attempt(attempt)
     if found.attempts_total > len(found.attempts):
-        yield _fact("attempts", f"{found.attempts_total:,} in all; showrun shows more")
+        yield fact("attempts", f"{found.attempts_total:,} in all; showrun shows more")
     if found.cancelled:
         more = found.cancelled_total - len(found.cancelled)
-        yield _fact(
-            "not done", ", ".join(found.cancelled) + (f" and {more:,} more" if more else "")
-        )
+        yield fact("not done", ", ".join(found.cancelled) + (f" and {more:,} more" if more else ""))
     for slow in found.slowest:
-        yield _fact("took", f"{duration(slow.seconds)}, step {slow.step}")
+        yield fact("took", f"{duration(slow.seconds)}, step {slow.step}")
     yield from _compare(found)
     for action in found.next:
-        yield _fact("next", f"{action.command}  {action.why}".strip(), "green")
+        yield fact("next", f"{action.command}  {action.why}".strip(), "green")
 
 
 def _describe_cause(cause: Cause) -> Iterator[Text]:
     if cause.function:
-        yield _fact("function", cause.function)
+        yield fact("function", cause.function)
     if cause.worker:
-        yield _fact("worker", one_line(cause.worker))
+        yield fact("worker", one_line(cause.worker))
     if cause.input_keys:
-        yield _fact("input", f"had {', '.join(map(one_line, cause.input_keys))}")
+        yield fact("input", f"had {', '.join(map(one_line, cause.input_keys))}")
     for problem in cause.problems:
         place = problem["pointer"] or "the whole"
-        yield _fact("place", one_line(f"{place}: {problem['message']}"), "red")
+        yield fact("place", one_line(f"{place}: {problem['message']}"), "red")
     if cause.traceback:
         yield Text(cause.traceback, "dim")
 
@@ -57,20 +56,16 @@ def _describe_attempt(attempt: Attempt) -> Text:
     then = f", next try {clock(attempt.retry_at)[11:]}" if attempt.retry_at else ""
     who = f"{attempt.step}[{attempt.task_index}]" if attempt.task_index else attempt.step
     text = f"{attempt.attempt:,} of {who} at {clock(attempt.ended_at)[11:]}{then}: "
-    return _fact("attempt", one_line(f"{text}{attempt.error_type}: {attempt.message}"))
+    return fact("attempt", one_line(f"{text}{attempt.error_type}: {attempt.message}"))
 
 
 def _compare(found: Explanation) -> Iterator[Text]:
     if same := found.same_error:
-        yield _fact(
+        yield fact(
             "before", f"{plural(same.runs, 'run')} with the same error since {clock(same.first)}"
         )
     if changed := found.changed_since_success:
         count = plural(changed.changes_total, "change")
-        yield _fact("changed", f"{count} since version {changed.version:,}, which completed")
+        yield fact("changed", f"{count} since version {changed.version:,}, which completed")
         for change in changed.changes:
-            yield _fact("", one_line(change))
-
-
-def _fact(name: str, value: str, style: str = "") -> Text:
-    return Text.assemble((f"  {name:<9}", "dim"), (value, style))
+            yield fact("", one_line(change))

@@ -108,21 +108,21 @@ class Report:
     def _facts(self, now: datetime) -> Iterator[Text]:
         run, view = self.run, self.view
         started = f"{clock(run.started_at)} ({ago(run.started_at, now)})"
-        yield _fact("version", f"{run.version:,}")
+        yield fact("version", f"{run.version:,}")
         if run.key:
-            yield _fact("key", one_line(run.key))
+            yield fact("key", one_line(run.key))
         if run.parent_run_id:
-            yield _fact("parent", str(run.parent_run_id))
-        yield _fact("started", started)
+            yield fact("parent", str(run.parent_run_id))
+        yield fact("started", started)
         if run.ended_at:
-            yield _fact("ended", f"{clock(run.ended_at)}, after {duration(view.seconds)}")
+            yield fact("ended", f"{clock(run.ended_at)}, after {duration(view.seconds)}")
         if view.waiting:
-            yield _fact("waiting", view.waiting.message, "yellow")
-        yield _fact("input", _shorten(run.input))
+            yield fact("waiting", view.waiting.message, "yellow")
+        yield fact("input", _shorten(run.input))
         if run.output is not None:
-            yield _fact("output", _shorten(run.output))
+            yield fact("output", _shorten(run.output))
         if run.error:
-            yield _fact("error", describe_error(run.error), "red")
+            yield fact("error", describe_error(run.error), "red")
 
     def _lists(self, terminal: Terminal) -> Iterator[RenderableType]:
         if self.attempts:
@@ -144,7 +144,8 @@ def _columns(row: Any, skip: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names if name not in skip}
 
 
-def _fact(name: str, value: str, style: str = "") -> Text:
+def fact(name: str, value: str, style: str = "") -> Text:
+    """Make a line of a report's head: a name and what it is."""
     return Text.assemble((f"  {name:<9}", "dim"), (value, style))
 
 
