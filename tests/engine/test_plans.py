@@ -264,10 +264,16 @@ def test_explaining_a_run_looks_at_few_rows_among_thousands(status: str) -> None
         assert counted.fetched[table] <= 220, table
 
 
-def test_the_times_of_steps_are_found_in_few_rows_among_thousands(register: Register) -> None:
+@pytest.mark.parametrize("statistics", ["none", "of one run that waits"])
+def test_the_times_of_steps_are_found_in_few_rows_among_thousands(
+    register: Register, statistics: str
+) -> None:
     build("chains", chain(3))
     build("wide", {"each*": []})
     register({**{f"s{i}": one for i in range(3)}, "each": one})
+    if statistics != "none":
+        executor.start_flow("wide", list(range(3000)))
+        query(f"analyze {', '.join(HOT)}")
     executor.start_flows("chains", [{}] * 1200)
     executor.start_flow("wide", list(range(3000)))
     executor.drain()
