@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,8 @@ class Defaults:
     #: Largest value that is joined from the outputs of several tasks, a step's input or a run's
     #: output, in bytes; at most ``JOINED_BYTES_LIMIT``.
     MAX_JOINED_BYTES: int = 64 * 1024 * 1024
+    #: Days after which ``pruneruns`` deletes trials of drafts that have ended.
+    TRIAL_DAYS: float = 7.0
     #: Lines that one attempt may write to its run with ``context.log`` and ``context.progress``.
     MAX_LOG_LINES: int = 1000
     #: Seconds after which the work of a silent process goes to others.
@@ -41,13 +45,19 @@ JOINED_BYTES_LIMIT = 255 * 1024 * 1024
 
 
 class Settings:
-    """Attribute access to the site's value of a setting, or its default."""
+    """Attribute access to the site's value of a setting, or its default.
+
+    Each is looked up once, and again when Django says that ``PGFLOW`` has changed, as
+    ``override_settings`` makes it: several are asked for with every step.
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name not in NAMES:
             raise AttributeError(f"PGFLOW has no setting {name!r}")
         site = getattr(django_settings, "PGFLOW", {})
-        return site.get(name, getattr(_DEFAULTS, name))
+        value = site.get(name, getattr(_DEFAULTS, name))
+        self.__dict__[name] = value
+        return value
 
 
 NAMES = frozenset(field.name for field in fields(Defaults))
@@ -61,3 +71,9 @@ def joined_bytes() -> int | None:
 
 
 settings = Settings()
+
+
+@receiver(setting_changed, dispatch_uid="pgflow_django.conf")
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "PGFLOW":
+        settings.__dict__.clear()

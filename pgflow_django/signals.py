@@ -14,6 +14,7 @@ import json
 import logging
 import threading
 from functools import partial
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -45,12 +46,15 @@ _SIGNALS = {
     "attempt_failed": attempt_failed,
 }
 
+_RECEIVERS = attrgetter("receivers")
+
 Event = dict[str, Any]
 
 
 def has_receivers() -> bool:
     """Whether anybody listens, so that the database has to note down what happens."""
-    return any(signal.receivers for signal in _SIGNALS.values())
+    # On the hot path: a generator would be resumed for each of them.
+    return any(map(_RECEIVERS, _SIGNALS.values()))
 
 
 def send_after_commit(told: str, using: str) -> None:

@@ -45,7 +45,7 @@ LAYER = {module: layer for layer, modules in LAYERS.items() for module in module
 STRANGERS = {("engine", "registry"), ("registry", "engine"), ("views", "admin"), ("cli", "views")}
 #: What a pure module may take from Django: settings, words, conditions; nothing that needs models.
 PURE_DJANGO = {
-    *("django.conf", "django.utils.translation"),
+    *("django.conf", "django.core.signals", "django.dispatch", "django.utils.translation"),
     *("django.db.models", "django.db.models.functions", "django.db.models.lookups"),
 }
 #: Modules whose SQL may name the schemas `pgflow` and `pgmq`.

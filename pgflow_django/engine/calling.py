@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import signals
@@ -46,8 +46,11 @@ def call(sql: str, params: list[Any], using: str) -> Any:
 
 
 def _call(sql: str, params: list[Any], using: str) -> tuple[Any, ...]:
-    with database_errors(using):
+    try:
         return retried(partial(_fetch_row, connections[using], sql, params), using)
+    except Error:
+        with database_errors(using):  # which costs nothing until something goes wrong
+            raise
 
 
 def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> tuple[Any, ...]:
@@ -68,8 +71,10 @@ def _fetch_row(connection: BaseDatabaseWrapper, sql: str, params: list[Any]) -> 
         ours = _cursor_of(connection.connection)
         row = ours.execute(sql, params, prepare=prepare).fetchone()
     assert row is not None  # noqa: S101 - a function call gives one row
-    if any(isinstance(value, str) and len(value) > _LARGE for value in row):
-        del _cursors[connection.connection]  # it would keep the answer until the next call
+    for value in row:
+        if isinstance(value, str) and len(value) > _LARGE:
+            # The cursor would keep the answer until the next call.
+            _cursors.pop(connection.connection, None)
     return row
 
 

@@ -27,9 +27,9 @@ class Batch:
 
     def _take_done(self, *, is_alone: bool = False) -> list[Outcome]:
         """Take what is to be settled; ``is_alone``: not while the supervisor settles something."""
-        with self._freed:
-            if is_alone:
-                self._freed.wait_for(lambda: not self._is_in_hand)
+        with self.lock:
+            while is_alone and self._is_in_hand:
+                self._freed.wait()
             done, self.done = self.done, []
             self._done_size = 0
         return done

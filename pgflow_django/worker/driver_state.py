@@ -19,9 +19,11 @@ _NAMES: Final = (
     "read_only",
     "deferrable",
 )
-#: Those of them that only a connection outside a transaction lets go of.
+#: Those of them that only a connection outside a transaction lets go of; the driver takes its lock
+#: to set them, which is seen as a use of the connection.
 _OF_TRANSACTIONS: Final = frozenset({"isolation_level", "read_only", "deferrable"})
 _values = attrgetter("closed", *_NAMES)
+_unlocked = attrgetter("closed", *(name for name in _NAMES if name not in _OF_TRANSACTIONS))
 _HANDLERS: Final = ("_notice_handlers", "_notify_handlers")
 _MAPS: Final = ("_dumpers", "_dumpers_by_oid", "_loaders")
 
@@ -32,8 +34,13 @@ class DriverState:
     def __init__(self, raw: Any) -> None:
         self._raw = raw
         self._values = _values(raw)
+        self._unlocked = _unlocked(raw)
         self._handlers = [list(getattr(raw, name, ())) for name in _HANDLERS]
         self._maps = [_copy(getattr(raw.adapters, name, {})) for name in _MAPS]
+
+    def is_untouched(self) -> bool:
+        """Whether nothing was set that the driver's lock does not tell of."""
+        return bool(_unlocked(self._raw) == self._unlocked)
 
     def is_as_before(self) -> bool:
         """Whether it is, as far as can be told without looking at how it adapts types."""

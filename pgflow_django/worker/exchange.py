@@ -197,7 +197,9 @@ class Exchange(Batch):
 
     def _adapt(self, count: int, seconds: float) -> None:
         """Larger batches of short steps, single long ones."""
-        self._is_work_bound = seconds > self._exchange_seconds
+        # Where steps take half as long as what is between them, another lane can do the one while
+        # this one does the other.
+        self._is_work_bound = seconds > self._exchange_seconds / 2
         self._took_long = seconds > BATCH_SECONDS
         if self._took_long:
             self._wanted = max(1, int(count * BATCH_SECONDS / seconds))

@@ -69,7 +69,6 @@ def patiently(
     """
     give_up_at = time.monotonic() + (settings.LEASE_SECONDS if seconds is None else seconds)
     pause = _FIRST_PAUSE
-    current = outage or Outage()
     doubts = 0
     while True:
         try:
@@ -81,7 +80,8 @@ def patiently(
             is_over = time.monotonic() + pause > give_up_at or gives_up()
             if not may_pass or connections[using].in_atomic_block or is_over:
                 raise
-            current.begin(error)
+            outage = outage or Outage()
+            outage.begin(error)
             if remedy is Remedy.RECONNECT:
                 connections[using].close()
             time.sleep(pause)

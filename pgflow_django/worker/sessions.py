@@ -171,7 +171,7 @@ class Session:
             return True
         if self._lock is None or self._driver is None:
             return False
-        return self._lock.uses != self._uses or not self._driver.is_as_before()
+        return self._lock.uses != self._uses or not self._driver.is_untouched()
 
     def end(self) -> None:
         """What is sent from now on is not the step's."""

@@ -7,7 +7,7 @@ the loop: the next try would be refused as well, and nobody else would be served
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 from uuid import UUID
@@ -76,20 +76,17 @@ def failures_of(done: Iterable[Outcome]) -> list[dict[str, Any]]:
 
 def results_of(done: Iterable[Outcome]) -> list[str]:
     """The results among outcomes, as JSON arrays for ``settle_and_claim``, each of bounded size."""
-    return [f"[{','.join(part)}]" for part in _parts(o.result for o in done if o.failure is None)]
-
-
-def _parts(results: Iterable[str]) -> Iterator[list[str]]:
-    part: list[str] = []
+    parts: list[list[str]] = []
     size = 0
-    for result in results:
-        if part and size + len(result) > LARGE:
-            yield part
-            part, size = [], 0
-        part.append(result)
-        size += len(result)
-    if part:
-        yield part
+    for outcome in done:
+        if outcome.failure is None:
+            result = outcome.result
+            if not parts or size + len(result) > LARGE:
+                parts.append([])
+                size = 0
+            parts[-1].append(result)
+            size += len(result)
+    return [f"[{','.join(part)}]" for part in parts]
 
 
 def _settle(done: Sequence[Outcome], using: str) -> None:
