@@ -22,6 +22,10 @@ class Origin(TextChoices):
     AGENT = "agent", _("agent")
 
 
+#: The version of trials. No flow has it, so that no start ever finds what a trial is pinned to.
+TRIAL_VERSION = 0
+
+
 class RunState(TextChoices):
     """Where a run stands."""
 

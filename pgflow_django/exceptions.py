@@ -19,8 +19,9 @@ PgflowError
 ├── EditRefused                 an edit of a draft: nothing_to_undo, missing_step, …
 ├── DraftConflict               draft_conflict: somebody else has changed the draft
 ├── StepFunctionMissing         missing_step_functions
-├── InvalidInput                invalid_input, invalid_key, input_too_large,
-│                               type_violation
+├── InvalidInput                invalid_input, invalid_key, invalid_outputs, input_too_large,
+│                               missing_step, type_violation
+├── TrialNeedsConsent           trial_needs_consent: steps of a trial change something
 ├── InvalidOutput               output_not_json, output_too_large
 ├── ContractBroken              invalid_step_input, invalid_step_params, invalid_step_output,
 │                               input_unresolved
@@ -225,6 +226,25 @@ class InvalidInput(PgflowError, ValueError):
     """A run input that the engine can't take."""
 
     default_code = "invalid_input"
+
+
+class TrialNeedsConsent(PgflowError):
+    """A trial would call functions that change something, or don't say whether they do.
+
+    ``steps`` names them all, as ``(step slug, function name, effects)``.
+    """
+
+    default_code = "trial_needs_consent"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        steps: Sequence[tuple[str, str, str]] = (),
+    ) -> None:
+        super().__init__(message, code=code)
+        self.steps = list(steps)
 
 
 class InvalidOutput(PgflowError, ValueError):

@@ -19,7 +19,10 @@ from django.db import connections, router
 
 from pgflow_django import engine
 from pgflow_django.async_twins import async_twin, waiting_twin
+from pgflow_django.choices import TRIAL_VERSION
 from pgflow_django.conf import settings
+from pgflow_django.definitions.shape import Document
+from pgflow_django.drafts import Draft
 from pgflow_django.exceptions import (
     RunNotFound,
     RunNotRetryable,
@@ -27,7 +30,7 @@ from pgflow_django.exceptions import (
 )
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import StepFunction, registry
-from pgflow_django.runs import delivery
+from pgflow_django.runs import delivery, trials
 from pgflow_django.runs.code import definition_of
 from pgflow_django.runs.executing import (
     Functions,
@@ -65,6 +68,7 @@ __all__ = [
     "aretry_run",
     "astart_flow",
     "astart_flows",
+    "astart_trial",
     "await_",
     "cancel_run",
     "drain",
@@ -74,6 +78,7 @@ __all__ = [
     "retry_run",
     "start_flow",
     "start_flows",
+    "start_trial",
     "wait",
 ]
 
@@ -164,6 +169,46 @@ def start_flows(flow: Any, inputs: Iterable[Any], *, using: str | None = None) -
     """Start one run per input, in one round trip, and give them in that order; see start_flow."""
     inputs = list(inputs)
     return start_runs(flow, inputs, _alias(using)) if inputs else []
+
+
+@uses_database
+def start_trial(
+    draft: Document | Draft | str,
+    input: Any = _NOTHING,
+    *,
+    outputs: Mapping[str, Any] | None = None,
+    until: str | None = None,
+    allow_effects: bool = False,
+    using: str | None = None,
+) -> WorkflowRun:
+    """Start a run of a draft, for the workers, without publishing it; and give it.
+
+    ``draft`` is the slug of a flow (its draft is tried, or what is published where there is none),
+    a ``Draft``, or a flow document. No other start ever finds what a trial runs, and a trial counts
+    in no list or rate unless asked for; ``pruneruns`` deletes it after ``TRIAL_DAYS``.
+
+    Steps with an output in ``outputs`` are not called: ``{step: value}``, of a map step the list of
+    what its tasks gave. What comes after the step ``until`` is left out, and so is what only steps
+    with given outputs need.
+
+    Raises ``TrialNeedsConsent`` where a function declares that it ``writes`` or is ``external``, or
+    declares nothing, unless ``allow_effects``; as ``create_flow_from_spec`` for a document with
+    errors; ``WorkflowNotFound``, ``WorkflowConflict`` (no steps) and ``InvalidInput`` (also of
+    ``outputs`` and ``until``). Nothing has started then.
+    """
+    alias = _alias(using)
+    trial = trials.prepare(
+        draft,
+        input,
+        outputs=outputs,
+        until=until,
+        allow_effects=allow_effects,
+        using=alias,
+    )
+    run_id = trials.start_for_workers(trial, alias)
+    return WorkflowRun.from_db(
+        alias, ["id", "workflow_slug", "version"], [run_id, trial.flow.slug, TRIAL_VERSION]
+    )
 
 
 @uses_database
@@ -320,6 +365,7 @@ aexecute_dynamic = waiting_twin(execute_dynamic)
 aexecute = waiting_twin(execute)
 astart_flow = async_twin(start_flow)
 astart_flows = async_twin(start_flows)
+astart_trial = async_twin(start_trial)
 aget_run_status = async_twin(get_run_status)
 acancel_run = async_twin(cancel_run)
 aretry_run = waiting_twin(retry_run)

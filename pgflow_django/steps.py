@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django.contracts import Example
 from pgflow_django.definitions.joining import JOIN
+from pgflow_django.definitions.trials import GIVEN
 from pgflow_django.models import WorkflowRun, WorkflowVersionStep
 from pgflow_django.registry import step_function
 
@@ -35,3 +36,23 @@ def join(input: dict[str, Any], context: StepContext) -> list[Any]:
         output = input[slug]
         joined += output if isinstance(output, list) else [output]
     return joined
+
+
+@step_function(
+    GIVEN,
+    params={
+        "type": "object",
+        "required": ["value"],
+        "additionalProperties": False,
+        "properties": {"value": {}},
+    },
+    tags=["constant"],
+    effects="none",
+    examples=[Example(params={"value": [1, 2]}, output=[1, 2])],
+)
+def given(input: dict[str, Any]) -> Any:
+    """Return the value in its params, as it is.
+
+    Trials put it in the place of steps whose outputs are given; in a flow it is a constant.
+    """
+    return input["params"]["value"]

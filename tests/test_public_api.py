@@ -60,6 +60,9 @@ EXECUTOR = {
     "execute": f"flow, {RUN.format('{}', '*, ')}",
     "start_flow": "flow, input={}, *, key=None, using=None",
     "start_flows": "flow, inputs, *, using=None",
+    "start_trial": (
+        "draft, input={}, *, outputs=None, until=None, allow_effects=False, using=None"
+    ),
     "wait": "run_id, timeout=None, *, poll_interval=None, using=None",
     "get_run_status": "run_id, *, using=None",
     "cancel_run": "run_id, *, reason='cancelled by request', using=None",
@@ -163,7 +166,7 @@ def test_a_run_status_knows_these() -> None:
     known = set(RunStatus.__slots__) | {"percentage", "has_ended", "result"}
     assert known == {
         *("run_id", "workflow_slug", "status", "output", "error", "total_steps"),
-        *("completed_steps", "waiting", "percentage", "has_ended", "result"),
+        *("completed_steps", "waiting", "is_trial", "percentage", "has_ended", "result"),
     }
     for name in known:
         assert hasattr(RunStatus, name)

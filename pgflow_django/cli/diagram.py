@@ -59,6 +59,8 @@ def _state(step: StepView) -> StepState:
     note = ""
     if step.failures and not step.is_map:
         note = f"attempt {step.attempt:,} of {step.max_attempts:,}"
+    elif step.is_given:
+        note = "given"
     return StepState(
         step.status,
         done=step.done,

@@ -12,7 +12,7 @@ from django.db import OperationalError, connections
 
 from pgflow_django.cli.base import BadUsage, StoppedBySignal
 from pgflow_django.cli.diagram import draw_run
-from pgflow_django.cli.flows import executes, suggest_functions
+from pgflow_django.cli.flows import suggest_functions
 from pgflow_django.cli.following import start_and_follow
 from pgflow_django.cli.interrupts import Interrupts
 from pgflow_django.cli.progress import Progress, choose_display, refreshing
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pgflow_django.cli.base import PgflowCommand
     from pgflow_django.cli.files import OutputFile
-    from pgflow_django.flows import Flow
+    from pgflow_django.cli.targets import Target
     from pgflow_django.runs.view import RunView
 
 T = TypeVar("T")
@@ -52,23 +52,21 @@ class Execution:
         self._progress = Progress(self._display, self._interrupts, using=command.using)
         self._is_ours = True
 
-    def execute(self, flow: str | type[Flow], value: Any, timeout: float | None) -> dict[str, Any]:
-        """Run a flow in this process; its output.
+    def execute(self, target: Target, value: Any, timeout: float | None) -> dict[str, Any]:
+        """Run it in this process; its output.
 
         Raises what ``executor.execute_dynamic`` raises, and ``StoppedBySignal`` after a signal;
         with advice as notes.
         """
-        using = self._command.using
-        return self._run(partial(executes(flow), value, timeout=timeout, using=using))
+        return self._run(partial(target.execute, value, timeout, using=self._command.using))
 
-    def follow(self, flow: str | type[Flow], value: Any, timeout: float | None) -> dict[str, Any]:
-        """Let workers run a flow, and follow it to its end; otherwise as ``execute``."""
+    def follow(self, target: Target, value: Any, timeout: float | None) -> dict[str, Any]:
+        """Let workers run it, and follow it to its end; otherwise as ``execute``."""
         self._is_ours = False
         return self._run(
             partial(
                 start_and_follow,
-                flow,
-                value,
+                partial(target.start, value, using=self._command.using),
                 timeout=timeout,
                 using=self._command.using,
                 tell=self._display.tell,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django import executor
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.shape import function_of
@@ -16,7 +14,7 @@ from pgflow_django.registry import registry
 from pgflow_django.storage.definitions import workflow_not_found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 
 def find_flow(slug: str, *, using: str) -> str | type[Flow]:
@@ -33,13 +31,6 @@ def find_flow(slug: str, *, using: str) -> str | type[Flow]:
     if origin is None:
         raise workflow_not_found(slug, using=using)
     return slug
-
-
-def executes(flow: str | type[Flow]) -> Callable[..., dict[str, Any]]:
-    """What executes a flow in this process, with the flow filled in."""
-    if isinstance(flow, str):
-        return partial(executor.execute_dynamic, flow)
-    return partial(executor.execute, flow)
 
 
 def suggest_functions(error: StepFunctionMissing) -> Iterator[str]:

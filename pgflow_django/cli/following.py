@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from pgflow_django.flows import Flow
+    from pgflow_django.models import WorkflowRun
     from pgflow_django.runs.status import RunStatus
 
 #: Seconds between two looks at the run.
@@ -28,8 +28,7 @@ _GOODBYE = 5.0
 
 
 def start_and_follow(
-    flow: str | type[Flow],
-    value: Any,
+    start: Callable[[], WorkflowRun],
     *,
     timeout: float | None,
     using: str,
@@ -45,7 +44,7 @@ def start_and_follow(
     """
     require_workers_can_see(using)
     deadline = None if timeout is None else time.monotonic() + timeout
-    run_id = executor.start_flow(flow, value, using=using).id
+    run_id = start().id
     on_start(run_id)
     told: set[str] = set()
     try:

@@ -38,6 +38,17 @@ def read_argument(value: Any, option: str, tell: Callable[[str], None]) -> Any:
     return parse(_restore(value, option), option, hint=_hint(value, option))
 
 
+def read_outputs(name: str | None, option: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    """What steps gave, by their names, from a JSON file, or ``-``; nothing where none is named."""
+    if name is None:
+        return {}
+    text = read_stdin(tell) if name == "-" else read_file(name, option)
+    outputs = parse(text, f"{option} {name}")
+    if not isinstance(outputs, dict):
+        raise InvalidInput(f"{option} must be an object: steps with their outputs.")
+    return outputs
+
+
 def _restore(text: str, option: str) -> str:
     """An argument of the command line as UTF-8, whatever the locale made of its bytes."""
     try:

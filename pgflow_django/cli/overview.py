@@ -8,6 +8,7 @@ from django.db.models import Count, Exists, F, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce, JSONObject
 
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep
+from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
 from pgflow_django.runs.status import count_steps
 from pgflow_django.storage.definitions import FLOW_COLUMNS
 
@@ -43,7 +44,7 @@ def list_flows(search: str = "", *, using: str) -> list[dict[str, Any]]:
             | Q(description__icontains=search)
             | Exists(steps.filter(named))
         )
-    runs = WorkflowRun.objects.filter(workflow_slug=OuterRef("workflow_slug"))
+    runs = WorkflowRun.objects.without_trials().filter(workflow_slug=OuterRef("workflow_slug"))
     last = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")
     rows = flows.annotate(
         steps_count=_count(steps),
@@ -54,10 +55,14 @@ def list_flows(search: str = "", *, using: str) -> list[dict[str, Any]]:
 
 
 def list_runs(
-    *, flow: str | None, statuses: Sequence[str], limit: int, using: str
+    *, flow: str | None, statuses: Sequence[str], limit: int, using: str, trials: bool = False
 ) -> list[dict[str, Any]]:
-    """Runs, newest first, with ``steps_count`` and ``steps_done``; without input and output."""
+    """Runs, newest first, with ``steps_count`` and ``steps_done``; without input and output.
+
+    ``trials``: trials in their place.
+    """
     runs = WorkflowRun.objects.using(using).order_by("-id")
+    runs = runs.filter(IS_TRIAL if trials else IS_NO_TRIAL)
     if flow is not None:
         runs = runs.filter(workflow_slug=flow)
     if statuses:

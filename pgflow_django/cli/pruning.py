@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pgflow_django import engine
 from pgflow_django.choices import RunState
 from pgflow_django.models import WorkflowRun
+from pgflow_django.models.querysets import IS_TRIAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +28,12 @@ _PAUSE = 5.0
 ENDED = tuple(status.value for status in RunState if status.is_terminal)
 
 
-def count_prunable(before: datetime, statuses: Sequence[str], *, using: str) -> dict[str, int]:
+def count_prunable(
+    before: datetime, statuses: Sequence[str], *, trials_before: datetime, using: str
+) -> dict[str, int]:
     """How many runs of each status ``prune`` would delete."""
-    runs = WorkflowRun.objects.using(using).filter(ended_at__lt=before, status__in=statuses)
+    is_old = Q(ended_at__lt=before) | IS_TRIAL & Q(ended_at__lt=trials_before)
+    runs = WorkflowRun.objects.using(using).filter(is_old, status__in=statuses)
     counted = runs.order_by().values("status").annotate(count=Count("id"))
     return dict(counted.order_by("status").values_list("status", "count"))
 
@@ -38,18 +42,23 @@ def prune(
     before: datetime,
     statuses: Sequence[str],
     *,
+    trials_before: datetime | None = None,
     batch: int,
     using: str,
     on_batch: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Delete runs that ended before then, ``batch`` rows in a transaction of their own; how many.
 
+    Trials also where they ended before ``trials_before``.
+
     Versions of flows that nothing needs any more go too. ``on_batch`` is told the sum so far.
     """
     total = 0
     after: UUID | None = None
     while True:
-        runs, after = engine.prune_rows(before, statuses, batch, after, using=using)
+        runs, after = engine.prune_rows(
+            before, statuses, batch, after, using=using, trials_before=trials_before
+        )
         total += runs
         if after is None:
             return total

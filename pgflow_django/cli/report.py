@@ -72,17 +72,20 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as a JSON object, in the words of the tables."""
+        given = {step.slug for step in self.view.steps if step.is_given}
         failures = {step.slug: (step.failures, step.failed) for step in self.view.steps}
         steps = [
             {
                 **_columns(state, skip=("run_id", "step_index")),
                 "failed_attempts": failures[state.step_slug][0],
                 "failed_tasks": failures[state.step_slug][1],
+                "is_given": state.step_slug in given,
             }
             for state in self._states.order_by("step_index")
         ]
         return {
             **_columns(self.run, skip=("version_id", "owner_id")),
+            "is_trial": self.view.is_trial,
             "waiting": asdict(self.view.waiting) if self.view.waiting else None,
             "steps": steps,
             "attempts": [_columns(attempt, skip=("id", "run_id")) for attempt in self.attempts],
@@ -108,7 +111,7 @@ class Report:
     def _facts(self, now: datetime) -> Iterator[Text]:
         run, view = self.run, self.view
         started = f"{clock(run.started_at)} ({ago(run.started_at, now)})"
-        yield fact("version", f"{run.version:,}")
+        yield fact("version", "trial of a draft" if view.is_trial else f"{run.version:,}")
         if run.key:
             yield fact("key", one_line(run.key))
         if run.parent_run_id:
@@ -166,6 +169,8 @@ def _step(terminal: Terminal, step: StepView) -> list[Text | str]:
     status = Text(terminal.mark(step.status), style_of(step.status))
     if step.failed and step.is_map:
         status.append(f" ({plural(step.failed, 'task')})")
+    if step.is_given:
+        status.append(" (given)", "dim")
     return [
         step.slug,
         status,

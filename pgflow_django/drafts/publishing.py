@@ -94,6 +94,6 @@ def _store(stored: Stored, user: str) -> Workflow:
 
 
 def _count_active_runs(workflow: Workflow, alias: str) -> int:
-    active = WorkflowRun.objects.using(alias).active()
+    active = WorkflowRun.objects.using(alias).active().without_trials()
     of_flow = active.filter(workflow_slug=workflow.workflow_slug)
     return of_flow.exclude(version=workflow.version).count()

@@ -13,6 +13,7 @@ from pgflow_django.engine.runs import (
     prune_runs,
     retry_run,
     start_flow,
+    start_trial,
 )
 from pgflow_django.engine.tasks import (
     Settled,
@@ -60,5 +61,6 @@ __all__ = [
     "set_queues",
     "settle_and_claim",
     "start_flow",
+    "start_trial",
     "sweep",
 ]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, connections, transaction
@@ -56,20 +57,49 @@ def start_flow(
     (a root map over what is no array) and ``WorkflowOutdated``; and ``InputNotChecked`` unless
     ``checked`` is the digest of the flow's schema, if it has one. ``None`` asks for no check.
     """
+    return _start(
+        workflow_slug,
+        "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s, %s)",
+        [
+            *(workflow_slug, inputs_json, key, owner, has_caller_functions, parent),
+            *(fingerprint, checked),
+        ],
+        using,
+    )
+
+
+def start_trial(
+    workflow_slug: str,
+    steps_json: str,
+    input_json: str,
+    *,
+    using: str,
+    owner: int | None = None,
+    parent: UUID | None = None,
+) -> UUID:
+    """Start a run of these steps: rows of ``workflow_version_steps``, without their version.
+
+    Raises ``InvalidInput`` (a root map over what is no array).
+    """
+    (run_id,) = _start(
+        workflow_slug,
+        "select pgflow.start_flow(%s, %s::jsonb, owner => %s, parent => %s, "
+        "trial => pgflow.pin_trial(%s, %s::jsonb))",
+        [workflow_slug, f"[{input_json}]", owner, parent, workflow_slug, steps_json],
+        using,
+    )
+    return run_id
+
+
+def _start(slug: str, sql: str, parameters: list[Any], using: str) -> list[UUID]:
     in_atomic = connections[using].in_atomic_block
     try:
         # The savepoint keeps a refusal from breaking the caller's transaction.
         with transaction.atomic(using) if in_atomic else nullcontext():
-            return call_telling(
-                "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s, %s)",
-                [
-                    *(workflow_slug, inputs_json, key, owner, has_caller_functions, parent),
-                    *(fingerprint, checked),
-                ],
-                using,
-            )
+            found: list[UUID] = call_telling(sql, parameters, using)
     except DatabaseError as error:
-        raise _start_error(error, workflow_slug) from error
+        raise _start_error(error, slug) from error
+    return found
 
 
 def cancel_run(run: UUID, reason: str, *, using: str) -> str | None:
@@ -83,15 +113,24 @@ def retry_run(run: UUID, owner: int | None, *, using: str) -> str | None:
 
 
 def prune_rows(
-    before: datetime, statuses: Sequence[str], rows: int, after: UUID | None, *, using: str
+    before: datetime,
+    statuses: Sequence[str],
+    rows: int,
+    after: UUID | None,
+    *,
+    using: str,
+    trials_before: datetime | None = None,
 ) -> tuple[int, UUID | None]:
     """Delete up to so many rows of runs that ended before then, from the one after ``after`` on.
+
+    Of trials those that ended before ``trials_before``, if that is later.
 
     Gives how many runs are gone, and after which one to go on: ``None``, if none is left.
     """
     runs, following = call(
-        "select array[p.runs::text, p.next::text] from pgflow.prune_rows(%s, %s, %s, %s) as p",
-        [before, list(statuses), rows, after],
+        "select array[p.runs::text, p.next::text] "
+        "from pgflow.prune_rows(%s, %s, %s, %s, trials_before => %s) as p",
+        [before, list(statuses), rows, after, trials_before],
         using,
     )
     return int(runs), None if following is None else UUID(following)

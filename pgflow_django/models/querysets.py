@@ -5,11 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models import Q
 
-from pgflow_django.choices import ACTIVE_RUNS
+from pgflow_django.choices import ACTIVE_RUNS, TRIAL_VERSION
 
 if TYPE_CHECKING:
     from pgflow_django.models.runtime import WorkflowRun  # noqa: F401 - the name below is text
+
+
+#: Runs that only try a draft, and all others. For querysets of sites too, which may be no ours.
+IS_TRIAL = Q(version=TRIAL_VERSION)
+IS_NO_TRIAL = Q(version__gt=TRIAL_VERSION)
 
 
 class RunQuerySet(models.QuerySet["WorkflowRun"]):
@@ -18,3 +24,7 @@ class RunQuerySet(models.QuerySet["WorkflowRun"]):
     def active(self) -> Self:
         """Those that have not ended."""
         return self.filter(status__in=ACTIVE_RUNS)
+
+    def without_trials(self) -> Self:
+        """Those that do not only try a draft."""
+        return self.filter(IS_NO_TRIAL)

@@ -18,6 +18,7 @@ from django.db.models.lookups import Exact, IsNull
 from pgflow_django.choices import (
     RUN_TRANSITIONS,
     STEP_TRANSITIONS,
+    TRIAL_VERSION,
     RunState,
     StepStatus,
     StepType,
@@ -125,6 +126,11 @@ class WorkflowRun(models.Model):
                 condition=Q(owner_id__isnull=False) & Q(status__in=["started", "paused"]),
                 name="workflow_runs_owned",
             ),
+            models.Index(
+                fields=["workflow_slug", "-id"],
+                condition=Q(version=TRIAL_VERSION),
+                name="workflow_runs_trials",
+            ),
         ]
         triggers: ClassVar = [
             _status_moves("run_status_moves_as_allowed", RUN_TRANSITIONS),
@@ -138,6 +144,11 @@ class WorkflowRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow_slug} {self.id}"
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it only tries a draft: see ``executor.start_trial``."""
+        return self.version == TRIAL_VERSION
 
 
 class WorkflowStepState(models.Model):

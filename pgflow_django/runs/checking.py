@@ -8,8 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 from uuid import UUID
 
+from pgflow_django import jsonvalue
+from pgflow_django.conf import settings
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.definitions.schema_values import Checker
 from pgflow_django.definitions.schemas import NoSchemaError
@@ -31,6 +35,23 @@ class _Schema:
 
 
 _known: dict[tuple[str, str], _Schema] = {}
+
+
+def encode_input(slug: str, value: Any) -> str:
+    """The input of a run of this flow as JSON; raises ``InvalidInput`` for what is none."""
+    return jsonvalue.encode(
+        value,
+        subject=f'The input of flow "{slug}"',
+        not_json=InvalidInput,
+        too_large=partial(InvalidInput, code="input_too_large"),
+        limit=settings.MAX_INPUT_BYTES,
+    )
+
+
+def refuse_misfit(slug: str, schema: Any, text: str) -> None:
+    """Raise ``InvalidInput`` (``invalid_input``) for an input that does not fit this schema."""
+    if found := _problems(_Schema("", Checker(schema)), [text]):
+        raise _refusal(slug, found, is_one=True)
 
 
 def start_checked(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from pgflow_django.choices import TRIAL_VERSION
 from pgflow_django.runs.explanation import MAX_NAMES, Action
 from pgflow_django.runs.waiting import Waiting
 from pgflow_django.storage.trouble import manage_command, worker_command
@@ -141,6 +142,11 @@ def _act(advice: Advice, situation: Situation) -> Iterator[Action]:
     match advice.kind:
         case "retry":
             yield Action(_retry(situation), why, advice.certain)
+        case "edit" if situation.version == TRIAL_VERSION:
+            again = manage_command("runflow", flow, "--draft", using=using)
+            yield Action(again, f"{why} Correct the draft, then try it anew.")
+        case "start" if situation.version == TRIAL_VERSION:
+            return
         case "edit" if situation.newest is None or situation.is_code:
             yield Action("", f"{why} {_WHERE[situation.is_code]}")
         case "edit":

@@ -1,7 +1,7 @@
 """How long tasks have taken, in one query that is bounded whatever there is.
 
 Looked at are the newest 50 runs of the flow and, for the functions of steps that it has not run
-yet, the newest 200 runs of all.
+yet, the newest 200 runs of all. Trials tell nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ _PAST = f"""
 {RECENT},
 newest (id, version_id, workflow_slug, number) as (
     (
-        select r.id, r.version_id, r.workflow_slug, 1 from workflow_runs r order by r.id desc limit 1
+        select r.id, r.version_id, r.workflow_slug, 1
+        from workflow_runs r where r.version > 0 order by r.id desc limit 1
     )
     union all
     (
         select r.id, r.version_id, r.workflow_slug, e.number + 1
         from newest e
         cross join lateral (
-            select * from workflow_runs r where r.id < e.id order by r.id desc limit 1
+            select * from workflow_runs r
+            where r.id < e.id and r.version > 0 order by r.id desc limit 1
         ) as r
         where e.number < %(of_all)s
     )

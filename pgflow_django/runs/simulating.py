@@ -12,9 +12,8 @@ from typing import Any
 from django.db import router
 
 from pgflow_django import jsonvalue
-from pgflow_django.definitions.graph import did_you_mean, nearest_names, topological_order
+from pgflow_django.definitions.graph import topological_order
 from pgflow_django.definitions.problems import Problem
-from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.samples import make_sample
 from pgflow_django.definitions.schema_values import Checker
 from pgflow_django.definitions.shape import (
@@ -28,6 +27,7 @@ from pgflow_django.exceptions import InvalidInput
 from pgflow_django.flow_builder import export_flow, validate_flow
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
+from pgflow_django.runs.given import read_outputs
 from pgflow_django.runs.past_seconds import load_seconds
 from pgflow_django.runs.playing import UNKNOWN, Played, Player
 from pgflow_django.runs.simulation import Seconds, SimulatedStep, Simulation, Totals
@@ -61,7 +61,7 @@ def simulate_flow(
     stored = read_document(document)
     value, found = _read_input(stored, input)
     definition = resolve(stored)
-    given = _read_outputs(definition, outputs or {})
+    given = read_outputs(definition, outputs or {})
     player = Player(value, given, registry.get)
     order = topological_order({step.slug: step.depends_on for step in definition.steps})
     index = {step.slug: number for number, step in enumerate(definition.steps)}
@@ -79,24 +79,6 @@ def _read_input(flow: FlowDefinition, given: Any) -> tuple[Any, list[Problem]]:
     value = json.loads(jsonvalue.encode(given, subject="input", not_json=InvalidInput))
     faults = [] if schema is None else Checker(schema).faults(value)
     return value, [Problem("invalid_input", fault.pointer, fault.message) for fault in faults]
-
-
-def _read_outputs(flow: FlowDefinition, outputs: Mapping[str, Any]) -> dict[str, Any]:
-    steps = {step.slug: step for step in flow.steps}
-    given = {}
-    for slug, output in outputs.items():
-        step = steps.get(slug)
-        if step is None:
-            hint = did_you_mean(nearest_names(slug, steps))
-            raise InvalidInput(f"outputs names {show(slug)}, but there is no such step.{hint}")
-        subject = f'output of step "{slug}"'
-        given[slug] = json.loads(jsonvalue.encode(output, subject=subject, not_json=InvalidInput))
-        if step.options["step_type"] == "map" and not isinstance(given[slug], list):
-            raise InvalidInput(
-                f'The output of map step "{slug}" is {show(output)}, but must be the list of what '
-                "its tasks gave."
-            )
-    return given
 
 
 def _describe(

@@ -10,13 +10,12 @@ from typing import Any, Final
 from uuid import UUID
 
 from pgflow_django import engine, jsonvalue
-from pgflow_django.conf import settings
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.engine import WorkflowOutdated
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.runs import delivery
-from pgflow_django.runs.checking import start_checked
+from pgflow_django.runs.checking import encode_input, start_checked
 from pgflow_django.runs.code import CodeFlow, definition_of, sync_code_flow
 from pgflow_django.runs.executing import (
     Functions,
@@ -99,17 +98,7 @@ def start_stored_flow(
             f"not {key!r:.80}",
             code="invalid_key",
         )
-    limit = settings.MAX_INPUT_BYTES
-    texts = [
-        jsonvalue.encode(
-            value,
-            subject=f'The input of flow "{slug}"',
-            not_json=InvalidInput,
-            too_large=_input_too_large,
-            limit=limit,
-        )
-        for value in inputs
-    ]
+    texts = [encode_input(slug, value) for value in inputs]
     start = partial(
         engine.start_flow,
         slug,
@@ -129,10 +118,6 @@ def _is_good_key(key: Any) -> bool:
     return (
         isinstance(key, str) and 0 < len(key) <= _KEY_LENGTH and jsonvalue.find_problem(key) is None
     )
-
-
-def _input_too_large(message: str) -> InvalidInput:
-    return InvalidInput(message, code="input_too_large")
 
 
 def require_flow(slug: Any, alias: str) -> dict[str, str]:

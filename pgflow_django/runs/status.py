@@ -10,12 +10,20 @@ from django.db import connections
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from pgflow_django.choices import RunState, StepStatus
+from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus
 from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound, WaitRefused
 from pgflow_django.models import WorkflowRun, WorkflowStepState
 from pgflow_django.runs.waiting import Waiting, find_waiting
 
-_FIELDS = ("workflow_slug", "status", "output", "error", "total_steps", "completed_steps")
+_FIELDS = (
+    "workflow_slug",
+    "version",
+    "status",
+    "output",
+    "error",
+    "total_steps",
+    "completed_steps",
+)
 _PINNED = ("version_id", "owner_id")
 
 
@@ -38,7 +46,7 @@ class RunStatus:
     """A run's status, its output or error, how many of its steps are done, what it waits for.
 
     ``waiting`` says why nothing moves, and what to do; ``None`` where something does, and of a run
-    that has ended.
+    that has ended. ``is_trial``: it only tries a draft.
 
     ``error`` is a dict with ``code``, ``step_slug``, ``task_index``, ``attempt``, ``error_type``,
     ``error_message`` and ``traceback``, each only where it applies.
@@ -52,6 +60,7 @@ class RunStatus:
     total_steps: int
     completed_steps: int
     waiting: Waiting | None = None
+    is_trial: bool = False
 
     @property
     def percentage(self) -> float:
@@ -108,10 +117,11 @@ def load_status(run_id: UUID, *, using: str, explain: bool = False) -> RunStatus
     if row is None:
         raise RunNotFound(run_id)
     pinned = {name: row.pop(name) for name in _PINNED}
+    is_trial = row.pop("version") == TRIAL_VERSION
     waiting = None
     if explain:
         waiting = find_waiting(run_id, status=row["status"], **pinned, using=using)
-    return RunStatus(run_id=run_id, waiting=waiting, **row)
+    return RunStatus(run_id=run_id, waiting=waiting, is_trial=is_trial, **row)
 
 
 def count_steps(runs: QuerySet[WorkflowRun]) -> QuerySet[Any, Any]:

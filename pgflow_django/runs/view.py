@@ -24,7 +24,8 @@ from django.db.models import (
 from django.db.models.fields.json import KT
 from django.db.models.functions import JSONObject, Left
 
-from pgflow_django.choices import RunState, StepStatus, StepType, TaskStatus
+from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus, StepType, TaskStatus
+from pgflow_django.definitions.trials import GIVEN
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import (
     WorkflowRun,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _ERROR_LENGTH = 500
 #: Characters of the texts of a run's error that are read.
 SHOWN_TEXT = 16_000
-_RUN = ("workflow_slug", "version_id", "owner_id", "status", "started_at", "ended_at")
+_RUN = ("workflow_slug", "version", "version_id", "owner_id", "status", "started_at", "ended_at")
 _PLAN = ("step_slug", "step_type", "depends_on", "function", "max_attempts", "description")
 _STATE = ("step_slug", "status", "initial_tasks", "remaining_tasks", "started_at", "ended_at")
 
@@ -90,13 +91,18 @@ class StepView:
     seconds: float | None = field(default=None, repr=False)
     waited: float | None = field(default=None, repr=False)
 
+    @property
+    def is_given(self) -> bool:
+        """Whether its output was given, and no function of the site was called."""
+        return self.function == GIVEN
+
 
 @dataclass(frozen=True, slots=True)
 class RunView:
     """How a run stands, with its steps in the order of definition.
 
     ``error`` has the beginnings of the texts of a failed run's error. A run that is not whole is
-    being deleted, in slices.
+    being deleted, in slices. ``is_trial``: it only tries a draft.
     """
 
     id: UUID
@@ -108,6 +114,7 @@ class RunView:
     is_whole: bool
     ended_at: datetime | None
     seconds: float = field(repr=False)
+    is_trial: bool = False
 
     @property
     def has_ended(self) -> bool:
@@ -156,6 +163,7 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
         is_whole=len(states) == len(steps),
         ended_at=run["ended_at"],
         seconds=((run["ended_at"] or now) - run["started_at"]).total_seconds(),
+        is_trial=run["version"] == TRIAL_VERSION,
     )
 
 

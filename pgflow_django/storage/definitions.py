@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 
-from pgflow_django.choices import Origin
+from pgflow_django.choices import TRIAL_VERSION, Origin
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.rules import show
@@ -94,9 +94,12 @@ def _read_step(row: Row) -> StepDefinition:
 
 
 def list_pinned(workflow: Workflow, using: str) -> QuerySet[WorkflowVersion]:
-    """The versions of a flow that were started; not those of an earlier flow of its name."""
+    """The versions of a flow that were started; not those of an earlier flow of its name.
+
+    Nor those of trials.
+    """
     versions = WorkflowVersion.objects.using(using).filter(workflow_slug=workflow.workflow_slug)
-    return versions.filter(created_at__gte=workflow.created_at)
+    return versions.filter(created_at__gte=workflow.created_at, version__gt=TRIAL_VERSION)
 
 
 def load_pinned(workflow: Workflow, version: int, using: str) -> FlowDefinition | None:

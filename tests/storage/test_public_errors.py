@@ -42,6 +42,7 @@ CALLS: dict[str, Callable[..., Any]] = {
     "execute": lambda **on: executor.execute(Report, **on),
     "start_flow": lambda **on: executor.start_flow("report", **on),
     "start_flows": lambda **on: executor.start_flows("report", [{}], **on),
+    "start_trial": lambda **on: executor.start_trial(DOCUMENT, allow_effects=True, **on),
     "wait": lambda **on: executor.wait(NOBODY, timeout=0, **on),
     "get_run_status": lambda **on: executor.get_run_status(NOBODY, **on),
     "cancel_run": lambda **on: executor.cancel_run(NOBODY, **on),

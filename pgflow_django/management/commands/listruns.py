@@ -39,7 +39,8 @@ class Command(PgflowCommand):
     epilog = """\
 examples:
   manage.py listruns
-  manage.py listruns --flow airports_etl --status failed,cancelled --limit 100"""
+  manage.py listruns --flow airports_etl --status failed,cancelled --limit 100
+  manage.py listruns --trials"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
@@ -48,6 +49,9 @@ examples:
             "--status",
             metavar="STATUS[,STATUS]",
             help=f"only runs that are {', '.join(RunState.values)}",
+        )
+        parser.add_argument(
+            "--trials", action="store_true", help="trials of drafts, which are left out otherwise"
         )
         parser.add_argument(
             "--limit", metavar="N", default=20, help="at most so many runs (default: 20)"
@@ -60,14 +64,17 @@ examples:
         statuses = read_words(options["status"], "--status", RunState.values)
         flow = options["flow"]
         # One more than is shown says whether there are more.
-        runs = list_runs(flow=flow, statuses=statuses, limit=limit + 1, using=self.using)
+        trials = options["trials"]
+        runs = list_runs(
+            flow=flow, statuses=statuses, limit=limit + 1, using=self.using, trials=trials
+        )
         if not runs:
             self._require_flow(flow)
         if self.is_json:
             self.show_json(runs[:limit])
             return
         if not runs:
-            self._say_none(flow, statuses)
+            self._say_none(flow, statuses, trials=trials)
             return
         self.show(build_table(self.out, _COLUMNS, [self._row(run) for run in runs[:limit]]))
         if len(runs) > limit:
@@ -78,10 +85,14 @@ examples:
         if flow is not None and not flows.exists():
             raise workflow_not_found(flow, using=self.using)
 
-    def _say_none(self, flow: str | None, statuses: list[str]) -> None:
+    def _say_none(self, flow: str | None, statuses: list[str], *, trials: bool) -> None:
         of_flow = f' of flow "{flow}"' if flow else ""
+        what = "trial" if trials else "run"
         if statuses:
-            self.say(f"No run{of_flow} is {' or '.join(statuses)}.")
+            self.say(f"No {what}{of_flow} is {' or '.join(statuses)}.")
+        elif trials:
+            start = self.command("runflow", flow or "FLOW", "--draft")
+            self.say(f"No trials{of_flow}. Try a draft: {start}")
         else:
             start = self.command("runflow", flow or "FLOW")
             self.say(f"No runs{of_flow} yet. Start one: {start}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
@@ -10,9 +12,10 @@ from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.options import read_age, read_count, read_words
 from pgflow_django.cli.pruning import ENDED, count_prunable, prune, show_progress
 from pgflow_django.cli.words import clock, plural
+from pgflow_django.conf import settings
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable
 
     from django.core.management.base import CommandParser
 
@@ -22,8 +25,8 @@ class Command(PgflowCommand):
 
     help = """\
 Delete runs that ended long ago, with their steps, tasks, attempts and events, and the versions
-of flows that only they used. Runs that have not ended are never touched. Safe to interrupt, and
-to run from cron."""
+of flows that only they used. Trials of drafts go after PGFLOW["TRIAL_DAYS"] (7) at the latest.
+Runs that have not ended are never touched. Safe to interrupt, and to run from cron."""
     epilog = """\
 examples:
   manage.py pruneruns --older-than 30d --dry-run
@@ -56,8 +59,10 @@ examples:
         age = read_age(options["older_than"], "--older-than")
         statuses = read_words(options["status"], "--status", ENDED) or list(ENDED)
         batch = read_count(options["batch_size"], "--batch-size")
-        before = timezone.now() - age
-        counts = count_prunable(before, statuses, using=self.using)
+        now = timezone.now()
+        before = now - age
+        trials_before = now - timedelta(days=settings.TRIAL_DAYS)
+        counts = count_prunable(before, statuses, trials_before=trials_before, using=self.using)
         total = sum(counts.values())
         parts = ", ".join(f"{count:,} {status}" for status, count in counts.items())
         found = f"{plural(total, 'run')} that ended before {clock(before)}"
@@ -68,7 +73,8 @@ examples:
         else:
             if total:
                 self.say(f"Deleting {found} …")
-            deleted = self._prune(before, statuses, batch, total)
+            delete = partial(prune, before, statuses, trials_before=trials_before, batch=batch)
+            deleted = self._prune(delete, total)
             self._tell(f"Deleted {plural(deleted, 'run')}.")
         if self.is_json:
             dry_run = options["dry_run"]
@@ -76,11 +82,11 @@ examples:
                 {"before": before, "found": counts, "deleted": deleted, "dry_run": dry_run}
             )
 
-    def _prune(self, before: datetime, statuses: list[str], batch: int, total: int) -> int:
+    def _prune(self, delete: Callable[..., int], total: int) -> int:
         if self.is_json or not self.options["verbosity"]:
-            return prune(before, statuses, batch=batch, using=self.using)
+            return delete(using=self.using)
         with show_progress(self.err, total) as show:
-            return prune(before, statuses, batch=batch, using=self.using, on_batch=show)
+            return delete(using=self.using, on_batch=show)
 
     def _tell(self, text: str) -> None:
         if not self.is_json:

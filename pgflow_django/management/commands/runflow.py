@@ -10,13 +10,14 @@ from pgflow_django.cli.base import BadUsage, PgflowCommand
 from pgflow_django.cli.execution import Execution
 from pgflow_django.cli.files import OutputFile
 from pgflow_django.cli.flows import find_flow
-from pgflow_django.cli.inputs import read_argument
+from pgflow_django.cli.inputs import read_argument, read_outputs
 from pgflow_django.cli.options import read_seconds
+from pgflow_django.cli.targets import FlowTarget, TrialTarget
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
 
-    from pgflow_django.flows import Flow
+    from pgflow_django.cli.targets import Target
 
 
 class Command(PgflowCommand):
@@ -36,6 +37,7 @@ examples:
   manage.py runflow report --input @input.json --diagram report.svg
   manage.py runflow report --celery --timeout 3600
   manage.py runflow report --detach
+  manage.py runflow report --draft --given outputs.json --until summary
   fetch-orders | manage.py runflow report --input - --json | jq .summary"""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -56,6 +58,25 @@ examples:
             help="let workers run it, print its id and don't wait for it",
         )
         parser.add_argument(
+            "--draft",
+            action="store_true",
+            help="try the flow's draft as it is now, without publishing it",
+        )
+        parser.add_argument(
+            "--given",
+            metavar="FILE",
+            help="with --draft: outputs of steps that are not called then, {step: output}: a JSON "
+            "file, or - for standard input",
+        )
+        parser.add_argument(
+            "--until", metavar="STEP", help="with --draft: leave out what comes after this step"
+        )
+        parser.add_argument(
+            "--yes",
+            action="store_true",
+            help="with --draft: call functions that change something, or don't say whether they do",
+        )
+        parser.add_argument(
             "--timeout", metavar="S", help="cancel the run after so many seconds, and exit with 124"
         )
         parser.add_argument(
@@ -72,21 +93,30 @@ examples:
             self._refuse_to_wait(options)
         value = read_argument(options["input"], "--input", self.say)
         drawing = OutputFile(options["diagram"], "--diagram") if options["diagram"] else None
-        flow = find_flow(options["slug"], using=self.using)
+        target = self._find_target(options)
         if options["detach"]:
-            self._detach(flow, value)
+            self._detach(target, value)
             return
         execution = Execution(self, drawing)
         run = execution.follow if options["celery"] else execution.execute
-        self.show_json(run(flow, value, timeout))
+        self.show_json(run(target, value, timeout))
+
+    def _find_target(self, options: dict[str, Any]) -> Target:
+        if not options["draft"]:
+            for name in ("given", "until", "yes"):
+                if options[name]:
+                    raise BadUsage(f"--{name} is for trials of drafts: add --draft.")
+            return FlowTarget(find_flow(options["slug"], using=self.using))
+        outputs = read_outputs(options["given"], "--given", self.say)
+        return TrialTarget(options["slug"], outputs, options["until"], options["yes"])
 
     def _refuse_to_wait(self, options: dict[str, Any]) -> None:
         for name in ("timeout", "diagram"):
             if options[name] is not None:
                 raise BadUsage(f"--{name} needs the end of the run, and --detach doesn't wait.")
 
-    def _detach(self, flow: str | type[Flow], value: Any) -> None:
-        run = executor.start_flow(flow, value, using=self.using)
+    def _detach(self, target: Target, value: Any) -> None:
+        run = target.start(value, using=self.using)
         status = executor.get_run_status(run.id, using=self.using)
         waiting = status.waiting
         if self.is_json:

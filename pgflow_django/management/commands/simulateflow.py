@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django.cli.base import FAILED, PgflowCommand
 from pgflow_django.cli.documents import list_problems, read_source
-from pgflow_django.cli.inputs import parse, read_argument, read_file, read_stdin
+from pgflow_django.cli.inputs import read_argument, read_outputs
 from pgflow_django.cli.simulating import describe
 from pgflow_django.definitions.graph import is_valid_slug
-from pgflow_django.exceptions import InvalidInput
 from pgflow_django.runs.simulating import simulate_flow
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ examples:
         found = simulate_flow(
             name if source is None else source.value,
             read_argument(options["input"], "--input", self.say),
-            outputs=self._read_outputs(options["outputs"]),
+            outputs=read_outputs(options["outputs"], "--outputs", self.say),
             using=self.using,
         )
         if self.is_json:
@@ -56,12 +55,3 @@ examples:
                 self.say(line)
         if not found.ok:
             raise SystemExit(FAILED)
-
-    def _read_outputs(self, name: str | None) -> dict[str, Any]:
-        if name is None:
-            return {}
-        text = read_stdin(self.say) if name == "-" else read_file(name, "--outputs")
-        outputs = parse(text, f"--outputs {name}")
-        if not isinstance(outputs, dict):
-            raise InvalidInput("--outputs must be an object: steps with their outputs.")
-        return outputs

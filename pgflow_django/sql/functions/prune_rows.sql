@@ -7,10 +7,13 @@
 -- A run of more rows goes in several calls, its own row with the last one. States of its steps go
 -- first: where one is missing, retry_run finds no run.
 --
+-- Trials go where they ended before `trials_before`, if that is later.
+--
 -- Ids of runs begin with the time of the start, so the primary key leads to old ones first. A run
 -- that somebody is retrying just now is passed over. Locks runs, then whatever belongs to them.
 create or replace function pgflow.prune_rows(
     before timestamptz, statuses text[], max_rows integer, after uuid default null, max_runs integer default null,
+    trials_before timestamptz default null,
     out runs integer, out next uuid
 )
 language plpgsql volatile
@@ -25,12 +28,14 @@ declare
     v_left integer := prune_rows.max_rows;
     v_table text;
     v_is_quiet boolean;
+    v_trials_before timestamptz := greatest(prune_rows.before, prune_rows.trials_before);
 begin
     for v_run in
         select r.id from workflow_runs r
         where
             r.id > coalesce(prune_rows.after, c_first)
-            and r.ended_at < prune_rows.before and r.status = any(prune_rows.statuses)
+            and r.ended_at < case when r.version = 0 then v_trials_before else prune_rows.before end
+            and r.status = any(prune_rows.statuses)
         order by r.id
         for update skip locked
     loop
@@ -83,7 +88,7 @@ begin
     );
     delete from workflow_versions v
     where
-        v.created_at < prune_rows.before
+        v.created_at < case when v.version = 0 then v_trials_before else prune_rows.before end
         and not exists (
             select from workflows w where w.workflow_slug = v.workflow_slug and w.version = v.version
         )

@@ -4,6 +4,8 @@
 --
 -- `checked` is the SHA-256 of the schema that the caller has checked the inputs against. Where the flow
 -- has another one, nothing is started (PF010, with the schema); null asks for no check.
+--
+-- `trial` is a version that pin_trial has written: runs are of that one, whatever is stored of the flow.
 create or replace function pgflow.start_flow(
     slug text,
     inputs jsonb,
@@ -12,7 +14,8 @@ create or replace function pgflow.start_flow(
     has_caller_functions boolean default false,
     parent uuid default null,
     fingerprint text default null,
-    checked text default null
+    checked text default null,
+    trial bigint default null
 )
 returns uuid[]
 language plpgsql volatile
@@ -33,34 +36,38 @@ declare
     v_empty pgflow.step_ref[];
     v_now timestamptz := clock_timestamp();
 begin
-    select * into v_flow from workflows w where w.workflow_slug = start_flow.slug;
-    if not found then
-        raise exception using errcode = 'PF001', message = 'workflow_not_found';
-    end if;
-    if start_flow.run_key is not null then
-        select array[r.id] into v_ids
-        from workflow_runs r where r.workflow_slug = start_flow.slug and r.key = start_flow.run_key;
-        if found then
-            return v_ids;
+    if start_flow.trial is null then
+        select * into v_flow from workflows w where w.workflow_slug = start_flow.slug;
+        if not found then
+            raise exception using errcode = 'PF001', message = 'workflow_not_found';
         end if;
-    end if;
-    if not v_flow.is_active then
-        raise exception using errcode = 'PF002', message = 'workflow_inactive';
-    end if;
-    if start_flow.fingerprint <> v_flow.fingerprint then
-        raise exception using errcode = 'PF003', message = 'workflow_outdated';
-    end if;
-    if start_flow.checked is not null and v_flow.input_schema is not null then
-        v_schema := v_flow.input_schema::text;
-        if start_flow.checked <> encode(sha256(convert_to(v_schema, 'UTF8')), 'hex') then
-            raise exception using errcode = 'PF010', message = 'input_not_checked', detail = v_schema;
+        if start_flow.run_key is not null then
+            select array[r.id] into v_ids
+            from workflow_runs r where r.workflow_slug = start_flow.slug and r.key = start_flow.run_key;
+            if found then
+                return v_ids;
+            end if;
         end if;
-    end if;
-    select * into v_version
-    from workflow_versions v where v.workflow_slug = start_flow.slug and v.version = v_flow.version
-    limit 1;
-    if not found then
-        v_version := pgflow.pin_version(start_flow.slug);
+        if not v_flow.is_active then
+            raise exception using errcode = 'PF002', message = 'workflow_inactive';
+        end if;
+        if start_flow.fingerprint <> v_flow.fingerprint then
+            raise exception using errcode = 'PF003', message = 'workflow_outdated';
+        end if;
+        if start_flow.checked is not null and v_flow.input_schema is not null then
+            v_schema := v_flow.input_schema::text;
+            if start_flow.checked <> encode(sha256(convert_to(v_schema, 'UTF8')), 'hex') then
+                raise exception using errcode = 'PF010', message = 'input_not_checked', detail = v_schema;
+            end if;
+        end if;
+        select * into v_version
+        from workflow_versions v where v.workflow_slug = start_flow.slug and v.version = v_flow.version
+        limit 1;
+        if not found then
+            v_version := pgflow.pin_version(start_flow.slug);
+        end if;
+    else
+        select * into v_version from workflow_versions v where v.id = start_flow.trial and v.version = 0;
     end if;
     if v_version.id is null then
         raise exception using errcode = 'PF004', message = 'workflow_has_no_steps';
