@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from pgflow_django.admin.own import OwnList
 from pgflow_django.choices import Origin
+from pgflow_django.models.querysets import IS_NO_TRIAL
 from pgflow_django.views.access import can, list_runs
 from pgflow_django.views.flows.facts import FlowFacts, load_facts
 from pgflow_django.views.pieces import (
@@ -230,7 +231,7 @@ class LastRunFilter(admin.SimpleListFilter):
         """Keep the flows whose newest run has the chosen status."""
         if self.value() is None:
             return queryset
-        runs = self._runs.filter(workflow_slug=OuterRef("workflow_slug"))
+        runs = self._runs.filter(IS_NO_TRIAL, workflow_slug=OuterRef("workflow_slug"))
         if self.value() == "none":
             return queryset.filter(~Exists(runs))
         newest = Subquery(runs.order_by("-id").values("status")[:1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +21,7 @@ from django.utils.translation import gettext_lazy
 from pgflow_django.admin.own import LookedAt, OwnAdmin, OwnList
 from pgflow_django.choices import ACTIVE_RUNS, RunState
 from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
 from pgflow_django.runs.view import cut_error
 from pgflow_django.views.access import can, find_admin
 from pgflow_django.views.page import frame_options
@@ -83,6 +86,28 @@ class FlowFilter(admin.SimpleListFilter):
         return queryset if self.value() is None else queryset.filter(workflow_slug=self.value())
 
 
+class TrialFilter(admin.SimpleListFilter):
+    """Runs, or trials of drafts; both for who looks for one by its id, flow or key."""
+
+    title = gettext_lazy("trials")
+    parameter_name = "trials"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer what is not shown otherwise."""
+        return [("only", _("Trials only")), ("with", _("Together with trials"))]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        """Say what no choice means."""
+        for number, choice in enumerate(super().choices(changelist)):
+            yield choice if number else {**choice, "display": _("Without trials")}
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Keep the one, or the other."""
+        if self.value() == "with" or (self.value() is None and request.GET.get(SEARCH_VAR)):
+            return queryset
+        return queryset.filter(IS_TRIAL if self.value() == "only" else IS_NO_TRIAL)
+
+
 class RunList(OwnList):
     """The runs with the beginnings of their errors, whatever a site's queryset reads of them."""
 
@@ -113,7 +138,7 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
     change_list_template = "pgflow_django/runs/change_list.html"
     list_display = ("run", "flow", "state", "started", "duration", "shown_version")
     list_display_links = None
-    list_filter = (StateFilter, FlowFilter)
+    list_filter = (StateFilter, FlowFilter, TrialFilter)
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # they would count all runs
@@ -228,4 +253,4 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
     @admin.display(description=gettext_lazy("Version"))
     def shown_version(self, run: WorkflowRun) -> str:
         """Show the version of the flow that it uses."""
-        return f"v{run.version}"
+        return _("trial") if run.is_trial else f"v{run.version}"

@@ -23,6 +23,7 @@ from pgflow_django.views.editor.scene import (
     read_look,
 )
 from pgflow_django.views.editor.sources import find_heads
+from pgflow_django.views.editor.trials import find_trial
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, find_comparison, find_copy_form
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
 
 VIEWS = ("diagram", "list")
 _LINKS = ("edit", "find", "canvas", "panel", "op", "validate", "publish", "presence")
-_FOREIGN_LINKS = ("history", "export_json", "export_py", "import", "diagram", "run")
+_FOREIGN_LINKS = ("history", "export_json", "export_py", "import", "diagram", "run", "try")
 
 
 def make_scene(page: Page, draft: Draft | None = None) -> Scene:
     """The draft as this reader may see and change it; the one that there is now by default."""
     draft = drafts.load(page.slug) if draft is None else draft
     is_editable = page.may("change", page.flow) and not draft.is_read_only
-    return Scene(draft, is_editable, read_look(page.request), page.flow)
+    scene = Scene(draft, is_editable, read_look(page.request), page.flow)
+    scene.trial = find_trial(page, draft.slug, scene.rows)
+    return scene
 
 
 def describe(
@@ -64,10 +67,12 @@ def describe(
         "is_part": is_htmx(page.request),
         "may_publish": may_publish,
         "may_run": page.may("run", page.flow) and bool(scene.draft.published_version),
+        "may_try": page.may("run", page.flow) and not scene.draft.is_read_only,
         "links": find_links(page, scene.draft),
         **describe_panel(scene, selected, typed, outputs),
         "add_fields": make_add_fields(scene, typed) if view == "list" else [],
         "last_output": outputs.get(*shown) if shown else None,
+        "tried": scene.trial.shown.get(*shown) if scene.trial and shown else None,
     }
 
 

@@ -26,6 +26,7 @@ from pgflow_django.views.pieces import name_statuses
 
 if TYPE_CHECKING:
     from pgflow_django.drafts import Draft
+    from pgflow_django.views.editor.trials import Trial
 
 Row = dict[str, Any]
 Direction = Literal["auto", "LR", "TB"]
@@ -84,6 +85,7 @@ class Scene:
     look: Look = field(default_factory=Look)
     workflow: Any = None
     """What the permissions are asked about: the flow, or what stands for one not published."""
+    trial: Trial | None = None
     _functions: dict[str, Function] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -184,6 +186,7 @@ class Scene:
                 "description": row.get("description", ""),
                 "problem": self.messages.get(slug, ""),
                 "is_wrong": slug in wrong,
+                "tried": self.trial.shown.get(slug) if self.trial else None,
             }
 
     def function_of(self, slug: str) -> Function:
@@ -221,10 +224,11 @@ class Scene:
             layout,
             _("Steps of %(flow)s. Arrow keys move between steps, Enter opens one.")
             % {"flow": self.draft.slug},
+            states=self.trial.states if self.trial else None,
             problems=self.messages,
             doubtful=self.messages.keys() - {shown.step for shown in self.errors},
             editable=self.is_editable,
-            options=DrawOptions(find_labels()),
+            options=DrawOptions(find_state_labels() if self.trial else find_labels()),
             attributes={"aria-roledescription": _("flow diagram")},
         )
         return mark_safe(drawing)  # noqa: S308 - svg.py has escaped every text

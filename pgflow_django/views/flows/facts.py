@@ -16,6 +16,7 @@ from pgflow_django.choices import ACTIVE_RUNS
 from pgflow_django.drawing.canvas import find_layout, render_thumbnail
 from pgflow_django.drawing.graph import Node
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowStep, WorkflowStepDependency
+from pgflow_django.models.querysets import IS_NO_TRIAL
 from pgflow_django.storage.moments import read_moment
 
 #: How many runs of a flow the list looks at.
@@ -96,9 +97,9 @@ def load_facts(
 def count_active(known: QuerySet[WorkflowRun], slugs: Collection[str]) -> dict[str, int]:
     """How many of the ``known`` runs of each flow have not ended; flows without any are left out.
 
-    A site may have joined other tables to find them: each run counts once.
+    Trials don't count. A site may have joined other tables to find them: each run counts once.
     """
-    active = known.filter(workflow_slug__in=slugs, status__in=ACTIVE_RUNS)
+    active = known.filter(IS_NO_TRIAL, workflow_slug__in=slugs, status__in=ACTIVE_RUNS)
     counts = active.order_by("workflow_slug").values_list("workflow_slug")
     return dict(counts.annotate(count=Count("id", distinct=True)))
 
@@ -120,7 +121,7 @@ def _load_nodes(slugs: list[str], using: str) -> dict[str, list[Node]]:
 
 def _with_runs(flows: QuerySet[Workflow], known: QuerySet[WorkflowRun]) -> Iterable[Any]:
     """The flows with their last runs, the newest first."""
-    last = known.filter(workflow_slug=OuterRef("workflow_slug")).order_by("-id")
+    last = known.filter(IS_NO_TRIAL, workflow_slug=OuterRef("workflow_slug")).order_by("-id")
     facts = JSONObject(id="id", status="status", started_at="started_at", ended_at="ended_at")
     runs = ArraySubquery(last.values(run=facts)[:LAST_RUNS])
     return flows.order_by().annotate(runs=runs).values("workflow_slug", "runs")

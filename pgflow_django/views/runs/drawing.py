@@ -147,7 +147,7 @@ class RunFacts:
             find_layout(nodes, direction=look.direction, viewport=look.viewport),
             _("Steps of %(flow)s. Arrow keys move between steps, Enter opens one.")
             % {"flow": self.run.workflow_slug},
-            states={step.slug: _draw_state(step) for step in self.view.steps},
+            states={step.slug: draw_state(step) for step in self.view.steps},
             options=DrawOptions(find_state_labels()),
             attributes={"aria-roledescription": _("flow diagram")},
         )
@@ -195,7 +195,8 @@ def show_step(step: StepView) -> dict[str, Any]:
     }
 
 
-def _draw_state(step: StepView) -> StepState:
+def draw_state(step: StepView) -> StepState:
+    """A step as its card shows it."""
     return StepState(
         step.status,
         done=step.done,
@@ -208,7 +209,7 @@ def _draw_state(step: StepView) -> StepState:
 
 def _note(step: StepView) -> str:
     """Which attempt a step is on, where it is not the first, and whether that has begun."""
-    notes = []
+    notes = [_("given")] if step.is_given else []
     if step.attempt > 1 and not step.is_map:
         most = step.max_attempts
         notes.append(_("attempt %(attempt)s of %(most)s") % {"attempt": step.attempt, "most": most})

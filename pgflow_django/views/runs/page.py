@@ -88,7 +88,8 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     run = facts.run
     may_see = page.may("view_payload", run)
     flow = find_flow(page.admin, page.request, run.workflow_slug)
-    if flow is not None and not is_published(flow):  # deleted, and being drawn anew
+    if flow is not None and not is_published(flow) and not run.is_trial:
+        # It was deleted, and is being drawn anew.
         flow = None
     chosen = facts.steps.get(step)
     context: dict[str, Any] = {
@@ -114,8 +115,9 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
             name: page.link("workflowrun_payload", run.pk, name) for name in _PAYLOADS
         },
     }
-    # An earlier flow of this name has other versions.
-    if flow is not None and flow.version != run.version and flow.created_at <= run.started_at:
+    # An earlier flow of this name has other versions, and a trial has none.
+    is_of_flow = flow is not None and flow.created_at <= run.started_at and not run.is_trial
+    if flow is not None and is_of_flow and flow.version != run.version:
         context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
     if may_see and facts.has_ended and run.status == "completed":
         context["output"] = _show(page, "output")
