@@ -39,7 +39,7 @@ def _flows(transactional_db: None) -> None:
 
 def dump(path: Path, labels: list[str]) -> Any:
     call_command("dumpdata", *labels, output=str(path), verbosity=0)
-    # Django writes a time of 300 microseconds past a second as ".000Z", and the same read back as "Z".
+    # Django writes a time 300 microseconds past a second as ".000Z", what is read from that as "Z".
     return json.loads(path.read_text().replace(".000Z", "Z"))
 
 
