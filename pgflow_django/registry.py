@@ -129,6 +129,11 @@ class StepRegistry:
             if found.contract is not None
         }
 
+    def effects_of(self, name: str) -> Effects:
+        """What the function of this name says that it does to the world."""
+        found = self._functions.get(name)
+        return found.contract.effects if found and found.contract else "unknown"
+
     def __contains__(self, name: object) -> bool:
         """Whether a function is registered under ``name``."""
         return name in self._functions

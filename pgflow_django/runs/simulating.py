@@ -123,7 +123,6 @@ def _show_step(
     step: StepDefinition, wave: int, played: Mapping[str, Played], times: Mapping[str, Seconds]
 ) -> SimulatedStep:
     found, name = played[step.slug], step.options["function"]
-    function = registry.get(name)
     return SimulatedStep(
         slug=step.slug,
         function=name,
@@ -133,7 +132,7 @@ def _show_step(
         unknown=found.unknown,
         output=None if found.output is UNKNOWN else found.output,
         output_from=found.output_from,
-        effects=function.contract.effects if function and function.contract else "unknown",
+        effects=registry.effects_of(name),
         seconds=times[step.slug],
     )
 

@@ -121,8 +121,7 @@ def list_effects(flow: FlowDefinition) -> Iterator[tuple[str, str, str]]:
     """The steps that change something, or may: ``(step, function, effects)``."""
     for step in flow.steps:
         name = step.options["function"]
-        function = registry.get(name)
-        effects = function.contract.effects if function and function.contract else "unknown"
+        effects = registry.effects_of(name)
         if effects not in HARMLESS:
             yield step.slug, name, effects
 

@@ -17,7 +17,7 @@ from pgflow_django.views.flows import export, history, imports, new
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
 from pgflow_django.views.runs import page as run
-from pgflow_django.views.runs import start, trial
+from pgflow_django.views.runs import simulate, start, trial
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -69,6 +69,7 @@ FLOW_PAGES = [
     Address(f"{_FLOW}/diff/", "compare", history.compare, "view"),
     Address(f"{_FLOW}/run/", "run", start.start, "run", _FORM),
     Address(f"{_FLOW}/try/", "try", trial.trial, "run", _FORM),
+    Address(f"{_FLOW}/simulate/", "simulate", simulate.simulate, "view", _FORM),
 ]
 #: Below the list of runs:
 RUN_PAGES = [

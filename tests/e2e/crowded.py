@@ -268,6 +268,7 @@ def list_pages(runs: dict[str, UUID]) -> dict[str, tuple[str, Callable[[Page], N
         "start": (f"{flow}run/", None),
         "start_json": (f"{flow}run/?mode=json", None),
         "trial": (f"{flow}try/?step={JOIN}", None),
+        "simulate": (f"{flow}simulate/", None),
         "runs": (f"{ADMIN}workflowrun/", None),
         "runs_nothing": (f"{ADMIN}workflowrun/?q={LONG}", None),
         **{f"run_{status}": (run % run_id, None) for status, run_id in runs.items()},

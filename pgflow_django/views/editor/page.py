@@ -33,7 +33,16 @@ if TYPE_CHECKING:
 
 VIEWS = ("diagram", "list")
 _LINKS = ("edit", "find", "canvas", "panel", "op", "validate", "publish", "presence")
-_FOREIGN_LINKS = ("history", "export_json", "export_py", "import", "diagram", "run", "try")
+_FOREIGN_LINKS = (
+    "history",
+    "export_json",
+    "export_py",
+    "import",
+    "diagram",
+    "run",
+    "try",
+    "simulate",
+)
 
 
 def make_scene(page: Page, draft: Draft | None = None) -> Scene:

@@ -1,0 +1,181 @@
+"""What pages ask of a draft beside its input: the outputs that are given, where to end, consent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext as _
+
+from pgflow_django.definitions.samples import make_sample
+from pgflow_django.definitions.shape import function_of
+from pgflow_django.registry import registry
+from pgflow_django.runs.trials import HARMLESS
+from pgflow_django.views.editor.functions import name_effects
+from pgflow_django.views.editor.last_output import TASKS, find_last_outputs
+from pgflow_django.views.fields import MAX_BYTES, read_json
+from pgflow_django.views.payloads import drop_hidden
+
+if TYPE_CHECKING:
+    from pgflow_django.views.editor.scene import Scene
+    from pgflow_django.views.page import Page
+    from pgflow_django.views.runs.input_form import Form
+
+#: Before the name of a step in the name of the field of its output.
+_GIVEN = "given-"
+#: Flows of more steps give outputs as one JSON object.
+MAX_FIELDS = 60
+_ALL = "outputs"
+
+
+@dataclass(slots=True)
+class GivenField:
+    """A step as the page asks about it: the text of its output, where that comes from, effects."""
+
+    slug: str
+    function: str
+    effects: str = ""
+    text: str = ""
+    origin: str = ""
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of its control."""
+        return _GIVEN + self.slug
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is something to see."""
+        return bool(self.text or self.error)
+
+
+@dataclass(slots=True)
+class Asked:
+    """What the page asks beside the input, and what was answered."""
+
+    steps: list[GivenField]
+    until: str = ""
+    allows: bool = False
+    #: In place of a field for each step.
+    all_text: str = ""
+    all_error: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Whether there are too many steps for a field each."""
+        return len(self.steps) > MAX_FIELDS
+
+    @property
+    def wish(self) -> str:
+        """What the page's address asks for beside the input; a step's name needs no escaping."""
+        return f"&step={self.until}" if self.until else ""
+
+    @property
+    def effects(self) -> list[GivenField]:
+        """The steps that change something, or may."""
+        return [step for step in self.steps if step.effects]
+
+
+def ask(scene: Scene) -> Asked:
+    """What is asked of a draft, as yet without an answer."""
+    steps = []
+    for slug in scene.order:
+        name = function_of(scene.rows[slug])
+        steps.append(GivenField(slug, name, _say_effects(name)))
+    return Asked(steps)
+
+
+def _say_effects(name: str) -> str:
+    """What a function changes, in words, or that it does not say; ``""`` for nothing."""
+    effects = registry.effects_of(name)
+    if effects in HARMLESS:
+        return ""
+    return name_effects().get(effects) or _("does not say what it changes")
+
+
+def prefill(page: Page, scene: Scene, asked: Asked) -> None:
+    """For one step: give what it waits for, from the newest run, an example, or made up."""
+    step = page.request.GET.get("step", "")
+    if step not in scene.rows:
+        return
+    asked.until = step
+    wanted = scene.depends_on[step]
+    outputs = find_last_outputs(page, scene, wanted)
+    given: dict[str, Any] = {}
+    for field in asked.steps:
+        if field.slug not in wanted:
+            continue
+        known = outputs.get(field.slug)
+        if known is not None and known.text:
+            field.origin = _("From the newest run.")
+            if scene.rows[field.slug].get("type") == "map":
+                field.origin = _("From the newest run: its first %(count)s tasks at most.") % {
+                    "count": TASKS
+                }
+            given[field.slug] = drop_hidden(known.value)
+        else:
+            field.origin, given[field.slug] = _make_output(scene, field.slug)
+        field.text = _write(given[field.slug])
+    asked.all_text = _write(given)
+
+
+def _make_output(scene: Scene, slug: str) -> tuple[str, Any]:
+    """An output that a step might give, and where it comes from."""
+    function = registry.get(function_of(scene.rows[slug]))
+    contract = function.contract if function else None
+    is_map = scene.rows[slug].get("type") == "map"
+    for example in contract.examples if contract else ():
+        if example.output is not None:
+            output = [example.output] if is_map else example.output
+            return _("From an example of its function."), output
+    if contract is not None and contract.output is not None:
+        made = make_sample(contract.output.schema)
+        return _("Made up from what its function declares."), [made] if is_map else made
+    return _("Nothing is known of it: write what it would return."), [] if is_map else None
+
+
+def _write(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def read_asked(page: Page, scene: Scene) -> tuple[Asked, dict[str, Any] | None]:
+    """What was answered, and the outputs that are given; ``None`` where some are no JSON."""
+    post = page.request.POST
+    asked = ask(scene)
+    asked.until = post.get("until", "")
+    asked.allows = post.get("allow_effects") == "true"
+    asked.all_text = post.get(_ALL, "")
+    outputs: dict[str, Any] = {}
+    is_good = True
+    if asked.is_long:
+        try:
+            outputs = read_json(asked.all_text.strip() or "{}")
+        except ValueError as error:
+            asked.all_error, is_good = str(error), False
+    else:
+        for field in asked.steps:
+            field.text = post.get(field.name, "")
+            if not field.text.strip():
+                continue
+            try:
+                outputs[field.slug] = read_json(field.text)
+            except ValueError as error:
+                field.error, is_good = str(error), False
+    return asked, outputs if is_good else None
+
+
+def describe_draft(page: Page, scene: Scene, form: Form, asked: Asked) -> dict[str, Any]:
+    """The variables of a page that asks about a draft."""
+    errors = [shown.message for shown in scene.errors]
+    return {
+        "flow": page.flow,
+        "original": page.flow,
+        "draft": scene.draft,
+        "form": form,
+        "asked": asked,
+        "problems": errors[:5],
+        "may_start": bool(scene.rows) and not errors,
+        "max_size": MAX_BYTES // 1024,
+    }
