@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape, unescape
 from typing import Any
 
 import pytest
@@ -71,6 +72,17 @@ def test_a_new_flow_is_drawn_before_it_is_stored(client: Client) -> None:
     assert response["Location"] == address("workflow_edit", "new_one")
     assert [step["slug"] for step in drafts.load("new_one").document["steps"]] == ["fetch", "pay"]
     assert LogEntry.objects.get().object_id == "new_one"
+
+
+def test_back_leads_to_the_document_as_it_was_written(client: Client) -> None:
+    path, text = address("workflow_import_new"), json.dumps(NEW, indent=3)
+    page = client.post(path, {"text": text}).content.decode()
+    kept = re.search(r'<input type="hidden" name="text" value="([^"]*)"', page)
+    assert kept
+    assert unescape(kept[1]) == text
+    back = client.post(path, {"back": "", "text": text})
+    assert back.status_code == 200
+    assert f">{escape(text)}</textarea>" in back.content.decode()
 
 
 def test_changes_are_drawn_and_listed_and_can_be_undone(client: Client, flow: str) -> None:

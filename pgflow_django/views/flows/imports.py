@@ -51,6 +51,8 @@ def _import(page: Page, slug: str | None) -> HttpResponse:
         return _apply(page, slug)
     if "repair" in request.POST:
         return _repair(page, slug)
+    if "back" in request.POST:
+        return _render(page, slug, text=request.POST.get("text", ""))
     text, file_error = _read_text(request)
     if file_error:
         return _render(page, slug, text=text, file_error=file_error, status=422)
