@@ -307,7 +307,7 @@ def validate_flow(document: Any, *, policy: Policy | None = None) -> list[Proble
     Takes anything and never raises. Problems of severity ``warning`` (a function that is not
     registered in this process, say) keep nobody from storing the document.
     """
-    return validate(document, registry.names(), registry.contracts(), policy)
+    return validate(document, registry.names(), registry.contracts(), policy, registry.search)
 
 
 def flow_schema(*, functions: Sequence[str] | None = None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Gateway layer: no ORM, no SQL. Nothing here imports a path that came from data.
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +24,9 @@ StepFunction = Callable[..., Any]
 _CONTRACT = "_pgflow_contract"
 #: How the names of our own functions begin.
 _BUILT_IN = "pgflow."
+#: What functions are searched by, without what every description says.
+_WORD = re.compile(r"[^\W_]{3,}")
+_COMMON = frozenset({"and", "the", "for", "from", "into", "with", "each", "all", "that", "its"})
 F = TypeVar("F", bound=StepFunction)
 
 
@@ -46,6 +50,12 @@ class RegisteredFunction:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself."""
         return self.function(*args, **kwargs)
+
+    @property
+    def text(self) -> str:
+        """What it can be found by: its name, its tags, what its docs say."""
+        tags = self.contract.tags if self.contract else ()
+        return " ".join((self.name, *tags, self.doc)).casefold()
 
     @property
     def place(self) -> str:
@@ -116,6 +126,21 @@ class StepRegistry:
     def names(self) -> list[str]:
         """Every registered name, in order."""
         return [registered.name for registered in self.all()]
+
+    def search(self, text: str) -> list[str]:
+        """The functions in whose name, tags or docs words of ``text`` stand, the most words first.
+
+        Each word counts the more, the fewer functions have it.
+        """
+        words = set(_WORD.findall(text.casefold())) - _COMMON
+        texts = {found.name: found.text for found in self.all()}
+        scores = dict.fromkeys(texts, 0.0)
+        for word in words:
+            having = [name for name, known in texts.items() if word in known]
+            for name in having:
+                scores[name] += 1 / len(having)
+        found = [name for name, score in scores.items() if score]
+        return sorted(found, key=lambda name: -scores[name])
 
     def own_names(self) -> list[str]:
         """The names of the site's functions, without those that pgflow_django brings along."""

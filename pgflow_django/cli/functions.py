@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 def search(query: str) -> list[RegisteredFunction]:
     """The functions that have all words of ``query`` in their name, tags or docs, by name."""
     words = query.casefold().split()
-    return [
-        function for function in registry.all() if all(word in _text_of(function) for word in words)
-    ]
+    return [function for function in registry.all() if all(word in function.text for word in words)]
 
 
 def describe(function: RegisteredFunction) -> dict[str, Any]:
@@ -42,8 +40,3 @@ def describe(function: RegisteredFunction) -> dict[str, Any]:
 
 def _describe_example(example: Example) -> dict[str, Any]:
     return {side: value for side in SIDES if (value := getattr(example, side)) is not None}
-
-
-def _text_of(function: RegisteredFunction) -> str:
-    tags = function.contract.tags if function.contract else ()
-    return " ".join([function.name, function.doc, *tags]).casefold()

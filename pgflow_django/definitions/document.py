@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions.bounds import bound_problem
@@ -14,7 +15,7 @@ from pgflow_django.definitions.input_problems import source_problems
 from pgflow_django.definitions.inputs import rename_sources
 from pgflow_django.definitions.joining import join_before
 from pgflow_django.definitions.keys import keys_of_flows, keys_of_steps
-from pgflow_django.definitions.known_functions import KnownFunctions
+from pgflow_django.definitions.known_functions import KnownFunctions, Search
 from pgflow_django.definitions.options import (
     FLOW_KEYS,
     MAX_DEPENDENCIES,
@@ -59,11 +60,13 @@ def validate(
     functions: Collection[str] = (),
     contracts: Contracts | None = None,
     policy: Policy | None = None,
+    search: Search | None = None,
 ) -> list[Problem]:
     """Every problem of a flow document, in its order; an empty list when there is none.
 
     ``functions`` are the names of step functions that there are, ``contracts`` what they declare:
-    what breaks that comes behind all else, and then what a ``policy`` forbids.
+    what breaks that comes behind all else, and then what a ``policy`` forbids. ``search`` finds
+    functions by words, for steps that call one that is not there.
 
     Takes anything and never raises. Problems of severity ``warning`` (a function that is not
     registered in this process, say) keep nobody from storing the document.
@@ -75,12 +78,13 @@ def validate(
         return [Problem("invalid_document", "", message)]
     slug = document.get("workflow_slug")
     owner = name_flow(slug)
+    known = KnownFunctions(functions, policy, search)
     return [
         *workflow_slug_problems(slug),
         *keys_of_flows().problems(document, owner, ""),
         *option_problems(FLOW_KEYS, document, owner),
         *_unused_keywords(document.get("input_schema"), owner, policy),
-        *_steps_problems(document.get("steps", []), slug, owner, KnownFunctions(functions, policy)),
+        *_steps_problems(document.get("steps", []), slug, owner, known),
         *contract_problems(document, contracts or {}),
         *(policy_problems(document, contracts or {}, policy) if policy else ()),
     ]
@@ -275,9 +279,10 @@ class _Steps:
             at = _dependencies(self.rows[index]).index(dependency)
             told = [*map(shorten, cycle[:_MAX_PATH]), *(["…"] if len(cycle) > _MAX_PATH else [])]
             path = " → ".join(told)
+            edges = [f"{one} → {other}" for one, other in pairwise(told) if other != "…"]
             text = f"its steps wait for one another in a cycle: {path}. Cut it somewhere"
             message = say(name_flow(self.flow), text)
-            yield Problem("cycle_detected", f"/steps/{index}/depends_on/{at}", message)
+            yield Problem("cycle_detected", f"/steps/{index}/depends_on/{at}", message, edges)
             graph[step] = [other for other in graph[step] if other != dependency]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions.graph import did_you_mean
@@ -15,14 +16,26 @@ if TYPE_CHECKING:
     from pgflow_django.definitions.policy import Policy
     from pgflow_django.definitions.problems import Patch
 
+Search = Callable[[str], list[str]]
+
+#: Steps of a document for which functions are looked for by what they do, and how many are named.
+_SEARCHES, _FOUND = 20, 3
+#: Characters of a text that are searched for.
+_TEXT = 500
+
 
 class KnownFunctions:
     """The names of the functions that steps may call."""
 
-    def __init__(self, names: Collection[str], policy: Policy | None) -> None:
+    def __init__(
+        self, names: Collection[str], policy: Policy | None, search: Search | None = None
+    ) -> None:
+        """``search`` finds functions by words that describe them, best first."""
         known = names if policy is None else [name for name in names if policy.allows(name)]
         self._names = frozenset(known)
         self._nearest = NearestNames(known)
+        self._search = search
+        self._searches = 0
         #: Without a policy whoever starts the flow may pass the functions.
         self._is_strict = policy is not None
 
@@ -40,6 +53,7 @@ class KnownFunctions:
         fix: Patch | None = None
         if len(names) == 1:
             fix = [{"op": "replace" if name else "add", "path": path, "value": names[0]}]
+        names = [*names, *self._find_described(row, names)]
         text = f"no function {show(wanted)} is registered in this process"
         if self._is_strict:
             text = f"there is no function {show(wanted)} that it may call"
@@ -52,3 +66,13 @@ class KnownFunctions:
             fix,
             severity="error" if self._is_strict else "warning",
         )
+
+    def _find_described(self, row: dict[str, Any], nearest: Collection[str]) -> list[str]:
+        """The functions that do what the step's name and description say, beside the nearest."""
+        if self._search is None or self._searches == _SEARCHES:
+            return []
+        self._searches += 1
+        parts = (row.get("uses"), row.get("slug"), row.get("description"))
+        text = " ".join(part[:_TEXT] for part in parts if isinstance(part, str))
+        found = [name for name in self._search(text) if name in self._names]
+        return [name for name in found if name not in nearest][:_FOUND]
