@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from bench import flows, plan
+from bench import contracts, flows, plan
 from bench.database import bench_database, level_databases
 from bench.engines import ENGINES
 from bench.figures import Figure, Item, Sample
@@ -54,6 +54,7 @@ def _databases(options: Options, progress: Progress) -> Iterator[None]:
     levels = plan.levels(options)
     with bench_database():
         flows.install()
+        contracts.install()
         with level_databases(levels):
             for level in levels:
                 progress.say(f"W5: making {level:,} finished tasks")

@@ -11,13 +11,13 @@ N = TypeVar("N", int, float)
 
 #: What ``--only`` may name; ``W2:1000`` picks one size.
 PARTS = (
-    *("raw", "W1", "W1bulk", "W1code", "W2", "W3", "W4", "W5"),
+    *("raw", "W1", "W1bulk", "W1code", "W2", "W2kb", "W2typed", "W3", "W4", "W5"),
     *("load", "simulate", "explain", "memory", "idle"),
 )
 #: What ``--compare`` judges, and measures unless ``--only`` says otherwise; what it may be told to
 #: measure beside them.
 JUDGED = ("W1", "W1bulk", "W2", "W3", "W4")
-COMPARED = (*JUDGED, "W1code", "load")
+COMPARED = (*JUDGED, "W1code", "W2kb", "load")
 #: What ``--engine`` may name.
 ENGINES = ("inprocess", "celery")
 ROUNDS = 5

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from bench.celery_engine import CeleryPrefork
+from bench.contracts import PLAIN, TYPED
 from bench.engines import ENGINES, Engine
 from bench.figures import Figure, Item, Subject, ratio
 from bench.flows import CHAIN, CODE_CHAIN, FAN, MAP, Shape
@@ -25,6 +26,8 @@ THROUGHPUT: tuple[tuple[str, Shape, bool, tuple[int, ...], tuple[int, ...]], ...
     ("W1code", CODE_CHAIN, False, (500,), ()),
     ("W1bulk", CHAIN, True, (5000,), ()),
     ("W2", MAP, False, (100, 1000, 10_000), (30_000,)),
+    ("W2kb", PLAIN, False, (10_000,), ()),
+    ("W2typed", TYPED, False, (10_000,), ()),
     ("W4", FAN, False, (10,), (100,)),
 )
 #: The same for Celery workers, and for the workers of ``--full`` beside them.
@@ -146,13 +149,14 @@ def _subject(engine: Engine, workload: str, size: int) -> Subject:
 
 
 def ratios(figures: list[Figure]) -> Iterator[Figure]:
-    """What two workloads tell together: growth, and code against stored flows."""
+    """What two workloads tell together: growth, code against stored flows, contracts."""
     by_subject = {(f.subject.engine, f.subject.workload, f.subject.size): f for f in figures}
     pairs = [
         # The cost of a task is the inverse of the tasks per second.
         ("W2 growth", 10_000, ("W2", 1000), ("W2", 10_000)),
         *(("W5 growth", level, ("W5", level), ("W5", 0)) for level in LEVELS[1:]),
         ("code to stored", 500, ("W1code", 500), ("W1", 500)),
+        ("contracts", 10_000, ("W2typed", 10_000), ("W2kb", 10_000)),
     ]
     for engine in ENGINES:
         for name, size, over, under in pairs:

@@ -30,12 +30,13 @@ def measure(options: Options) -> int:
     """Go on until standard input ends, as it does with the process that asks."""
     from django.core.management import call_command
 
-    from bench import flows, plan
+    from bench import contracts, flows, plan
     from bench.celery_engine import CeleryPrefork, Standing
     from bench.harness import warm_up
 
     call_command("migrate", verbosity=0)
     flows.install()
+    contracts.install()
     with ExitStack() as stack:
         items = plan.compared(options, Standing(CeleryPrefork(2), stack))
         warm_up()
