@@ -27,7 +27,7 @@ serve: $(STAMP) ## Run the demo site with a worker on http://127.0.0.1:8000/
 test: $(STAMP) ## Run the tests, without the slow and the browser's; ARGS="-k words" picks some
 	@$(PY) -m pytest --ignore=tests/e2e -m "not slow" -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
-test-slow: $(STAMP) ## Run those that take long: brokers, the benchmark, random steps, other pools
+test-slow: $(STAMP) ## Run those that take long: brokers, the benchmark, embedded servers, processes
 	@$(PY) -m pytest --ignore=tests/e2e -m slow -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 test-e2e: $(STAMP) ## Run the browser's tests, which need Debian's chromium

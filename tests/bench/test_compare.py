@@ -17,6 +17,9 @@ import pytest
 from project.settings import BASE_DIR
 from tests.bench.test_bench import bench, databases
 
+#: Each makes a checkout of its own, and starts both sides.
+pytestmark = pytest.mark.slow
+
 #: What makes the last step of a chain 20 ms slower, in whatever process it runs.
 SLOWER = """
 import time as _time
@@ -89,7 +92,6 @@ def checkout(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-@pytest.mark.slow
 def test_a_slower_working_tree_ends_with_status_1(checkout: Checkout) -> None:
     with checkout.invoke.open("a", encoding="utf-8") as file:
         file.write(SLOWER)
@@ -105,7 +107,6 @@ def test_a_slower_working_tree_ends_with_status_1(checkout: Checkout) -> None:
     assert "1 of 1 more" in error
 
 
-@pytest.mark.slow
 def test_a_faster_working_tree_ends_with_status_0(checkout: Checkout) -> None:
     quick = checkout.invoke.read_text(encoding="utf-8")
     checkout.invoke.write_text(quick + SLOWER, encoding="utf-8")
@@ -118,7 +119,6 @@ def test_a_faster_working_tree_ends_with_status_0(checkout: Checkout) -> None:
     assert "more" not in error
 
 
-@pytest.mark.slow
 def test_all_that_is_judged_is_measured_unless_told_otherwise(checkout: Checkout) -> None:
     status, lines, error = checkout.compare("HEAD", "--engine", "inprocess", *TINY)
     assert status in {0, 1}, error
@@ -126,7 +126,6 @@ def test_all_that_is_judged_is_measured_unless_told_otherwise(checkout: Checkout
     assert any(line["is_worse"] for line in lines) == (status == 1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left_where_it_is_interrupted(checkout: Checkout, number: int) -> None:
     with checkout.begin("HEAD", "--engine", "celery", "--only", "W1") as process:

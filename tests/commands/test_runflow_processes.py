@@ -25,6 +25,9 @@ from tests.engine.building import build
 from tests.engine.database import messages, query
 from tests.waiting import wait_until
 
+#: Each starts processes; what they do is tested in this one by test_runflow.py.
+pytestmark = pytest.mark.slow
+
 
 class Holding:
     """A run, in a process of its own, whose one step says that it has begun and does not end."""
@@ -67,7 +70,6 @@ def deaf(tmp_path: Path) -> Iterator[Holding]:
     held.process.communicate()
 
 
-@pytest.mark.slow
 def test_exit_statuses(doubles: str, failing: str) -> None:
     assert manage("runflow", doubles).status == 0
     assert manage("runflow", failing).status == 1

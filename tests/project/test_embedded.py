@@ -25,6 +25,9 @@ from tests.project.processes import (
     wait_until,
 )
 
+#: Each starts servers of its own, and processes that use them.
+pytestmark = pytest.mark.slow
+
 
 def connect(folder: Path) -> psycopg.Connection[tuple[object, ...]]:
     host = str(cluster.socket_folder(folder))

@@ -14,6 +14,9 @@ from project import embedded
 from project.embedded import accounts, cluster
 from tests.project.processes import User, manage, server_of
 
+#: Each starts servers of its own, and processes that use them.
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
