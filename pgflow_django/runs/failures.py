@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import Count, F, Func, QuerySet, TextField, Window
 from django.db.models.functions import Left
 
-from pgflow_django.choices import Origin, StepType
+from pgflow_django.choices import TRIAL_VERSION, Origin, StepType
 from pgflow_django.models import WorkflowRun, WorkflowTaskAttempt, WorkflowVersionStep
 from pgflow_django.runs.explanation import Attempt, Cause, Explanation, clip, clip_start
 from pgflow_django.runs.next_actions import Situation, advise
@@ -50,6 +50,7 @@ def explain_failure(
     same, last = find_same_errors(runs, found.flow, found.run_id, error, using)
     worker = attempts[-1].worker if attempts else ""
     cause = _read_cause(found.run_id, error, plan, worker, using)
+    is_of_flow = run["version"] != TRIAL_VERSION  # a trial may have some steps only
     situation = read_situation(found.run_id, run, using, function=cause.function or "")
     return replace(
         found,
@@ -57,7 +58,7 @@ def explain_failure(
         cause=cause,
         attempts=attempts,
         attempts_total=total,
-        changed_since_success=find_changes(last, run, using) if last else None,
+        changed_since_success=find_changes(last, run, using) if last and is_of_flow else None,
         same_error=same,
         next=advise(cause.code, situation),
     )

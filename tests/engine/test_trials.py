@@ -234,6 +234,19 @@ def test_a_trial_that_breaks_a_contract_is_tried_anew_once_the_draft_is_correcte
     assert "Correct the draft" in action.why
 
 
+def test_a_failed_trial_is_not_compared_with_what_was_published() -> None:
+    flow_builder.create_flow_from_spec(document_of(FETCH))
+    executor.start_flow("tried")
+    executor.drain()
+    registry.register(lambda input: 1 / 0, "try.zero")
+    zero = {"slug": "zero", "uses": "try.zero", "max_attempts": 1}
+    trial = executor.start_trial(document_of(FETCH, zero), until="zero", allow_effects=True)
+    executor.drain()
+    found = explain_run(trial.pk)
+    assert found.status == "failed"
+    assert found.changed_since_success is None
+
+
 def test_trials_tell_nothing_of_how_long_steps_take_or_of_successes() -> None:
     drafts.create("tried", ETL, user="ada")
     executor.start_trial("tried", outputs={"double": [1]}, allow_effects=True)

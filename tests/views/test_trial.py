@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from pgflow_django import Example, drafts, executor, step_function
@@ -89,6 +90,8 @@ def test_a_draft_that_was_never_published_is_tried(client: Client, draft: str) -
     assert "Back to the draft" in shown
     assert f"{address('workflow_try', draft)}?from={run.pk}" in shown
     assert "v0" not in shown
+    noted = LogEntry.objects.get(object_id=str(run.pk))
+    assert "Tried." in str(noted.get_change_message())
 
 
 def test_without_the_box_nothing_starts_and_what_was_written_stays(

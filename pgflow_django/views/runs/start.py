@@ -86,14 +86,14 @@ def _start(page: Page, value: Any, token: str) -> HttpResponse:
     run = WorkflowRun.objects.defer("input", "output").get(
         workflow_slug=flow.workflow_slug, key=key
     )
-    _note_start(page, run)
+    note_start(page, run, _("Started."))
     is_known = list_runs(page.admin, page.request).filter(pk=run.pk).exists()
     if is_known and page.may("view_run", run):
         return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
     return HttpResponseRedirect(page.link("workflow_changelist"))
 
 
-def _note_start(page: Page, run: WorkflowRun) -> None:
+def note_start(page: Page, run: WorkflowRun, message: str) -> None:
     """Note in the admin's log that the run was started here, once for each run."""
     runs = find_admin(page.admin, WorkflowRun)
     if runs is None:
@@ -104,7 +104,7 @@ def _note_start(page: Page, run: WorkflowRun) -> None:
         lock_run(run.pk, alias)  # another click may be about to note it
         known = LogEntry.objects.filter(content_type=get_content_type_for_model(run))
         if not known.filter(user=user.pk, object_id=str(run.pk)).exists():
-            runs.log_addition(page.request, run, _("Started."))
+            runs.log_addition(page.request, run, message)
 
 
 def _render(page: Page, form: Form) -> HttpResponse:

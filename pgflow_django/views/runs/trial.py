@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, cast
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -12,12 +11,17 @@ from django.utils.translation import gettext as _
 
 from pgflow_django import executor
 from pgflow_django.exceptions import PgflowError, RunFailed, TrialNeedsConsent
+from pgflow_django.models import WorkflowRun
 from pgflow_django.views.access import list_runs
 from pgflow_django.views.editor.page import make_scene
 from pgflow_django.views.editor.scene import Scene
 from pgflow_django.views.page import Page
 from pgflow_django.views.runs.asking import Asked, ask, describe_draft, prefill, read_asked
 from pgflow_django.views.runs.input_form import Form, make_form, read_form
+from pgflow_django.views.runs.start import note_start
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 def trial(page: Page) -> HttpResponse:
@@ -44,7 +48,7 @@ def _start(
     page: Page, scene: Scene, value: Any, outputs: Mapping[str, Any], asked: Asked
 ) -> HttpResponse:
     try:
-        run_id: UUID | None = executor.start_trial(
+        run_id = executor.start_trial(
             scene.draft,
             value,
             outputs=outputs,
@@ -52,8 +56,9 @@ def _start(
             allow_effects=asked.allows,
         ).pk
     except RunFailed as error:  # where runs are executed at once: its page says why
-        run_id = error.run_id
-    run = list_runs(page.admin, page.request).filter(pk__in=[run_id]).first()
+        run_id = cast("UUID", error.run_id)
+    note_start(page, WorkflowRun.objects.defer("input", "output").get(pk=run_id), _("Tried."))
+    run = list_runs(page.admin, page.request).filter(pk=run_id).first()
     if run is not None and page.may("view_run", run):
         return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
     return HttpResponseRedirect(page.link("workflow_edit", page.slug))
