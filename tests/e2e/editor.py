@@ -60,7 +60,9 @@ class Editor:
     def open_step(self, slug: str) -> None:
         """Click a step and wait for its settings."""
         self.step(slug).click()
-        expect(self.page.get_by_role("heading", name=slug, exact=True)).to_be_visible()
+        # Within the panel: a flow may be called as the step is.
+        panel = self.page.locator("#pgf-panel")
+        expect(panel.get_by_role("heading", name=slug, exact=True)).to_be_visible()
 
     def tap(self, locator: Locator) -> None:
         """Tap with a finger, once more where no click came of it.
