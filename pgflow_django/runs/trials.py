@@ -70,8 +70,9 @@ def prepare(
             f'flow "{flow.slug}" has no steps: add one before you try it',
             code="workflow_has_no_steps",
         )
-    if until is not None and until not in {step.slug for step in flow.steps}:
-        hint = did_you_mean(nearest_names(until, [step.slug for step in flow.steps]))
+    slugs = [step.slug for step in flow.steps]
+    if until is not None and until not in slugs:
+        hint = did_you_mean(nearest_names(until, slugs))
         raise InvalidInput(
             f'until names {show(until)}, but flow "{flow.slug}" has no such step.{hint}',
             code="missing_step",

@@ -177,6 +177,7 @@ NEEDS_A = {"type": "object", "required": ["a"]}
         ({"steps": [FETCH]}, {}, "invalid_workflow_slug", "workflow_slug"),
         (ETL, {"until": "dubble"}, "missing_step", 'Did you mean "double"'),
         (ETL, {"until": 7}, "missing_step", "7"),
+        (ETL, {"until": ["fetch"]}, "missing_step", "fetch"),
         (ETL, {"outputs": {"dubble": [1]}}, "invalid_outputs", 'Did you mean "double"'),
         (ETL, {"outputs": {"double": 7}}, "invalid_outputs", "list"),
         (ETL, {"outputs": {"fetch": {"no": "list"}}}, "invalid_outputs", "try.fetch"),
