@@ -91,7 +91,8 @@ def _changes(before: StepView | None, step: StepView) -> Iterator[tuple[float, s
         yield step.started_at.timestamp(), f"{name}: started{tasks}"
     if step.failures > (before.failures if before else 0):
         yield _moment(step), f"{name}: {_failure(before, step)}"
-    if step.ended_at and not (before and before.ended_at):
+    # It may have ended before, and have been taken up again since the last look.
+    if step.ended_at and step.ended_at != (before.ended_at if before else None):
         yield _moment(step), f"{name}: {_end(step)}"
 
 

@@ -49,20 +49,20 @@ class KnownFunctions:
         wanted = name or slug
         if wanted in self._names:
             return
-        path, names = f"{pointer}/uses", self._nearest(wanted)
+        path, nearest = f"{pointer}/uses", self._nearest(wanted)
         fix: Patch | None = None
-        if len(names) == 1:
-            fix = [{"op": "replace" if name else "add", "path": path, "value": names[0]}]
-        names = [*names, *self._find_described(row, names)]
+        if len(nearest) == 1:
+            fix = [{"op": "replace" if name else "add", "path": path, "value": nearest[0]}]
+        found = self._find_described(row, nearest)
         text = f"no function {show(wanted)} is registered in this process"
         if self._is_strict:
             text = f"there is no function {show(wanted)} that it may call"
-        message = say(owner, text) + did_you_mean(names)
+        message = say(owner, text) + did_you_mean(nearest or found)
         yield Problem(
             "unknown_function",
             path,
             message,
-            names,
+            [*nearest, *found],
             fix,
             severity="error" if self._is_strict else "warning",
         )

@@ -8,7 +8,9 @@ from uuid import uuid4
 import pytest
 
 from pgflow_django import PermanentFailure, RunFailed, executor
+from pgflow_django.cli.lines import LineDisplay
 from pgflow_django.models import WorkflowRun, WorkflowRunEvent
+from pgflow_django.runs.view import load
 from tests.commands.calling import Answer, call
 from tests.engine.building import build
 from tests.engine.database import messages
@@ -72,6 +74,25 @@ def test_a_retry_as_json(doubles: str) -> None:
     answer = call("retryrun", str(run.id), json=True)
     assert answer.json == {"run_id": str(run.id), "status": "started"}
     assert answer.stderr == ""
+
+
+def test_a_step_that_ends_once_more_between_two_looks_is_told(tmp_path: Path) -> None:
+    build(
+        "gated",
+        {"fail_until": []},
+        options={"fail_until": {"uses": "tests.fail_until", "max_attempts": 1}},
+    )
+    gate = tmp_path / "gate"
+    run = executor.start_flow("gated", {"gate": str(gate)})
+    executor.drain()
+    lines: list[str] = []
+    display = LineDisplay(lines.append)
+    display.start(load(run.id, using="default"))
+    gate.touch()
+    executor.retry_run(run.id)
+    executor.drain()
+    display.stop(load(run.id, using="default"))
+    assert [line for line in lines if line.startswith("step fail_until: completed")]
 
 
 def test_a_retry_here_keeps_what_had_completed(tmp_path: Path) -> None:
