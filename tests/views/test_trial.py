@@ -123,7 +123,7 @@ def test_an_output_is_given_and_it_ends_before_what_writes(client: Client, draft
         ({"given-double": "7"}, "list"),
         ({"until": "nothing"}, "nothing"),
         ({"input": "{"}, "JSON"),
-        ({"given-fetch": "[" * 5000}, "deep"),
+        ({"given-fetch": "[" * 5000 + "]" * 5000}, "deep"),
     ],
 )
 def test_what_is_wrong_is_said(
