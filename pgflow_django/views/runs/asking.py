@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
 from pgflow_django.definitions.samples import make_sample
@@ -69,8 +70,8 @@ class Asked:
 
     @property
     def wish(self) -> str:
-        """What the page's address asks for beside the input; a step's name needs no escaping."""
-        return f"&step={self.until}" if self.until else ""
+        """What the page's address asks for beside the input."""
+        return f"&{urlencode({'step': self.until})}" if self.until else ""
 
     @property
     def effects(self) -> list[GivenField]:
