@@ -1,4 +1,4 @@
-"""W2 with items of 1 KB, by functions that declare nothing and by others that declare all of it."""
+"""W2 with items of 0.8 KB, by functions that declare nothing, and by others that declare it all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pydantic import BaseModel
 from bench.flows import JSON, Shape
 from pgflow_django import flow_builder, step_function
 
-PADDING = "." * 1000
+#: 10,000 such items are just what one task may return, 8 MiB.
+PADDING = "." * 800
 
 
 class Item(BaseModel):
-    """An item of 1 KB."""
+    """An item of 0.8 KB."""
 
     n: int
     padding: str

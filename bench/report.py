@@ -63,8 +63,8 @@ NAMES = {
     "W1code": "W1 chains, the flow in code",
     "W1bulk": "W1 chains, started by one call",
     "W2": "W2 map",
-    "W2kb": "W2 map, items of 1 KB",
-    "W2typed": "W2 map, items of 1 KB, pydantic models",
+    "W2kb": "W2 map, items of 0.8 KB",
+    "W2typed": "W2 map, items of 0.8 KB, pydantic models",
     "W3": "W3 line of 10 steps",
     "W4": "W4 fan of 50",
     "W5": "W1:500 beside finished tasks",
@@ -76,7 +76,7 @@ NAMES = {
     "W2 growth": "Cost of a task against W2:1000",
     "W5 growth": "W1 against empty tables",
     "code to stored": "Flow in code against stored, W1",
-    "contracts": "Contracts against none, W2 with 1 KB",
+    "contracts": "Contracts against none, W2 with 0.8 KB",
 }
 NAMES_WITH_CELERY = {"load": "W1 chains, so many started a second"}
 HEADINGS = ("What", "Median", "In C or commits", "Range of rounds", "Rounds", "Target", "")
