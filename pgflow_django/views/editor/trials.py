@@ -10,7 +10,6 @@ from typing import Any
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.drawing.states import StepState
 from pgflow_django.exceptions import RunNotFound
-from pgflow_django.models import WorkflowRun
 from pgflow_django.models.querysets import IS_TRIAL
 from pgflow_django.runs.view import RunView, StepView, load
 from pgflow_django.views.access import list_runs
@@ -23,7 +22,6 @@ from pgflow_django.views.runs.drawing import draw_state, show_step
 class Trial:
     """A trial of the draft, and which of its steps the draft still has as they were."""
 
-    run: WorkflowRun
     url: str
     view: RunView
     rows: Mapping[str, Mapping[str, Any]] = field(repr=False)
@@ -70,4 +68,4 @@ def find_trial(page: Page, slug: str, rows: Mapping[str, Mapping[str, Any]]) -> 
         view = load(run.pk, using=known.db)
     except RunNotFound:  # it was deleted just now
         return None
-    return Trial(run, page.link("workflowrun_change", run.pk), view, rows)
+    return Trial(page.link("workflowrun_change", run.pk), view, rows)

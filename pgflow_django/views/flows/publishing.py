@@ -6,7 +6,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from pgflow_django import drafts
-from pgflow_django.models.querysets import IS_NO_TRIAL
 from pgflow_django.views.access import list_runs
 from pgflow_django.views.flows.facts import count_active
 from pgflow_django.views.page import Page
@@ -20,7 +19,7 @@ def publish_draft(page: Page, version: int) -> str:
     request, slug = page.request, page.slug
     workflow = drafts.publish(slug, version, user=request.user).workflow
     done = _("Published version %(version)s.") % {"version": workflow.version}
-    older = list_runs(page.admin, request).filter(IS_NO_TRIAL).exclude(version=workflow.version)
+    older = list_runs(page.admin, request).exclude(version=workflow.version)
     if runs := count_active(older, [slug]).get(slug):
         done += " " + ngettext(
             "%(runs)s run goes on with the version that it started with.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from pgflow_django.contracts import schema_of
 from pgflow_django.definitions.samples import make_sample
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.registry import registry
@@ -131,8 +132,8 @@ def _make_output(scene: Scene, slug: str) -> tuple[str, Any]:
         if example.output is not None:
             output = [example.output] if is_map else example.output
             return _("From an example of its function."), output
-    if contract is not None and contract.output is not None:
-        made = make_sample(contract.output.schema)
+    if (schema := schema_of(contract, "output")) is not None:
+        made = make_sample(schema)
         return _("Made up from what its function declares."), [made] if is_map else made
     return _("Nothing is known of it: write what it would return."), [] if is_map else None
 
