@@ -33,7 +33,7 @@ def client(log_in: LogIn) -> Client:
 
 def fill(run: WorkflowRun, text: str) -> None:
     """Make every output of a run large, and its error too."""
-    value = f"jsonb_build_object('name', 'Ada', 'token', 'hush', 'contents', ({text}))"
+    value = f"jsonb_build_object('name', 'Ada-Lovelace', 'token', 'hush', 'contents', ({text}))"
     query(f"update workflow_step_tasks set output = {value} where run_id = %s", run.pk)
     query(f"update workflow_runs set output = {value} where id = %s", run.pk)
 
@@ -62,7 +62,7 @@ def test_a_page_reads_the_beginnings_of_outputs(client: Client, flow: str, text:
     assert len(page) < 4 * SHOWN
     for name in ("step", "live"):
         panel = read(client, address(f"workflowrun_{name}", run.pk) + "?step=double")
-        assert panel.count("&quot;Ada&quot;") >= 3
+        assert panel.count("&quot;Ada-Lovelace&quot;") >= 3
         assert HIDDEN in panel
         assert "hush" not in panel
     read(client, address("workflowrun_changelist"))
@@ -132,7 +132,7 @@ def test_who_redacts_in_an_own_way_is_not_handed_a_part(
     assert "It has 8,192 KiB, which is too much for this page." in page
     panel = read(client, address("workflowrun_step", run.pk) + "?step=report")
     assert "which is too much for this page" in panel
-    assert "Ada" not in page + panel
+    assert "Ada-Lovelace" not in page + panel
     whole = client.get(address("workflowrun_payload", run.pk, "output")).content
     assert json.loads(whole) == "(secret)"
 
