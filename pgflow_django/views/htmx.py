@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 View = Callable[..., HttpResponse]
 
+#: The status with which htmx asks no more where it did "every" few seconds (its docs: "Polling").
+STOP_POLLING = 286
+
 
 def is_htmx(request: HttpRequest) -> bool:
     """Whether htmx sent the request and wants a part of a page."""

@@ -59,6 +59,7 @@ FLOW_PAGES = [
     Address(f"{_FLOW}/edit/", "edit", page.edit, "view"),
     Address(f"{_FLOW}/find/", "find", page.find, "view"),
     Address(f"{_FLOW}/canvas/", "canvas", page.canvas, "view"),
+    Address(f"{_FLOW}/trial/", "trial", page.trial, "view"),
     Address(f"{_FLOW}/panel/", "panel", page.panel, "view", _FORM),
     Address(f"{_FLOW}/op/", "op", edits.op, "change", _CHANGE),
     Address(f"{_FLOW}/validate/", "validate", edits.validate, "view", _CHANGE),

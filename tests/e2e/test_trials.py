@@ -112,6 +112,28 @@ def test_the_draft_is_tried_with_one_output_given_and_a_failure_is_explained(
     page.wait_for_url("**/try/?from=**")
 
 
+def test_the_editor_follows_a_trial_while_something_is_typed(
+    open_page: OpenPage, boss: User
+) -> None:
+    make_draft(boss, STEPS)
+    executor.start_trial("numbers", allow_effects=True)
+    editor = open_editor(open_page, boss)
+    page = editor.page
+    expect(page.locator("#pgf-trial")).to_have_text("Trial: running")
+    editor.open_step("report")
+    name = page.get_by_label("Name", exact=True)
+    name.fill("summary")
+    executor.drain()
+    expect(page.locator("#pgf-trial")).to_have_text("Trial: completed")
+    expect(page.locator("#pgf-step-report.pgf-completed.pgf-selected")).to_be_visible()
+    expect(page.locator("#pgf-panel")).to_contain_text("Its output in the last trial")
+    expect(page.locator("#pgf-live")).to_have_text("The trial has ended: completed")
+    expect(name).to_have_value("summary")
+    expect(page.locator("[data-follow]")).to_have_count(0)
+    name.press("Enter")
+    expect(page.locator("#pgf-step-summary")).to_be_visible()
+
+
 @pytest.mark.parametrize("options", [{}, TOUCH], ids=["desk", "phone"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_page_is_whole(

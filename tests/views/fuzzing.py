@@ -43,6 +43,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "workflow_edit": ("view", "step"),
     "workflow_panel": ("view", "step"),
     "workflow_canvas": ("view",),
+    "workflow_trial": ("since", "version", "view", "step"),
     "workflow_run": ("mode", "from"),
     "workflow_delete": ("_popup", "_to_field"),
     "workflowrun_change": ("tall", "step"),

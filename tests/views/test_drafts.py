@@ -20,7 +20,17 @@ from tests.views.conftest import LogIn, address
 pytestmark = pytest.mark.django_db
 
 SEEN, HIDDEN = "team_plan", "salaries"
-GETS = ("edit", "canvas", "panel", "history", "export_json", "export_py", "diagram", "import")
+GETS = (
+    "edit",
+    "canvas",
+    "panel",
+    "trial",
+    "history",
+    "export_json",
+    "export_py",
+    "diagram",
+    "import",
+)
 POSTS = ("op", "validate", "publish", "presence", "import")
 
 

@@ -16,7 +16,17 @@ from tests.views.conftest import LogIn, address
 
 pytestmark = pytest.mark.django_db
 
-PAGES = ("edit", "canvas", "panel", "history", "export_json", "export_py", "diagram", "import")
+PAGES = (
+    "edit",
+    "canvas",
+    "panel",
+    "trial",
+    "history",
+    "export_json",
+    "export_py",
+    "diagram",
+    "import",
+)
 #: What is sent to pages that change something. Those that change a draft lock it: nobody else
 #: deletes it then, and they can't be asked in this way.
 SENT = {

@@ -10,7 +10,7 @@ from tests.views.conftest import LogIn, address, run_flow
 
 pytestmark = pytest.mark.django_db
 
-EDITOR = ("edit", "panel", "canvas", "op", "validate", "publish", "presence")
+EDITOR = ("edit", "panel", "canvas", "op", "validate", "publish", "presence", "trial")
 
 
 @pytest.mark.parametrize("page", EDITOR)

@@ -214,6 +214,29 @@ def test_the_editor_shows_the_last_trial_on_its_cards(client: Client, draft: str
     assert viewer_page.count("pgf-pill pgf-failed") >= 1
 
 
+@pytest.mark.parametrize("view", ["diagram", "list"])
+def test_while_a_trial_runs_the_editor_follows_it(client: Client, draft: str, view: str) -> None:
+    executor.start_trial(draft, allow_effects=True)
+    page = client.get(address("workflow_edit", draft), {"view": view}).content.decode()
+    followed = re.search(r"""data-follow\s+hx-get="([^"]+)"\s+hx-vals='([^']+)'""", page)
+    assert followed
+    url, asked = followed[1], json.loads(followed[2])
+    assert client.get(url, asked).status_code == 204
+    executor.drain()
+    answer = client.get(url, {**asked, "step": "report"})
+    shown = answer.content.decode()
+    assert answer.status_code == 200
+    assert "The trial has ended: completed" in shown
+    assert "data-follow" not in shown
+    assert "Its output in the last trial" in shown
+    assert ('id="pgf-row-report"' if view == "list" else 'id="pgf-step-report"') in shown
+    outdated = client.get(url, {**asked, "version": asked["version"] + 1})
+    assert (outdated.status_code, outdated.content) == (286, b"")
+    assert outdated["HX-Reswap"] == "none"
+    WorkflowRun.objects.all().delete()
+    assert 'id="pgf-trial"' not in client.get(url, asked).content.decode()
+
+
 def test_a_step_that_does_something_else_by_now_has_no_state(client: Client, draft: str) -> None:
     executor.start_trial(draft, allow_effects=True)
     executor.drain()

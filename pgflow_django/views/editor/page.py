@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from pgflow_django import drafts
 from pgflow_django.views.editor.adding import make_add_fields
-from pgflow_django.views.editor.forms import Typed, read_names
+from pgflow_django.views.editor.forms import Typed, read_names, read_version
 from pgflow_django.views.editor.last_output import find_last_outputs
 from pgflow_django.views.editor.panel import describe_panel
 from pgflow_django.views.editor.scene import (
@@ -25,14 +25,14 @@ from pgflow_django.views.editor.scene import (
 from pgflow_django.views.editor.sources import find_heads
 from pgflow_django.views.editor.trials import find_trial
 from pgflow_django.views.finding import answer, search
-from pgflow_django.views.htmx import is_htmx
+from pgflow_django.views.htmx import STOP_POLLING, is_htmx
 from pgflow_django.views.page import Page, find_comparison, find_copy_form
 
 if TYPE_CHECKING:
     from pgflow_django.drafts import Draft
 
 VIEWS = ("diagram", "list")
-_LINKS = ("edit", "find", "canvas", "panel", "op", "validate", "publish", "presence")
+_LINKS = ("edit", "find", "canvas", "panel", "op", "validate", "publish", "presence", "trial")
 _FOREIGN_LINKS = (
     "history",
     "export_json",
@@ -161,3 +161,22 @@ def panel(page: Page) -> HttpResponse:
     selected = read_names(data, "step")
     context = describe(page, make_scene(page), view=read_view(data), selected=selected)
     return render(request, "pgflow_django/editor/_panel.html", {**context, "is_alone": True})
+
+
+def trial(page: Page) -> HttpResponse:
+    """Return what the newest trial changes of the page; 204 where it is as in ``since``.
+
+    Where the draft is another one by now, the page shows nothing new until it is asked to.
+    """
+    request, scene = page.request, make_scene(page)
+    mark = scene.trial.mark if scene.trial else ""
+    version = read_version(request.GET.get("version", ""))
+    if request.GET.get("since") == mark:
+        return HttpResponse(status=204)
+    if version not in {None, scene.draft.version}:
+        return HttpResponse(status=STOP_POLLING, headers={"HX-Reswap": "none"})
+    selected = read_names(request.GET, "step")
+    context = describe(page, scene, view=read_view(request.GET), selected=selected)
+    if scene.trial and scene.trial.view.has_ended:
+        context["live"] = _("The trial has ended: %(status)s") % {"status": scene.trial.word}
+    return render(request, "pgflow_django/editor/_trial.html", context)

@@ -14,7 +14,7 @@ from pgflow_django.models.querysets import IS_TRIAL
 from pgflow_django.runs.view import RunView, StepView, load
 from pgflow_django.views.access import list_runs
 from pgflow_django.views.page import Page
-from pgflow_django.views.pieces import class_of, name_run_status
+from pgflow_django.views.pieces import class_of, mark_of, name_run_status
 from pgflow_django.views.runs.drawing import draw_state, show_step
 
 
@@ -35,6 +35,11 @@ class Trial:
     def css(self) -> str:
         """The class that colours its status."""
         return class_of(self.view.status)
+
+    @cached_property
+    def mark(self) -> str:
+        """A short text that is another one whenever the trial would look different."""
+        return mark_of(self.view)
 
     @cached_property
     def steps(self) -> dict[str, StepView]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from django.utils.safestring import SafeString, mark_safe
@@ -19,7 +18,13 @@ from pgflow_django.drawing.svg import DrawOptions
 from pgflow_django.models import WorkflowRun, WorkflowRunEvent, WorkflowTaskAttempt
 from pgflow_django.runs.view import RunView, StepView, load
 from pgflow_django.views.editor.scene import Look, find_state_labels
-from pgflow_django.views.pieces import class_of, format_duration, name_run_status, name_statuses
+from pgflow_django.views.pieces import (
+    class_of,
+    format_duration,
+    mark_of,
+    name_run_status,
+    name_statuses,
+)
 from pgflow_django.views.stored import load_cut
 
 if TYPE_CHECKING:
@@ -128,8 +133,7 @@ class RunFacts:
     @cached_property
     def mark(self) -> str:
         """A short text that is another one whenever the page would look different."""
-        newest = [row.pk for row in (*self.attempts, *self.events)]
-        return sha256(repr((self.view, newest)).encode()).hexdigest()[:24]
+        return mark_of(self.view, [row.pk for row in (*self.attempts, *self.events)])
 
     def render(self, look: Look) -> SafeString:
         """Return the drawing with the states: an ``<svg>``, every text in it escaped."""

@@ -141,6 +141,7 @@ const ANSWERS = {
     const token = $("#pgf-panel [name=csrfmiddlewaretoken]");
     if (token) event.detail.headers["X-CSRFToken"] = token.value;
     if (isEdit(event)) event.detail.parameters.version = bar().dataset.version;
+    if (event.detail.elt.matches("[data-follow]")) event.detail.parameters.step = dag.chosenNames();
   },
   beforeRequest: (event) => root.classList.toggle("pgf-saving", Boolean(isEdit(event))),
   afterRequest: (event) => {
