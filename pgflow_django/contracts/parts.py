@@ -106,14 +106,18 @@ class TypePart:
     """A part that is declared as a type. Raises what pydantic has against it."""
 
     def __init__(self, side: Side, hint: Any) -> None:
-        from pydantic import TypeAdapter
+        from pydantic import TypeAdapter, ValidationError
 
         self.hint = hint
         self._side = side
         self._adapter: TypeAdapter[Any] = TypeAdapter(portable(hint))
         if not self._adapter.pydantic_complete:
             self._adapter.rebuild()  # raises where a name is still unknown
-        self._is_typed_dict = is_typed_dict(hint)
+        # What each call needs, at hand: to look it up costs more than to check a small value.
+        self._validate = self._adapter.validator.validate_python
+        self._dump = self._adapter.serializer.to_python
+        self._refusal = ValidationError
+        self._is_typed_input = side == "input" and is_typed_dict(hint)
         config = getattr(hint, "model_config", None) or getattr(hint, "__pydantic_config__", None)
         # An input also holds the keys of the run, whatever the model says of other keys.
         strict = side == "input" and (config or {}).get("extra") in {"forbid", "allow"}
@@ -133,26 +137,22 @@ class TypePart:
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""
-        from pydantic import ValidationError
-
         try:
-            checked = self._adapter.validate_python(value, extra=self._extra)
-        except ValidationError as error:
+            checked = self._validate(value, extra=self._extra)
+        except self._refusal as error:
             found = _read_errors(error, value)
         else:
-            if self._is_typed_dict and self._side == "input":
-                return {**value, **checked}
-            return checked
+            return {**value, **checked} if self._is_typed_input else checked
         # Outside of "except": the error holds values, which must not outlive the attempt.
         raise MismatchError(self._side, found)
 
     def store(self, value: Any) -> Any:
         """See ``Part``."""
-        return self._adapter.dump_python(value, mode="json")
+        return self._dump(value, mode="json")
 
     def complete(self, value: Any) -> Any:
         """See ``Part``."""
-        return self._adapter.dump_python(value, mode="json", by_alias=True)
+        return self._dump(value, mode="json", by_alias=True)
 
 
 def clip(fault: Fault) -> Fault:
