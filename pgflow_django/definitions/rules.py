@@ -7,11 +7,11 @@ A value passes as it is or not at all: ``True`` is no number, ``5.0`` and ``"5"`
 
 from __future__ import annotations
 
-import json
 import re
 import reprlib
 from dataclasses import dataclass
 from itertools import islice
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 from django.db.models import Func, Q, TextField
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 MAX_JSON_BYTES = 1024 * 1024
 
 _SHOWN = 60
-_quote = json.JSONEncoder(ensure_ascii=False).encode
 _LONGEST = 256
 _WHOLE = re.compile(r"-?[0-9]{1,18}(\.0)?", re.ASCII)
 
@@ -54,7 +53,7 @@ _repr = Repr()
 def show(value: object) -> str:
     """Anything that a caller may pass, as a message can hold it: cut short, text as in JSON."""
     if isinstance(value, str):
-        return _quote(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
+        return encode_basestring(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
     try:
         text = _repr.repr(value)
     except ValueError:  # an integer of more digits than Python writes out
