@@ -26,6 +26,21 @@ class Origin(TextChoices):
 TRIAL_VERSION = 0
 
 
+class Access(TextChoices):
+    """What a token may be used for: each of these and all before it."""
+
+    READ = "read", _("read")
+    AUTHOR = "author", _("author")
+    RUN = "run", _("run")
+    OPERATE = "operate", _("operate")
+    PUBLISH = "publish", _("publish")
+
+    def covers(self, other: Access) -> bool:
+        """Whether who has this may do what asks for the other."""
+        order = list(Access)
+        return order.index(self) >= order.index(other)
+
+
 class RunState(TextChoices):
     """Where a run stands."""
 

@@ -38,6 +38,8 @@ class Defaults:
     #: Seconds after which a claiming loop ends for Celery to see whether its child process has
     #: done enough, where ``--max-tasks-per-child`` or ``--max-memory-per-child`` limit it.
     LOOP_SECONDS: float = 60.0
+    #: Dotted name of the admin site whose permissions and querysets programs are held to.
+    AGENT_ADMIN_SITE: str = "django.contrib.admin.site"
 
 
 #: What PostgreSQL bears: it refuses a jsonb of 256 MiB.

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.db import connection
@@ -50,6 +51,7 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
         yield
         clean()
         Airport.objects.all().delete()
+        User.objects.all().delete()
     registry._functions.clear()
     registry._functions.update(before)
 
@@ -68,9 +70,10 @@ def test_every_block_is_in_a_language_that_is_tried(page: Path) -> None:
 def test_the_blocks_of_a_page_run_one_after_another(
     page: Path, transactional_db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo's flow is there, and the folder is empty."""
+    """The demo's flow is there, and a superuser ann; the folder is empty."""
     monkeypatch.chdir(tmp_path)
     flows.install()
+    User.objects.create_superuser("ann")
     namespace: dict[str, Any] = {"__name__": f"docs.{page.stem}"}
     for block in documents.read_blocks(page):
         if block.language in TRIALS:

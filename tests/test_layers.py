@@ -35,7 +35,8 @@ LAYERS: dict[str, str] = {
     "gateways": "contracts engine registry signals",
     "services": "async_twins context drafts executor flow_builder flows logs runs steps worker",
     "adapters": (
-        f"{NAME} admin apps celery celery_worker checks cli management tasks templatetags views"
+        f"{NAME} admin agents apps celery celery_worker checks cli management tasks templatetags "
+        "views"
     ),
 }
 ORDER = list(LAYERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pgflow_django.models.agents import AgentToken
 from pgflow_django.models.definitions import (
     Workflow,
     WorkflowStep,
@@ -21,6 +22,7 @@ from pgflow_django.models.runtime import (
 )
 
 __all__ = [
+    "AgentToken",
     "Workflow",
     "WorkflowClaim",
     "WorkflowDraft",

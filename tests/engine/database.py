@@ -10,6 +10,7 @@ from django.db import connection, transaction
 
 #: Children first.
 TABLES = (
+    "workflow_agent_tokens",
     "workflow_presences",
     "workflow_revisions",
     "workflow_drafts",
