@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django.contracts import Example
 from pgflow_django.definitions.joining import JOIN
+from pgflow_django.definitions.joining import join as join_outputs
 from pgflow_django.definitions.trials import GIVEN
 from pgflow_django.models import WorkflowRun, WorkflowVersionStep
 from pgflow_django.registry import step_function
@@ -31,11 +32,7 @@ def join(input: dict[str, Any], context: StepContext) -> list[Any]:
     step = WorkflowVersionStep.objects.using(using).get(
         version_id__in=runs.values("version_id"), step_slug=context.step_slug
     )
-    joined: list[Any] = []
-    for slug in step.depends_on:
-        output = input[slug]
-        joined += output if isinstance(output, list) else [output]
-    return joined
+    return join_outputs(input[slug] for slug in step.depends_on)
 
 
 @step_function(

@@ -158,7 +158,7 @@ def test_the_decorators_have_these_signatures() -> None:
     assert signature_of(pgflow_django.flow_schema) == "*, functions=None"
     assert signature_of(pgflow_django.explain_run) == "run_id, *, using=None"
     assert signature_of(pgflow_django.simulate_flow) == (
-        "document_or_slug, input=None, *, outputs=None, using=None"
+        "document_or_slug, input=unknown, *, outputs=None, using=None"
     )
 
 

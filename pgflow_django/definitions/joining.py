@@ -8,12 +8,20 @@ from pgflow_django.definitions.graph import free_slug, is_valid_slug
 from pgflow_django.definitions.inputs import names_step
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from pgflow_django.definitions.problems import Patch
 
 #: The built-in function that does it.
 JOIN = "pgflow.join"
+
+
+def join(outputs: Iterable[Any]) -> list[Any]:
+    """What it returns: lists end to end, all else as items."""
+    joined: list[Any] = []
+    for output in outputs:
+        joined += output if isinstance(output, list) else [output]
+    return joined
 
 
 def join_before(row: dict[str, Any], index: int, known: Collection[str]) -> Patch | None:

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from pgflow_django.contracts import Contract, Example
-from pgflow_django.contracts.declared import schema_of
+from pgflow_django import jsonvalue
+from pgflow_django.conf import settings
 from pgflow_django.definitions.inputs import follow, read_source
+from pgflow_django.definitions.joining import JOIN
 from pgflow_django.definitions.problems import Problem
-from pgflow_django.definitions.samples import make_sample
 from pgflow_django.definitions.schemas import escape_token
 from pgflow_django.definitions.shape import StepDefinition
-from pgflow_django.exceptions import InvalidInput
-from pgflow_django.jsonvalue import same
+from pgflow_django.exceptions import InvalidInput, InvalidOutput
 from pgflow_django.registry import RegisteredFunction
+from pgflow_django.runs.guessing import UNKNOWN, Guesser
 from pgflow_django.runs.simulation import OutputFrom
 
 #: Tasks of a map step whose outputs are told, and of all of them together; beyond that only how
 #: many there are.
 MAX_TASKS, MAX_PLAYED = 1_000, 20_000
-
-
-class _Unknown:
-    def __repr__(self) -> str:
-        return "unknown"
-
-
-#: In place of a value that nobody can tell.
-UNKNOWN: Any = _Unknown()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +50,19 @@ class Player:
         self.problems: list[Problem] = []
         self._run_input = run_input
         self._given = given
-        self._find_function = find_function
-        self._released: dict[int, Any] = {}
+        self._guesser = Guesser(find_function)
         self._left = MAX_PLAYED
 
     def play(self, step: StepDefinition, number: int) -> None:
         """Find what a step gets and gives; ``number`` is its place in the document."""
         is_map = step.options["step_type"] == "map"
         tasks, items = self._find_items(step, number) if is_map else (1, [UNKNOWN])
+        if tasks is None and step.slug in self._given:
+            tasks = len(self._given[step.slug])
         built, unknown = self._build(step, number, items[0] if items else UNKNOWN, is_map=is_map)
         output, source = self._find_output(step, built, tasks, items, is_map=is_map)
+        if step.options["function"] == JOIN and source == "computed":
+            output, source = self._bound(step, number, output)
         self.played[step.slug] = Played(is_map, tasks, built, unknown, output, source)
 
     def _find_items(self, step: StepDefinition, number: int) -> tuple[int | None, Sequence[Any]]:
@@ -148,53 +141,47 @@ class Player:
             output = self._given[step.slug]
             if is_map and tasks is not None and len(output) != tasks:
                 raise InvalidInput(
-                    f'The output of map step "{step.slug}" has {len(output):,} elements, but the '
-                    f"step has {tasks:,} tasks."
+                    f'The output of map step "{step.slug}" has {_count(len(output), "element")}, '
+                    f"but the step has {_count(tasks, 'task')}.",
+                    code="invalid_outputs",
                 )
             return output, "given"
         if is_map and tasks == 0:
             return [], "empty"
-        function = self._find_function(step.options["function"])
-        contract = function.contract if function else None
-        if contract is None or tasks is None:
+        if tasks is None or (is_map and tasks > min(MAX_TASKS, self._left)):
             return UNKNOWN, "unknown"
-        if is_map:
-            if tasks > min(MAX_TASKS, self._left):
-                return UNKNOWN, "unknown"
-            self._left -= tasks
-        if any(example.output is not None for example in contract.examples):
-            if not is_map:
-                return self._release(contract, _choose(contract, built)), "example"
-            tried = ({**built, "item": item, "index": n} for n, item in enumerate(items))
-            chosen = [_choose(contract, each) for each in tried]
-            return [self._release(contract, example) for example in chosen], "example"
-        schema = schema_of(contract, "output")
-        if schema is None:
+        name = step.options["function"]
+        if not is_map:
+            (output,), source = self._guesser.guess(name, [built], step.depends_on)
+            return output, source
+        self._left -= tasks
+        each = ({**built, "item": item, "index": n} for n, item in enumerate(items))
+        outputs, source = self._guesser.guess(name, each)
+        return (UNKNOWN if source == "unknown" else outputs), source
+
+    def _bound(
+        self, step: StepDefinition, number: int, joined: list[Any]
+    ) -> tuple[Any, OutputFrom]:
+        """What was joined, unless it is longer than what is told, or larger than a step may give.
+
+        What was joined may be joined again, and so on: it would have no end.
+        """
+        if len(joined) > self._left:
             return UNKNOWN, "unknown"
-        sample = make_sample(schema)
-        return [sample] * tasks if is_map else sample, "schema"
-
-    def _release(self, contract: Contract, example: Example) -> Any:
-        """What would be stored of an example's output; as it stands, where it breaks the type."""
-        if id(example) not in self._released:
-            output = example.output
-            with suppress(Exception):  # a system check tells of it
-                output = contract.release(output)
-            text = json.dumps(output, default=str)
-            self._released[id(example)] = json.loads(text)
-        return self._released[id(example)]
-
-
-def _choose(contract: Contract, built: Mapping[str, Any]) -> Example:
-    """The first example with an output whose input and params are these, else the first."""
-    examples = [example for example in contract.examples if example.output is not None]
-    return next((example for example in examples if _fits(example, built)), examples[0])
+        self._left -= len(joined)
+        try:
+            jsonvalue.encode(
+                joined,
+                subject=f'The output of step "{step.slug}"',
+                not_json=InvalidOutput,
+                too_large=partial(InvalidOutput, code="output_too_large"),
+                limit=settings.MAX_OUTPUT_BYTES,
+            )
+        except InvalidOutput as error:
+            self.problems.append(Problem(error.code, f"/steps/{number}", error.message))
+            return UNKNOWN, "unknown"
+        return joined, "computed"
 
 
-def _fits(example: Example, built: Mapping[str, Any]) -> bool:
-    wanted = dict(example.input) if isinstance(example.input, dict) else {}
-    if example.params is not None:
-        wanted["params"] = example.params
-    if not wanted:
-        return False
-    return all(name in built and same(built[name], value) for name, value in wanted.items())
+def _count(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

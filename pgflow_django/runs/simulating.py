@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.db import router
 
-from pgflow_django import jsonvalue
 from pgflow_django.definitions.graph import topological_order
 from pgflow_django.definitions.problems import Problem
-from pgflow_django.definitions.samples import make_sample
+from pgflow_django.definitions.samples import NoSampleError, make_fitting_sample
 from pgflow_django.definitions.schema_values import Checker
 from pgflow_django.definitions.shape import (
     Document,
@@ -23,21 +23,25 @@ from pgflow_django.definitions.shape import (
     read_document,
     resolve,
 )
-from pgflow_django.exceptions import InvalidInput
 from pgflow_django.flow_builder import export_flow, validate_flow
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
+from pgflow_django.runs.checking import encode_input
 from pgflow_django.runs.given import read_outputs
+from pgflow_django.runs.guessing import UNKNOWN
 from pgflow_django.runs.past_seconds import load_seconds
-from pgflow_django.runs.playing import UNKNOWN, Played, Player
+from pgflow_django.runs.playing import Played, Player
 from pgflow_django.runs.simulation import Seconds, SimulatedStep, Simulation, Totals
 from pgflow_django.storage.trouble import uses_database
+
+#: A warning elsewhere; but no start takes such a flow.
+_NO_STEPS = "workflow_has_no_steps"
 
 
 @uses_database
 def simulate_flow(
     document_or_slug: Document | str,
-    input: Any = None,
+    input: Any = UNKNOWN,
     *,
     outputs: Mapping[str, Any] | None = None,
     using: str | None = None,
@@ -45,40 +49,61 @@ def simulate_flow(
     """How a flow would run with this input: waves, tasks, values, effects, times, problems.
 
     Takes a flow document, or the slug of a stored flow. Calls no function and writes nothing. A
-    step's output is the one in ``outputs`` (of a map step the list of its tasks'), else that of its
-    function's example that fits the input best, else made from what it declares, else unknown.
-    Without ``input``, one is made from the flow's ``input_schema``, or it is unknown.
+    step's output is the one in ``outputs`` (of a map step the list of its tasks'), else what a
+    built-in function returns, else that of its function's example that fits the input best, else
+    made from what it declares, else unknown. Where no ``input`` is given (``None`` is one), it is
+    made from the flow's ``input_schema``, or it is unknown.
 
-    Raises ``WorkflowNotFound``, ``InvalidInput`` for values that are no JSON, or no step's.
+    Raises ``WorkflowNotFound``, ``InvalidInput`` for values that are no JSON, too large, or no
+    step's.
     """
     alias = using or router.db_for_read(Workflow)
     document: Any = document_or_slug
+    inactive: list[Problem] = []
     if isinstance(document, str):
         document = export_flow(document, using=alias)
-    problems = validate_flow(document)
+        inactive = _refuse_inactive(document_or_slug, alias)
+    problems = [*map(_judge, validate_flow(document))]
     if any(problem.severity == "error" for problem in problems):
         return Simulation(False, tuple(problems))
     stored = read_document(document)
     value, found = _read_input(stored, input)
     definition = resolve(stored)
-    given = read_outputs(definition, outputs or {})
+    given = read_outputs(definition, {} if outputs is None else outputs)
     player = Player(value, given, registry.get)
     order = topological_order({step.slug: step.depends_on for step in definition.steps})
     index = {step.slug: number for number, step in enumerate(definition.steps)}
     for slug in order:
         player.play(definition.steps[index[slug]], index[slug])
-    problems += [*found, *player.problems]
+    problems += [*inactive, *found, *player.problems]
     return _describe(definition, order, player.played, problems, alias)
+
+
+def _refuse_inactive(slug: object, alias: str) -> list[Problem]:
+    if Workflow.objects.using(alias).filter(workflow_slug=slug, is_active=True).exists():
+        return []
+    return [Problem("workflow_inactive", "", f'Flow "{slug}" is inactive: it can\'t be started.')]
+
+
+def _judge(problem: Problem) -> Problem:
+    """A problem as it is for whoever wants to run the flow."""
+    return replace(problem, severity="error") if problem.code == _NO_STEPS else problem
 
 
 def _read_input(flow: FlowDefinition, given: Any) -> tuple[Any, list[Problem]]:
     """The run's input, and what is wrong with the one that is given."""
     schema = flow.options["input_schema"]
-    if given is None:
-        return (UNKNOWN if schema is None else make_sample(schema)), []
-    value = json.loads(jsonvalue.encode(given, subject="input", not_json=InvalidInput))
-    faults = [] if schema is None else Checker(schema).faults(value)
-    return value, [Problem("invalid_input", fault.pointer, fault.message) for fault in faults]
+    checker = None if schema is None else Checker(schema)
+    if given is not UNKNOWN:
+        value = json.loads(encode_input(flow.slug, given))
+        faults = [] if checker is None else checker.faults(value)
+        return value, [Problem("invalid_input", fault.pointer, fault.message) for fault in faults]
+    if checker is None:
+        return UNKNOWN, []
+    try:
+        return make_fitting_sample(schema, lambda value: not checker.faults(value)), []
+    except NoSampleError:
+        return UNKNOWN, []
 
 
 def _describe(

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from pgflow_django.definitions.problems import Problem
 
-#: Where an output has come from. ``empty`` is that of a map over nothing.
-OutputFrom = Literal["given", "example", "schema", "empty", "unknown"]
+#: Where an output has come from. ``empty`` is that of a map over nothing, ``computed`` what a
+#: built-in function returns.
+OutputFrom = Literal["given", "computed", "example", "schema", "empty", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,18 @@ def test_a_file_with_something_wrong_in_it(tmp_path: Path) -> None:
     assert answer.stdout == ""
 
 
+def test_null_is_an_input_like_any_other(tmp_path: Path) -> None:
+    file = tmp_path / "flow.json"
+    schema = {"type": "object", "required": ["n"]}
+    document = {"workflow_slug": "nn", "steps": [{"slug": "a"}], "input_schema": schema}
+    file.write_text(json.dumps(document))
+    answer = call("simulateflow", str(file), input="null", json=True)
+    assert (answer.status, answer.json["ok"]) == (1, False)
+    assert [one["code"] for one in answer.json["problems"]] == ["invalid_input"]
+    answer = call("simulateflow", str(file), json=True)
+    assert (answer.status, answer.json["steps"][0]["input"]["run"]) == (0, {"n": {}})
+
+
 def test_an_unknown_flow() -> None:
     answer = call("simulateflow", "nothing", json=True)
     assert (answer.status, answer.json["error"]["code"]) == (2, "workflow_not_found")

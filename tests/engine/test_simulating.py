@@ -129,7 +129,7 @@ def test_what_is_given_comes_first() -> None:
     [
         ({"extrakt": []}, 'there is no such step. Did you mean "extract"'),
         ({"check": 7}, "must be the list of what its tasks gave"),
-        ({"check": [1]}, "has 1 elements, but the step has 3 tasks"),
+        ({"check": [1]}, "has 1 element, but the step has 3 tasks"),
         ({"extract": {1, 2}}, "extract"),
     ],
 )

@@ -256,12 +256,12 @@ def test_strange_rules_are_asked_for_as_json(rules: Any) -> None:
 
 def test_the_sample_has_the_shape_of_the_schema() -> None:
     assert make_sample(SCHEMA) == {
-        "count": 0,
+        "count": 1,
         "ratio": 0.5,
         "name": "",
         "is_urgent": False,
         "colour": "red",
-        "day": "",
+        "day": "2026-01-01",
         "tags": [""],
         "numbers": [0],
         "extra": {},

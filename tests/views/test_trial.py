@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from datetime import date
+from typing import Any, TypedDict
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -23,6 +24,10 @@ STEPS = [
     {"slug": "double", "uses": "try.double", "type": "map", "depends_on": ["fetch"]},
     {"slug": "report", "uses": "try.report", "depends_on": ["double"]},
 ]
+
+
+class Day(TypedDict):
+    when: date
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +157,44 @@ def test_one_step_is_tried_with_what_an_example_gives(client: Client, draft: str
     assert "From an example of its function." in page
     assert text_of(page, "report") == ""
     assert json.loads(text_of(page_of(client, draft, "?step=report"), "double")) == [0]
+
+
+@pytest.mark.parametrize(
+    ("declared", "step_type"),
+    [
+        (Day, "single"),
+        (Day, "map"),
+        ({"type": "array", "minItems": 2, "items": {"type": "integer", "minimum": 1}}, "single"),
+        ({"properties": {"n": {"minimum": 1}, "s": {"minLength": 2}}}, "single"),
+    ],
+)
+def test_what_is_made_up_can_be_posted_as_it_stands(
+    client: Client, declared: Any, step_type: str
+) -> None:
+    step_function("try.made", effects="reads", output=declared)(lambda input: None)
+    made = {"slug": "made", "uses": "try.made", "type": step_type}
+    last = {"slug": "last", "uses": "try.double", "depends_on": ["made"]}
+    drafts.create("flow", {"steps": [made, last]}, user="boss")
+    page = page_of(client, "flow", "?step=last")
+    assert "Made up from what its function declares." in page
+    text = text_of(page, "made")
+    assert post(client, "flow", until="last", **{"given-made": text}).status_code == 302
+
+
+def test_what_can_not_be_made_up_is_left_empty(client: Client) -> None:
+    step_function("try.made", output={"type": "string", "pattern": "^a$"})(lambda input: None)
+    steps: list[Any] = [
+        {"slug": "made", "uses": "try.made"},
+        {"slug": "join", "uses": "pgflow.join"},
+    ]
+    steps.append({"slug": "five", "uses": "pgflow.given", "params": {"value": [5]}})
+    last = {"slug": "last", "uses": "try.double", "depends_on": ["made", "join", "five"]}
+    drafts.create("flow", {"steps": [*steps, last]}, user="boss")
+    page = page_of(client, "flow", "?step=last")
+    assert "Nothing is known of it: write what it would return." in page
+    assert [text_of(page, slug) for slug in ("made", "join")] == ["", ""]
+    assert json.loads(text_of(page, "five")) == [5]
+    assert "Computed from its params." in page
 
 
 def test_one_step_is_tried_with_what_the_newest_run_gave(client: Client, draft: str) -> None:

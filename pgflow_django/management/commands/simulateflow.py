@@ -9,6 +9,7 @@ from pgflow_django.cli.documents import list_problems, read_source
 from pgflow_django.cli.inputs import read_argument, read_outputs
 from pgflow_django.cli.simulating import describe
 from pgflow_django.definitions.graph import is_valid_slug
+from pgflow_django.runs.guessing import UNKNOWN
 from pgflow_django.runs.simulating import simulate_flow
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ examples:
         """Simulate it."""
         name = options["flow"]
         source = None if is_valid_slug(name) else read_source(name, "simulateflow", self.say)
+        value = read_argument(options["input"], "--input", self.say)
         found = simulate_flow(
             name if source is None else source.value,
-            read_argument(options["input"], "--input", self.say),
+            UNKNOWN if options["input"] is None else value,
             outputs=read_outputs(options["outputs"], "--outputs", self.say),
             using=self.using,
         )

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
-from pgflow_django.contracts import schema_of
-from pgflow_django.definitions.samples import make_sample
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.registry import registry
+from pgflow_django.runs.guessing import UNKNOWN, Guesser
 from pgflow_django.runs.trials import HARMLESS
 from pgflow_django.views.editor.functions import name_effects
 from pgflow_django.views.editor.last_output import TASKS, find_last_outputs
@@ -50,7 +49,7 @@ class GivenField:
     @property
     def is_open(self) -> bool:
         """Whether there is something to see."""
-        return bool(self.text or self.error)
+        return bool(self.text or self.error or self.origin)
 
 
 @dataclass(slots=True)
@@ -118,24 +117,27 @@ def prefill(page: Page, scene: Scene, asked: Asked) -> None:
                 }
             given[field.slug] = drop_hidden(known.value)
         else:
-            field.origin, given[field.slug] = _make_output(scene, field.slug)
+            field.origin, output = _make_output(scene, field.slug)
+            if output is UNKNOWN:
+                continue
+            given[field.slug] = output
         field.text = _write(given[field.slug])
     asked.all_text = _write(given)
 
 
 def _make_output(scene: Scene, slug: str) -> tuple[str, Any]:
-    """An output that a step might give, and where it comes from."""
-    function = registry.get(function_of(scene.rows[slug]))
-    contract = function.contract if function else None
-    is_map = scene.rows[slug].get("type") == "map"
-    for example in contract.examples if contract else ():
-        if example.output is not None:
-            output = [example.output] if is_map else example.output
-            return _("From an example of its function."), output
-    if (schema := schema_of(contract, "output")) is not None:
-        made = make_sample(schema)
-        return _("Made up from what its function declares."), [made] if is_map else made
-    return _("Nothing is known of it: write what it would return."), [] if is_map else None
+    """Where an output that a step might give comes from, and the output, or ``UNKNOWN``."""
+    row = scene.rows[slug]
+    task = {"params": row["params"]} if "params" in row else {}
+    (output,), source = Guesser(registry.get).guess(function_of(row), [task])
+    words = {
+        "computed": _("Computed from its params."),
+        "example": _("From an example of its function."),
+        "schema": _("Made up from what its function declares."),
+        "unknown": _("Nothing is known of it: write what it would return."),
+    }
+    is_list = row.get("type") == "map" and output is not UNKNOWN
+    return words[source], [output] if is_list else output
 
 
 def _write(value: Any) -> str:

@@ -98,6 +98,7 @@ def _show(step: SimulatedStep) -> ShownStep:
 def _name_origins() -> dict[str, str]:
     return {
         "given": _("given"),
+        "computed": _("computed"),
         "example": _("an example of its function"),
         "schema": _("made up from what its function declares"),
         "empty": _("there is nothing to do"),
