@@ -257,7 +257,7 @@ def _delete_flow(workflow_slug: str, force: bool, alias: str) -> None:
         transaction.on_commit(partial(_cancel, started, alias), using=alias)
         return
     if count := active.count():
-        raise _active_runs(workflow_slug, count)
+        raise _active_runs(workflow_slug, count, count - active.without_trials().count())
     try:
         workflow.delete(using=alias)
     except IntegrityError as error:
@@ -345,8 +345,10 @@ def _lock(workflow_slug: str, using: str) -> Workflow:
     return found
 
 
-def _active_runs(workflow_slug: str, count: int) -> WorkflowConflict:
+def _active_runs(workflow_slug: str, count: int, trials: int = 0) -> WorkflowConflict:
     runs = "an active run" if count == 1 else f"{count:,} active runs"
+    if trials:
+        runs += f" (trials of its draft: {trials:,})"
     return WorkflowConflict(
         f'Flow "{workflow_slug}" has {runs}. Wait for the end, cancel with executor.cancel_run(), '
         "or delete the flow with force=True, which cancels them.",

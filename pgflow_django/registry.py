@@ -27,6 +27,8 @@ _BUILT_IN = "pgflow."
 #: What functions are searched by, without what every description says.
 _WORD = re.compile(r"[^\W_]{3,}")
 _COMMON = frozenset({"and", "the", "for", "from", "into", "with", "each", "all", "that", "its"})
+#: Effects that change nothing: nobody's consent is needed for them.
+_HARMLESS = ("none", "reads")
 F = TypeVar("F", bound=StepFunction)
 
 
@@ -158,6 +160,10 @@ class StepRegistry:
         """What the function of this name says that it does to the world."""
         found = self._functions.get(name)
         return found.contract.effects if found and found.contract else "unknown"
+
+    def is_harmless(self, name: str) -> bool:
+        """Whether the function of this name says that it changes nothing outside of the flow."""
+        return self.effects_of(name) in _HARMLESS
 
     def __contains__(self, name: object) -> bool:
         """Whether a function is registered under ``name``."""

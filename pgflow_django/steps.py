@@ -40,7 +40,6 @@ def join(input: dict[str, Any], context: StepContext) -> list[Any]:
     params={
         "type": "object",
         "required": ["value"],
-        "additionalProperties": False,
         "properties": {"value": {}},
     },
     tags=["constant"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db import router, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -21,6 +21,7 @@ from pgflow_django.admin.flow_columns import FlowColumns, FlowList, LastRunFilte
 from pgflow_django.admin.own import OwnAdmin
 from pgflow_django.exceptions import PgflowError, WorkflowConflict
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
+from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
 from pgflow_django.registry import registry
 from pgflow_django.views.access import can, list_runs, stand_in
 from pgflow_django.views.flows.export import give_documents
@@ -143,14 +144,21 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
         """Say what goes with the flows, and that flows with active runs can't go."""
         slugs = [flow.workflow_slug for flow in objs]
         steps = WorkflowStep.objects.filter(workflow_slug__in=slugs).count()
-        known = count_active(list_runs(self, request), slugs)
         protected = [
-            _name_active(slug, known.get(slug, 0))
-            for slug in count_active(WorkflowRun.objects.all(), slugs)
+            text
+            for kind, name in ((IS_NO_TRIAL, _name_active), (IS_TRIAL, _name_trials))
+            for text in self._name_unended(request, slugs, kind, name)
         ]
         may_delete = all(self.has_delete_permission(request, flow) for flow in objs)
         needed = set() if may_delete else {_("flow")}
         return slugs, {_("flows"): len(slugs), _("steps"): steps}, needed, protected
+
+    def _name_unended(
+        self, request: HttpRequest, slugs: list[str], kind: Q, name: Callable[[str, int], str]
+    ) -> Iterator[str]:
+        known = count_active(list_runs(self, request), slugs, kind=kind)
+        for slug in count_active(WorkflowRun.objects.all(), slugs, kind=kind):
+            yield name(slug, known.get(slug, 0))
 
     def delete_model(self, request: HttpRequest, obj: Workflow) -> None:
         """Delete a flow with its steps and its draft. Its runs stay as history."""
@@ -207,4 +215,14 @@ def _name_active(slug: str, count: int) -> str:
     if not count:
         return _("active runs of %(flow)s that are not shown to you") % {"flow": slug}
     text = ngettext("%(count)s active run of %(flow)s", "%(count)s active runs of %(flow)s", count)
+    return text % {"count": count, "flow": slug}
+
+
+def _name_trials(slug: str, count: int) -> str:
+    """As ``_name_active``, of trials of its draft."""
+    if not count:
+        return _("active trials of %(flow)s that are not shown to you") % {"flow": slug}
+    text = ngettext(
+        "%(count)s active trial of %(flow)s", "%(count)s active trials of %(flow)s", count
+    )
     return text % {"count": count, "flow": slug}

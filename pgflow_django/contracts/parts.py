@@ -74,6 +74,9 @@ class Part(Protocol):
     def complete(self, value: Any) -> Any:
         """The same under the names by which it is read again."""
 
+    def misfits(self, stored: Any) -> list[Fault]:
+        """The first places in which a value is none that can have been stored, for certain."""
+
 
 class SchemaPart:
     """A part that is declared as a JSON Schema. Raises ``NoSchemaError`` where it is none."""
@@ -91,9 +94,13 @@ class SchemaPart:
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""
-        if found := self._checker.faults(value, MAX_PLACES):
-            raise MismatchError(self._side, [clip(fault) for fault in found])
+        if found := self.misfits(value):
+            raise MismatchError(self._side, found)
         return value
+
+    def misfits(self, stored: Any) -> list[Fault]:
+        """See ``Part``."""
+        return [clip(fault) for fault in self._checker.faults(stored, MAX_PLACES)]
 
     def store(self, value: Any) -> Any:
         """See ``Part``: such a value is JSON."""
@@ -153,6 +160,17 @@ class TypePart:
     def complete(self, value: Any) -> Any:
         """See ``Part``."""
         return self._dump(value, mode="json", by_alias=True)
+
+    def misfits(self, stored: Any) -> list[Fault]:
+        """See ``Part``."""
+        return [clip(fault) for fault in self._certainly.faults(stored, MAX_PLACES)]
+
+    @cached_property
+    def _certainly(self) -> Checker:
+        try:
+            return Checker(self.certain)
+        except Exception:  # noqa: BLE001 - of a type that has no schema nothing is certain
+            return Checker({})
 
 
 def clip(fault: Fault) -> Fault:

@@ -10,6 +10,8 @@ from pgflow_django.definitions.shape import FlowDefinition, StepDefinition
 
 #: The built-in function of a step whose output is given.
 GIVEN = "pgflow.given"
+#: What in its params tells such a step from a constant of the flow's own.
+MARK = "in_trial"
 
 
 def cut(flow: FlowDefinition, outputs: Mapping[str, Any], until: str | None) -> FlowDefinition:
@@ -27,10 +29,13 @@ def cut(flow: FlowDefinition, outputs: Mapping[str, Any], until: str | None) -> 
         left += [name for name in waits if name not in needed]
         needed.update(waits)
     kept = [step for step in flow.steps if step.slug in needed]
+    queues = {step.options["queue"]: None for step in kept if step.slug not in outputs}
+    queue = next(iter(queues), None)
     return replace(
         flow,
         steps=tuple(
-            _give(step, outputs[step.slug]) if step.slug in outputs else step for step in kept
+            _give(step, outputs[step.slug], queue) if step.slug in outputs else step
+            for step in kept
         ),
     )
 
@@ -40,16 +45,21 @@ def _leaves(flow: FlowDefinition) -> set[str]:
     return {step.slug for step in flow.steps} - waited_for
 
 
-def _give(step: StepDefinition, output: Any) -> StepDefinition:
-    """The step as a single one that returns its output."""
+def _give(step: StepDefinition, output: Any, queue: str | None) -> StepDefinition:
+    """The step as a single one that returns its output.
+
+    In a queue that the trial needs anyway: who serves its own may not be there, and any worker can.
+    """
     given = {
         "step_type": "single",
         "initial_tasks": None,
         "start_delay": 0,
         "inputs": None,
         "function": GIVEN,
-        "params": {"value": output},
+        "params": {"value": output, MARK: True},
     }
+    if queue is not None:
+        given["queue"] = queue
     return StepDefinition(step.slug, (), {**step.options, **given})
 
 

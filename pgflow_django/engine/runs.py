@@ -74,18 +74,21 @@ def start_trial(
     input_json: str,
     *,
     using: str,
+    key: str | None = None,
     owner: int | None = None,
     parent: UUID | None = None,
 ) -> UUID:
     """Start a run of these steps: rows of ``workflow_version_steps``, without their version.
 
+    Where the flow has a run of this ``key`` already, nothing is started, and that is given.
+
     Raises ``InvalidInput`` (a root map over what is no array).
     """
     (run_id,) = _start(
         workflow_slug,
-        "select pgflow.start_flow(%s, %s::jsonb, owner => %s, parent => %s, "
+        "select pgflow.start_flow(%s, %s::jsonb, %s, owner => %s, parent => %s, "
         "trial => pgflow.pin_trial(%s, %s::jsonb))",
-        [workflow_slug, f"[{input_json}]", owner, parent, workflow_slug, steps_json],
+        [workflow_slug, f"[{input_json}]", key, owner, parent, workflow_slug, steps_json],
         using,
     )
     return run_id

@@ -5,30 +5,70 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('pgflow_django', '0009_trials'),
+        ("pgflow_django", "0009_trials"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AgentToken',
+            name="AgentToken",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('user_key', models.TextField(help_text='primary key of the user for whom it acts')),
-                ('name', models.TextField(help_text='what people call it, like etl-bot')),
-                ('token_hash', models.TextField(help_text='SHA-256 of the token', unique=True)),
-                ('access', models.TextField(choices=[('read', 'read'), ('author', 'author'), ('run', 'run'), ('operate', 'operate'), ('publish', 'publish')], default='read')),
-                ('flows_prefix', models.TextField(blank=True, default='', help_text='only flows whose slugs begin so; empty: all')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
-                ('expires_at', models.DateTimeField(blank=True, help_text='null: never', null=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
-                ('last_used_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "user_key",
+                    models.TextField(help_text="primary key of the user for whom it acts"),
+                ),
+                ("name", models.TextField(help_text="what people call it, like etl-bot")),
+                ("token_hash", models.TextField(help_text="SHA-256 of the token", unique=True)),
+                (
+                    "access",
+                    models.TextField(
+                        choices=[
+                            ("read", "read"),
+                            ("author", "author"),
+                            ("run", "run"),
+                            ("operate", "operate"),
+                            ("publish", "publish"),
+                        ],
+                        default="read",
+                    ),
+                ),
+                (
+                    "flows_prefix",
+                    models.TextField(
+                        blank=True,
+                        default="",
+                        help_text="only flows whose slugs begin so; empty: all",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), editable=False
+                    ),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(blank=True, help_text="null: never", null=True),
+                ),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'db_table': 'workflow_agent_tokens',
-                'ordering': ['-id'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('access__in', ['read', 'author', 'run', 'operate', 'publish'])), name='agent_token_access_is_known'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='agent_token_has_a_name')],
+                "db_table": "workflow_agent_tokens",
+                "ordering": ["-id"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("access__in", ["read", "author", "run", "operate", "publish"])
+                        ),
+                        name="agent_token_access_is_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("name", ""), _negated=True),
+                        name="agent_token_has_a_name",
+                    ),
+                ],
             },
         ),
     ]

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from pgflow_django.choices import ACTIVE_RUNS, TRIAL_VERSION
+from pgflow_django.definitions.trials import GIVEN, MARK
 
 if TYPE_CHECKING:
     from pgflow_django.models.runtime import WorkflowRun  # noqa: F401 - the name below is text
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 #: Runs that only try a draft, and all others. For querysets of sites too, which may be no ours.
 IS_TRIAL = Q(version=TRIAL_VERSION)
 IS_NO_TRIAL = Q(version__gt=TRIAL_VERSION)
+
+
+#: Steps of a version whose outputs were given to a trial. Reads their params, which may be large.
+IS_GIVEN = Q(function=GIVEN, params__has_key=MARK)
 
 
 class RunQuerySet(models.QuerySet["WorkflowRun"]):

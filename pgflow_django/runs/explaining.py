@@ -104,7 +104,10 @@ def _load_run(run_id: UUID, using: str) -> Row:
     flows = Workflow.objects.filter(workflow_slug=OuterRef("workflow_slug"))
     runs = WorkflowRun.objects.using(using).filter(id=run_id)
     run: Row | None = runs.annotate(
-        found=error, now=Subquery(flows.values(found=JSONObject(v="version", origin="origin")))
+        found=error,
+        now=Subquery(
+            flows.values(found=JSONObject(v="version", origin="origin", since="created_at"))
+        ),
     ).values(*_FACTS, *_MOMENTS, "found", "now").first()  # fmt: skip
     if run is None:
         raise RunNotFound(run_id)

@@ -14,10 +14,17 @@ from django.db.models import Count, F, Func, QuerySet, TextField, Window
 from django.db.models.functions import Left
 
 from pgflow_django.choices import TRIAL_VERSION, Origin, StepType
-from pgflow_django.models import WorkflowRun, WorkflowTaskAttempt, WorkflowVersionStep
+from pgflow_django.models import (
+    WorkflowDraft,
+    WorkflowRun,
+    WorkflowTaskAttempt,
+    WorkflowVersionStep,
+)
+from pgflow_django.registry import registry
 from pgflow_django.runs.explanation import Attempt, Cause, Explanation, clip, clip_start
 from pgflow_django.runs.next_actions import Situation, advise
 from pgflow_django.runs.successes import find_changes, find_same_errors
+from pgflow_django.storage.moments import read_moment
 
 Row = Mapping[str, Any]
 
@@ -47,6 +54,9 @@ def explain_failure(
             task["ended_at__gte"] = since
         attempts, total = load_attempts(found.run_id, using, **task)
     runs = WorkflowRun.objects.using(using) if others is None else others.using(using)
+    if run["now"] and run["started_at"] >= (since := read_moment(run["now"]["since"])):
+        # An earlier flow of this name, which was deleted, has nothing to do with it.
+        runs = runs.filter(started_at__gte=since)
     same, last = find_same_errors(runs, found.flow, found.run_id, error, using)
     worker = attempts[-1].worker if attempts else ""
     cause = _read_cause(found.run_id, error, plan, worker, using)
@@ -156,10 +166,18 @@ def load_attempts(run_id: UUID, using: str, **which: Any) -> tuple[tuple[Attempt
 def read_situation(run_id: UUID, run: Row, using: str, *, function: str = "") -> Situation:
     """What actions are made of, from what was read of a run."""
     now = run["now"] or {}
+    is_stored, has_effects = True, False
+    if run["version"] == TRIAL_VERSION:
+        drafts = WorkflowDraft.objects.using(using).filter(pk=run["workflow_slug"])
+        steps = WorkflowVersionStep.objects.using(using).filter(version_id=run["version_id"])
+        is_stored = bool(now) or drafts.exists()
+        has_effects = not all(map(registry.is_harmless, steps.values_list("function", flat=True)))
     return Situation(
         run_id=run_id,
         flow=run["workflow_slug"],
         version=run["version"],
+        is_stored=is_stored,
+        has_effects=has_effects,
         newest=now.get("v"),
         is_code=now.get("origin") == Origin.CODE,
         has_caller_functions=run["has_caller_functions"],

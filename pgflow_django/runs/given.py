@@ -11,7 +11,6 @@ from typing import Any
 
 from pgflow_django import jsonvalue
 from pgflow_django.conf import settings
-from pgflow_django.contracts import MismatchError
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import FlowDefinition, StepDefinition
@@ -61,17 +60,12 @@ def refuse_wrong_types(flow: FlowDefinition, given: Mapping[str, Any]) -> None:
         value = given[step.slug]
         for index, output in enumerate(value if _is_map(step) else [value]):
             place = f"/{index}" if _is_map(step) else ""
-            try:
-                part.check(output)
-            except MismatchError as error:
-                places = "; ".join(
-                    f"{place}{fault.pointer or ''} {fault.message}".strip()
-                    for fault in error.faults
-                )
-            except Exception as error:  # noqa: BLE001 - validators may raise anything
-                places = f"{place} {type(error).__name__}: {error}".strip()
-            else:
+            faults = part.misfits(output)
+            if not faults:
                 continue
+            places = "; ".join(
+                f"{place}{fault.pointer} {fault.message}".strip() for fault in faults
+            )
             raise _refuse(
                 f'The output that is given for step "{step.slug}" is not what its function '
                 f'"{step.options["function"]}" returns: {places}'

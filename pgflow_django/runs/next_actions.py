@@ -32,6 +32,9 @@ class Situation:
     step: str
     function: str
     using: str
+    #: Of a trial: whether there is a draft or a flow of its name, and whether it needed consent.
+    is_stored: bool = True
+    has_effects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,7 @@ def _act(advice: Advice, situation: Situation) -> Iterator[Action]:
         case "retry":
             yield Action(_retry(situation), why, advice.certain)
         case "edit" if situation.version == TRIAL_VERSION:
-            again = manage_command("runflow", flow, "--draft", using=using)
-            yield Action(again, f"{why} Correct the draft, then try it anew.")
+            yield _try_again(situation, why)
         case "start" if situation.version == TRIAL_VERSION:
             return
         case "edit" if situation.newest is None or situation.is_code:
@@ -161,6 +163,15 @@ def _act(advice: Advice, situation: Situation) -> Iterator[Action]:
             yield Action(manage_command("pgflow_doctor", using=using), why)
         case "workers":
             yield Action(manage_command("listworkers", using=using), why)
+
+
+def _try_again(situation: Situation, why: str) -> Action:
+    if not situation.is_stored:
+        return Action("", f"{why} Correct the document, then try it anew: no draft has its name.")
+    consent = ("--yes",) if situation.has_effects else ()
+    again = manage_command("runflow", situation.flow, "--draft", *consent, using=situation.using)
+    as_before = "with the outputs given as before, if there were any"
+    return Action(again, f"{why} Correct the draft, then try it anew, {as_before}.")
 
 
 _WHERE = {True: "The flow is defined in code.", False: "The flow is deleted: create it anew."}

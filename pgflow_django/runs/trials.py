@@ -18,6 +18,7 @@ from pgflow_django.definitions.shape import Document, FlowDefinition, read_docum
 from pgflow_django.definitions.trials import cut, write_rows
 from pgflow_django.exceptions import InvalidInput, TrialNeedsConsent, WorkflowConflict
 from pgflow_django.flow_builder import validate_flow
+from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import registry
 from pgflow_django.runs import delivery
 from pgflow_django.runs.checking import encode_input, refuse_misfit
@@ -31,9 +32,6 @@ from pgflow_django.runs.executing import (
 from pgflow_django.runs.given import read_outputs, refuse_wrong_types
 from pgflow_django.runs.status import RunStatus
 from pgflow_django.worker.current import current_run
-
-#: What a function may do that a trial needs no consent for.
-HARMLESS = ("none", "reads")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +86,41 @@ def prepare(
     return trial
 
 
-def start(trial: Trial, using: str, *, owner: int | None = None) -> UUID:
-    """Pin the trial's version and start its run."""
+def start(trial: Trial, using: str, *, owner: int | None = None, key: str | None = None) -> UUID:
+    """Pin the trial's version and start its run, or find the one that has this key."""
     return engine.start_trial(
         trial.flow.slug,
         jsonvalue.dump(write_rows(trial.flow)),
         trial.input_json,
         using=using,
+        key=key,
         owner=owner,
         parent=current_run(),
     )
 
 
-def start_for_workers(trial: Trial, using: str) -> UUID:
-    """Start it for the workers; in eager mode (see ``delivery``) it has ended when this returns."""
+def start_for_workers(trial: Trial, using: str, *, key: str | None = None) -> UUID:
+    """Start it for the workers; in eager mode (see ``delivery``) it has ended when this returns.
+
+    ``key`` tells starts apart that are meant as one: only the first of them starts a run.
+    """
     if not delivery.is_eager():
-        return start(trial, using)
-    run_id, status = execute(trial, Options(using, in_thread=True))
+        return start(trial, using, key=key)
+    if key is not None:
+        known = WorkflowRun.objects.using(using).filter(workflow_slug=trial.flow.slug, key=key)
+        if (run_id := known.values_list("id", flat=True).first()) is not None:
+            return run_id
+    run_id, status = execute(trial, Options(using, in_thread=True), key=key)
     raise_if_failed(status)
     return run_id
 
 
-def execute(trial: Trial, options: Options) -> tuple[UUID, RunStatus]:
+def execute(trial: Trial, options: Options, *, key: str | None = None) -> tuple[UUID, RunStatus]:
     """Run it in this process, and give how it ended; raises ``StepFunctionMissing``."""
     functions = Functions()
     functions.require(trial.functions, trial.flow.slug)
     with own_worker(options.using) as worker:
-        run_id = start(trial, options.using, owner=worker)
+        run_id = start(trial, options.using, owner=worker, key=key)
         return run_id, execute_run(run_id, worker, functions, options)
 
 
@@ -122,9 +128,8 @@ def list_effects(flow: FlowDefinition) -> Iterator[tuple[str, str, str]]:
     """The steps that change something, or may: ``(step, function, effects)``."""
     for step in flow.steps:
         name = step.options["function"]
-        effects = registry.effects_of(name)
-        if effects not in HARMLESS:
-            yield step.slug, name, effects
+        if not registry.is_harmless(name):
+            yield step.slug, name, registry.effects_of(name)
 
 
 def _ask_consent(trial: Trial) -> None:

@@ -25,7 +25,6 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import JSONObject, Left
 
 from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus, StepType, TaskStatus
-from pgflow_django.definitions.trials import GIVEN
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import (
     WorkflowRun,
@@ -34,6 +33,7 @@ from pgflow_django.models import (
     WorkflowTaskAttempt,
     WorkflowVersionStep,
 )
+from pgflow_django.models.querysets import IS_GIVEN
 from pgflow_django.runs.waiting import Waiting, find_waiting
 from pgflow_django.storage.moments import read_moment
 
@@ -62,6 +62,7 @@ class StepView:
     ``failures`` counts the attempts that failed since the step was last begun, ``failed`` the tasks
     that did. ``attempt`` is the one that runs or comes next. A step is "retrying" while every task
     that is left waits for its next attempt: the first of them in ``wait`` seconds, at ``retry_at``.
+    Where ``is_given``, a trial was given its output, and called no function of the site.
     ``is_queued`` is a single step whose task nobody has taken yet; ``worker`` who took it last.
     ``error`` is that of the last attempt to fail. ``started_at`` is when the first attempt began,
     ``seconds`` what has gone by from then to its end, or to now; for ``waited`` seconds before that
@@ -74,6 +75,7 @@ class StepView:
     depends_on: tuple[str, ...] = ()
     max_attempts: int = 1
     description: str = ""
+    is_given: bool = False
     status: Status = "waiting"
     done: int = 0
     total: int | None = None
@@ -90,11 +92,6 @@ class StepView:
     wait: float | None = field(default=None, repr=False)
     seconds: float | None = field(default=None, repr=False)
     waited: float | None = field(default=None, repr=False)
-
-    @property
-    def is_given(self) -> bool:
-        """Whether its output was given, and no function of the site was called."""
-        return self.function == GIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +141,10 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
     status, version_id, now = run["status"], run["version_id"], run["now"]
     plans = WorkflowVersionStep.objects.using(using).filter(version_id=version_id)
     states = {row["step_slug"]: row for row in _states(run_id, using)}
+    is_trial = run["version"] == TRIAL_VERSION
+    given = set(plans.filter(IS_GIVEN).values_list("step_slug", flat=True)) if is_trial else ()
     steps = [
-        _view(plan, states.get(plan["step_slug"]), now)
+        _view(plan, states.get(plan["step_slug"]), now, is_given=plan["step_slug"] in given)
         for plan in plans.order_by("step_index").values(*_PLAN)
     ]
     waiting = None
@@ -163,7 +162,7 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
         is_whole=len(states) == len(steps),
         ended_at=run["ended_at"],
         seconds=((run["ended_at"] or now) - run["started_at"]).total_seconds(),
-        is_trial=run["version"] == TRIAL_VERSION,
+        is_trial=is_trial,
     )
 
 
@@ -229,7 +228,9 @@ def _count_failed_tasks() -> QuerySet[Any, Any]:
     return tasks.order_by().values("run_id").values(found=Count("*"))
 
 
-def _view(plan: Mapping[str, Any], state: Mapping[str, Any] | None, now: datetime) -> StepView:
+def _view(
+    plan: Mapping[str, Any], state: Mapping[str, Any] | None, now: datetime, *, is_given: bool
+) -> StepView:
     is_map = plan["step_type"] == StepType.MAP
     return StepView(
         slug=plan["step_slug"],
@@ -238,6 +239,7 @@ def _view(plan: Mapping[str, Any], state: Mapping[str, Any] | None, now: datetim
         depends_on=tuple(plan["depends_on"]),
         max_attempts=plan["max_attempts"],
         description=plan["description"],
+        is_given=is_given,
         **({} if state is None else _standing(state, now, is_map=is_map)),
     )
 

@@ -171,6 +171,13 @@ def test_what_changed_since_it_worked_and_how_often_it_failed_so() -> None:
     assert found.same_error.first == times[first]
 
 
+def test_an_earlier_flow_of_its_name_is_not_what_it_was() -> None:
+    executor.execute_dynamic(build("again", {"extract": []}), {}, FUNCTIONS)
+    flow_builder.delete_flow("again")
+    run_id = fail(build("again", {"load": []}, max_attempts=1), FUNCTIONS)
+    assert explain_run(run_id).changed_since_success is None
+
+
 def test_a_failure_without_a_step_or_an_attempt() -> None:
     build("stuck", {"a": [], "each*": ["a"]})
     run = executor.start_flow("stuck")

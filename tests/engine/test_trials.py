@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
+from django.db import connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict, computed_field, field_serializer
 
 from pgflow_django import (
     Example,
@@ -231,8 +235,12 @@ def test_a_trial_that_breaks_a_contract_is_tried_anew_once_the_draft_is_correcte
     step_function("try.strict", params={"type": "object", "required": ["m"]})(lambda input: 1)
     executor.drain()
     (action,) = explain_run(run.pk).next
-    assert action.command == "python manage.py runflow tried --draft"
-    assert "Correct the draft" in action.why
+    assert action.command == ""
+    assert "Correct the document, then try it anew" in action.why
+    drafts.create("tried", ETL, user="ada")
+    (action,) = explain_run(run.pk).next
+    assert action.command == "python manage.py runflow tried --draft --yes"
+    assert "Correct the draft, then try it anew" in action.why
 
 
 def test_a_failed_trial_is_not_compared_with_what_was_published() -> None:
@@ -281,6 +289,81 @@ def test_trials_are_pruned_after_their_days_whatever_else_stays() -> None:
     assert not WorkflowVersionStep.objects.exclude(
         version_id__in=WorkflowVersion.objects.values("id")
     ).exists()
+
+
+def test_the_version_of_a_trial_goes_with_it_while_others_write_runs() -> None:
+    trial = executor.start_trial(document_of(FETCH), outputs={"fetch": ["secret"]})
+    executor.drain()
+    later = value("select now() + interval '1 day'")
+    parameters = connection.get_connection_params()
+    for name in ("cursor_factory", "context", "server_side_binding"):
+        parameters.pop(name, None)
+    with psycopg.connect(**parameters) as other:
+        other.execute("lock table workflow_runs in row exclusive mode")
+        assert prune(later, ["completed"], trials_before=later, batch=100, using="default") == 1
+    assert not WorkflowRun.objects.filter(pk=trial.pk).exists()
+    assert not WorkflowVersionStep.objects.exists()
+
+
+def test_a_constant_of_the_flow_is_not_given() -> None:
+    constant = {"uses": GIVEN, "params": {"value": 7}}
+    steps = (
+        {"slug": "root", **constant},
+        FETCH,
+        {"slug": "each", "type": "map", "depends_on": ["fetch"], **constant},
+    )
+    run = executor.start_trial(document_of(*steps), outputs={"fetch": [1, 2]})
+    executor.drain()
+    steps_now = load(run.pk, using="default").steps
+    assert [step.slug for step in steps_now if step.is_given] == ["fetch"]
+    assert executor.get_run_status(run.pk).result() == {"root": 7, "each": [7, 7]}
+
+
+def test_a_given_step_waits_for_no_worker_of_its_own_queue() -> None:
+    far = {**FETCH, "queue": "gpu"}
+    run = executor.start_trial(document_of(far, DOUBLE), outputs={"fetch": [1]})
+    assert set(WorkflowVersionStep.objects.values_list("queue", flat=True)) == {"default"}
+    assert executor.drain(queues=["default"], timeout=10)
+    assert executor.get_run_status(run.pk).status == "completed"
+    alone = executor.start_trial(document_of(far), outputs={"fetch": [1]})
+    assert executor.get_run_status(alone.pk).status == "started"
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    when: datetime
+    number: UUID
+
+    @computed_field
+    def twice(self) -> int:
+        return 2
+
+
+class Told(BaseModel):
+    n: int
+
+    @field_serializer("n")
+    def say(self, n: int) -> str:
+        return f"<{n}>"
+
+
+@pytest.mark.parametrize(
+    ("hint", "made", "wrong"),
+    [
+        (Row, Row(when=datetime(2026, 1, 1, tzinfo=UTC), number=UUID(int=1)), {"when": 1}),
+        (Told, Told(n=1), {"n": 1}),
+        (list[Told], [Told(n=1)], {"n": "<1>"}),
+    ],
+)
+def test_what_a_step_has_given_can_be_given_to_a_trial(hint: Any, made: Any, wrong: Any) -> None:
+    step_function("try.made", output=hint, effects="none")(lambda input: made)
+    document = document_of({"slug": "made", "uses": "try.made"})
+    output = output_of(executor.start_trial(document))["made"]
+    run = executor.start_trial(document, outputs={"made": output})
+    assert output_of(run) == {"made": output}
+    with pytest.raises(InvalidInput, match="is not what its function"):
+        executor.start_trial(document, outputs={"made": wrong})
 
 
 # -- agreement ---------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from pgflow_django import drafts, executor
+from pgflow_django import drafts, executor, flow_builder
+from pgflow_django.exceptions import WorkflowConflict
 from pgflow_django.models import Workflow
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 
@@ -151,6 +152,20 @@ def test_flows_with_active_runs_are_not_deleted(client: Client, flow: str) -> No
     assert "Nothing is deleted while runs go on" in page
     assert "1 active run of numbers" in page
     assert 'name="post"' not in page
+
+
+def test_flows_with_active_trials_are_not_deleted_and_trials_are_named(
+    client: Client, flow: str
+) -> None:
+    executor.start_trial(flow, allow_effects=True)
+    executor.start_trial(flow, allow_effects=True)
+    page = client.get(f"{address('workflow_changelist')}{flow}/delete/").content.decode()
+    assert "2 active trials of numbers" in page
+    assert "active runs of numbers" not in page
+    assert 'name="post"' not in page
+    assert "2 active trials of numbers" in act(client, "delete_selected", flow)
+    with pytest.raises(WorkflowConflict, match=r"2 active runs \(trials of its draft: 2\)"):
+        flow_builder.delete_flow(flow)
 
 
 def test_a_list_without_matches_says_what_was_looked_for(client: Client, flow: str) -> None:

@@ -257,6 +257,56 @@ def test_the_editor_shows_the_last_trial_on_its_cards(client: Client, draft: str
     assert viewer_page.count("pgf-pill pgf-failed") >= 1
 
 
+def fields_of(page: str) -> dict[str, str]:
+    """The hidden fields of the form that a page shows."""
+    form = page[page.index("data-once") :]
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+
+def test_a_double_click_starts_one_trial(client: Client, draft: str) -> None:
+    sent = {**fields_of(page_of(client, draft)), "allow_effects": "true"}
+    first, second = post(client, draft, **sent), post(client, draft, **sent)
+    run = WorkflowRun.objects.get()
+    assert first["Location"] == second["Location"] == address("workflowrun_change", run.pk)
+    assert "admin-trial-" not in client.get(first["Location"]).content.decode()
+    again = {**fields_of(page_of(client, draft)), "allow_effects": "true"}
+    assert post(client, draft, **again)["Location"] != first["Location"]
+
+
+def test_who_consents_has_seen_what_is_called(client: Client, draft: str) -> None:
+    sent = {**fields_of(page_of(client, draft)), "allow_effects": "true", "given-fetch": "[4]"}
+    more = {"slug": "again", "uses": "try.report", "depends_on": ["double"]}
+    drafts.edit(draft, drafts.load(draft).version, "add_step", more, user="ann")
+    answer = post(client, draft, **sent)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "The draft was changed by ann since this page was drawn" in page
+    assert text_of(page, "fetch") == "[4]"
+    assert not WorkflowRun.objects.exists()
+    shown = {**sent, **fields_of(page)}
+    assert post(client, draft, **shown).status_code == 302
+
+
+def test_what_is_given_for_a_step_that_is_gone_is_refused(client: Client, draft: str) -> None:
+    answer = post(client, draft, allow_effects="true", **{"given-gone": "[4]", "given-none": " "})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "there is no such step" in page
+    assert text_of(page, "gone") == "[4]"
+    assert 'name="given-none"' not in page
+    assert "<option>gone" not in page
+    assert not WorkflowRun.objects.exists()
+
+
+def test_outputs_that_a_page_of_many_steps_sent_are_given(client: Client, draft: str) -> None:
+    wrong = post(client, draft, outputs="[[1, 2]]").content.decode()
+    assert "This must be an object" in wrong
+    assert "[[1, 2]]" in wrong
+    assert post(client, draft, outputs='{"report": 1}').status_code == 302
+    executor.drain()
+    assert executor.get_run_status(WorkflowRun.objects.get().pk).result() == {"report": 1}
+
+
 @pytest.mark.parametrize("view", ["diagram", "list"])
 def test_while_a_trial_runs_the_editor_follows_it(client: Client, draft: str, view: str) -> None:
     executor.start_trial(draft, allow_effects=True)

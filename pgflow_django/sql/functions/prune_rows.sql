@@ -95,7 +95,8 @@ begin
         and not exists (
             select from workflow_runs r where r.workflow_slug = v.workflow_slug and r.version_id = v.id
         )
-        and (v_is_quiet or exists (
+        -- A trial's version is written together with its only run.
+        and (v.version = 0 or v_is_quiet or exists (
             select from workflow_versions n
             where
                 n.workflow_slug = v.workflow_slug and n.version > v.version

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.choices import TaskStatus
-from pgflow_django.definitions.trials import GIVEN
 from pgflow_django.models import WorkflowRun, WorkflowStepTask, WorkflowVersionStep
-from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
+from pgflow_django.models.querysets import IS_GIVEN, IS_NO_TRIAL, IS_TRIAL
 from pgflow_django.views.access import find_admin, list_runs
 from pgflow_django.views.editor.scene import Scene
 from pgflow_django.views.page import Page
@@ -84,7 +83,7 @@ def _read_outputs(
 def _find_given(run: WorkflowRun, alias: str) -> set[str]:
     """The steps of a trial whose whole output was given, whatever they are in the draft."""
     steps = WorkflowVersionStep.objects.using(alias).filter(version_id=run.version_id)
-    return set(steps.filter(function=GIVEN).values_list("step_slug", flat=True))
+    return set(steps.filter(IS_GIVEN).values_list("step_slug", flat=True))
 
 
 def _load_outputs(run: WorkflowRun, slugs: list[str], alias: str) -> dict[str, list[Stored]]:

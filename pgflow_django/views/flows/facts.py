@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, OuterRef, QuerySet
+from django.db.models import Count, OuterRef, Q, QuerySet
 from django.db.models.functions import JSONObject
 
 from pgflow_django.choices import ACTIVE_RUNS
@@ -94,12 +94,15 @@ def load_facts(
     return facts
 
 
-def count_active(known: QuerySet[WorkflowRun], slugs: Collection[str]) -> dict[str, int]:
+def count_active(
+    known: QuerySet[WorkflowRun], slugs: Collection[str], *, kind: Q = IS_NO_TRIAL
+) -> dict[str, int]:
     """How many of the ``known`` runs of each flow have not ended; flows without any are left out.
 
-    Trials don't count. A site may have joined other tables to find them: each run counts once.
+    Trials don't count, unless they are the ``kind``. A site may have joined other tables to find
+    them: each run counts once.
     """
-    active = known.filter(IS_NO_TRIAL, workflow_slug__in=slugs, status__in=ACTIVE_RUNS)
+    active = known.filter(kind, workflow_slug__in=slugs, status__in=ACTIVE_RUNS)
     counts = active.order_by("workflow_slug").values_list("workflow_slug")
     return dict(counts.annotate(count=Count("id", distinct=True)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 from django.utils.http import urlencode
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.registry import registry
 from pgflow_django.runs.guessing import UNKNOWN, Guesser
-from pgflow_django.runs.trials import HARMLESS
+from pgflow_django.views.editor.forms import read_version
 from pgflow_django.views.editor.functions import name_effects
 from pgflow_django.views.editor.last_output import TASKS, find_last_outputs
 from pgflow_django.views.fields import MAX_BYTES, read_json
@@ -59,14 +60,21 @@ class Asked:
     steps: list[GivenField]
     until: str = ""
     allows: bool = False
-    #: In place of a field for each step.
+    #: In place of a field for each step, or of those that a page of more steps has sent.
     all_text: str = ""
     all_error: str = ""
+    #: Fields that were sent, and that this draft would not have asked: it was another one.
+    others: list[GivenField] = dataclass_field(default_factory=list)
 
     @property
     def is_long(self) -> bool:
         """Whether there are too many steps for a field each."""
         return len(self.steps) > MAX_FIELDS
+
+    @property
+    def fields(self) -> list[GivenField]:
+        """The steps with a field each."""
+        return self.others if self.is_long else [*self.steps, *self.others]
 
     @property
     def wish(self) -> str:
@@ -90,10 +98,9 @@ def ask(scene: Scene) -> Asked:
 
 def _say_effects(name: str) -> str:
     """What a function changes, in words, or that it does not say; ``""`` for nothing."""
-    effects = registry.effects_of(name)
-    if effects in HARMLESS:
+    if registry.is_harmless(name):
         return ""
-    return name_effects().get(effects) or _("does not say what it changes")
+    return name_effects().get(registry.effects_of(name)) or _("does not say what it changes")
 
 
 def prefill(page: Page, scene: Scene, asked: Asked) -> None:
@@ -121,8 +128,10 @@ def prefill(page: Page, scene: Scene, asked: Asked) -> None:
             if output is UNKNOWN:
                 continue
             given[field.slug] = output
-        field.text = _write(given[field.slug])
-    asked.all_text = _write(given)
+        if not asked.is_long:
+            field.text = _write(given[field.slug])
+    if asked.is_long:
+        asked.all_text = _write(given)
 
 
 def _make_output(scene: Scene, slug: str) -> tuple[str, Any]:
@@ -145,29 +154,58 @@ def _write(value: Any) -> str:
 
 
 def read_asked(page: Page, scene: Scene) -> tuple[Asked, dict[str, Any] | None]:
-    """What was answered, and the outputs that are given; ``None`` where some are no JSON."""
+    """What was answered, and the outputs that are given; ``None`` where some are no JSON.
+
+    Also those of steps that were there when the page was drawn, and of a page with another kind of
+    fields: what was given is refused or taken, and never left out.
+    """
     post = page.request.POST
     asked = ask(scene)
     asked.until = post.get("until", "")
     asked.allows = post.get("allow_effects") == "true"
+    sent = {name.removeprefix(_GIVEN): post[name] for name in post if name.startswith(_GIVEN)}
+    for field in () if asked.is_long else asked.steps:
+        field.text = sent.pop(field.slug, "")
+    asked.others = [GivenField(slug, "", text=text) for slug, text in sent.items() if text.strip()]
     asked.all_text = post.get(_ALL, "")
-    outputs: dict[str, Any] = {}
-    is_good = True
-    if asked.is_long:
+    outputs, is_good = _read_all(asked)
+    for field in asked.fields:
+        if not field.text.strip():
+            continue
         try:
-            outputs = read_json(asked.all_text.strip() or "{}")
+            outputs[field.slug] = read_json(field.text)
         except ValueError as error:
-            asked.all_error, is_good = str(error), False
-    else:
-        for field in asked.steps:
-            field.text = post.get(field.name, "")
-            if not field.text.strip():
-                continue
-            try:
-                outputs[field.slug] = read_json(field.text)
-            except ValueError as error:
-                field.error, is_good = str(error), False
+            field.error, is_good = str(error), False
     return asked, outputs if is_good else None
+
+
+def _read_all(asked: Asked) -> tuple[dict[str, Any], bool]:
+    """The outputs in the field of all steps, and whether it could be read."""
+    if not asked.all_text.strip():
+        return {}, True
+    try:
+        outputs = read_json(asked.all_text)
+    except ValueError as error:
+        asked.all_error = str(error)
+    else:
+        if isinstance(outputs, dict):
+            return outputs, True
+        asked.all_error = _("This must be an object: the names of steps, each with its output.")
+    return {}, False
+
+
+def is_outdated(page: Page, scene: Scene) -> bool:
+    """Whether the draft is another one than the page that was sent has shown."""
+    return read_version(page.request.POST.get("version", "")) not in {None, scene.draft.version}
+
+
+def say_outdated(scene: Scene) -> str:
+    """What to do about that: who consents to functions must have seen them."""
+    who = scene.draft.edited_by or _("somebody else")
+    return _(
+        "The draft was changed by %(who)s since this page was drawn, and nothing was started. "
+        "It shows the draft as it is now, with what you wrote: look at it, and start again."
+    ) % {"who": who}
 
 
 def describe_draft(page: Page, scene: Scene, form: Form, asked: Asked) -> dict[str, Any]:

@@ -5,20 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from django.db import router
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from pgflow_django import executor
 from pgflow_django.exceptions import PgflowError, RunFailed, TrialNeedsConsent
 from pgflow_django.models import WorkflowRun
+from pgflow_django.runs import trials
 from pgflow_django.views.access import list_runs
 from pgflow_django.views.editor.page import make_scene
 from pgflow_django.views.editor.scene import Scene
 from pgflow_django.views.page import Page
-from pgflow_django.views.runs.asking import Asked, ask, describe_draft, prefill, read_asked
+from pgflow_django.views.runs.asking import (
+    Asked,
+    ask,
+    describe_draft,
+    is_outdated,
+    prefill,
+    read_asked,
+    say_outdated,
+)
 from pgflow_django.views.runs.input_form import Form, make_form, read_form
-from pgflow_django.views.runs.start import note_start
+from pgflow_django.views.runs.start import KEY_PREFIX, note_start
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -34,9 +43,11 @@ def trial(page: Page) -> HttpResponse:
         return _render(page, scene, form, asked)
     form, is_read, value = read_form(page.request, scene.draft.document.get("input_schema"))
     asked, outputs = read_asked(page, scene)
-    if is_read and outputs is not None:
+    if is_outdated(page, scene):
+        form.error = say_outdated(scene)
+    elif is_read and outputs is not None:
         try:
-            return _start(page, scene, value, outputs, asked)
+            return _start(page, scene, value, outputs, asked, form.token)
         except TrialNeedsConsent as error:
             form.error = _name_consent(error)
         except PgflowError as error:
@@ -45,16 +56,25 @@ def trial(page: Page) -> HttpResponse:
 
 
 def _start(
-    page: Page, scene: Scene, value: Any, outputs: Mapping[str, Any], asked: Asked
+    page: Page,
+    scene: Scene,
+    value: Any,
+    outputs: Mapping[str, Any],
+    asked: Asked,
+    token: str,
 ) -> HttpResponse:
+    """Start the trial, or find the one that the same page has started, and lead to its page."""
+    using = router.db_for_write(WorkflowRun)
+    trial = trials.prepare(
+        scene.draft,
+        value,
+        outputs=outputs,
+        until=asked.until or None,
+        allow_effects=asked.allows,
+        using=using,
+    )
     try:
-        run_id = executor.start_trial(
-            scene.draft,
-            value,
-            outputs=outputs,
-            until=asked.until or None,
-            allow_effects=asked.allows,
-        ).pk
+        run_id = trials.start_for_workers(trial, using, key=f"{KEY_PREFIX}trial-{token}")
     except RunFailed as error:  # where runs are executed at once: its page says why
         run_id = cast("UUID", error.run_id)
     note_start(page, WorkflowRun.objects.defer("input", "output").get(pk=run_id), _("Tried."))
