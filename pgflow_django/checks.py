@@ -18,7 +18,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 
-from pgflow_django.conf import JOINED_BYTES_LIMIT, Defaults
+from pgflow_django.conf import JOINED_BYTES_LIMIT, TRIAL_DAYS_LIMIT, Defaults
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 PSYCOPG = (3, 2)
 
 #: The settings that have an upper bound.
-_MOST = {"MAX_JOINED_BYTES": JOINED_BYTES_LIMIT}
+_WEEK = 604_800
+_MOST = {
+    "MAX_JOINED_BYTES": JOINED_BYTES_LIMIT,
+    "TRIAL_DAYS": TRIAL_DAYS_LIMIT,
+    "LEASE_SECONDS": _WEEK,
+    "POLL_INTERVAL": _WEEK,
+    "LOOP_SECONDS": _WEEK,
+}
 
 _CONTRACT_HINTS = {
     "type": "Correct it: until then this part is not checked. A hint must name what is there when "

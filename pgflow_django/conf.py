@@ -21,7 +21,8 @@ class Defaults:
     #: Largest value that is joined from the outputs of several tasks, a step's input or a run's
     #: output, in bytes; at most ``JOINED_BYTES_LIMIT``.
     MAX_JOINED_BYTES: int = 64 * 1024 * 1024
-    #: Days after which ``pruneruns`` deletes trials of drafts that have ended.
+    #: Days after which ``pruneruns`` deletes trials of drafts that have ended; at most
+    #: ``TRIAL_DAYS_LIMIT``.
     TRIAL_DAYS: float = 7.0
     #: Lines that one attempt may write to its run with ``context.log`` and ``context.progress``.
     MAX_LOG_LINES: int = 1000
@@ -44,6 +45,8 @@ class Defaults:
 
 #: What PostgreSQL bears: it refuses a jsonb of 256 MiB.
 JOINED_BYTES_LIMIT = 255 * 1024 * 1024
+#: A hundred years: there is a date so long ago.
+TRIAL_DAYS_LIMIT = 36_500
 
 
 class Settings:

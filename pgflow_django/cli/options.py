@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from pgflow_django.cli.base import BadUsage
 from pgflow_django.cli.words import parse_age
@@ -11,7 +12,9 @@ from pgflow_django.definitions.graph import did_you_mean, nearest_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import timedelta
+
+#: There are dates so long ago, and so far ahead.
+_LONGEST: Final = timedelta(days=36_500)
 
 
 def read_seconds(value: Any, option: str) -> float | None:
@@ -41,11 +44,15 @@ def read_count(value: Any, option: str, least: int = 1) -> int:
 def read_age(value: str, option: str) -> timedelta:
     """A length of time like ``30d``."""
     try:
-        return parse_age(str(value))
+        age = parse_age(str(value))
     except (ValueError, OverflowError):
+        age = None
+    if age is None or age > _LONGEST:
         raise BadUsage(
-            f"{option} is {value!r}, but must be a length of time: 30d, 12h, 1d12h (w, d, h, m, s)."
-        ) from None
+            f"{option} is {value!r}, but must be a length of time: 30d, 12h, 1d12h (w, d, h, m, s), "
+            f"at most {_LONGEST.days}d."
+        )
+    return age
 
 
 def read_words(value: str | None, option: str, words: Collection[str]) -> list[str]:

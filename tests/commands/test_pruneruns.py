@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 from typing import Any
@@ -81,6 +82,43 @@ def test_a_dry_run_deletes_nothing(doubles: str) -> None:
     told = call("pruneruns", older_than="0s", dry_run=True, json=True).json
     assert (told["found"], told["deleted"], told["dry_run"]) == ({"completed": 1}, 0, True)
     assert WorkflowRun.objects.count() == 1
+
+
+def test_trials_are_told_with_the_time_that_counts_for_them(doubles: str, settings: Any) -> None:
+    run_of(doubles, draft=True, yes=True)
+    age(8)
+    days = [(timezone.now() - timedelta(ago)).strftime("%Y-%m-%d") for ago in (30, 7)]
+    answer = call("pruneruns", older_than="30d", dry_run=True)
+    told = re.sub(r" \d\d:\d\d:\d\d", "", answer.stdout)
+    assert told == (
+        f"Would delete 1 run that ended before {days[0]}, trials before {days[1]} (1 completed).\n"
+    )
+    told = call("pruneruns", older_than="30d", dry_run=True, json=True).json
+    assert [told["before"][:10], told["trials_before"][:10]] == days
+    told = call("pruneruns", older_than="1d", dry_run=True, json=True).json
+    assert told["trials_before"] == told["before"]
+    assert "trials" not in call("pruneruns", older_than="1d", dry_run=True).stdout
+    settings.PGFLOW = {"TRIAL_DAYS": 30}
+    assert call("pruneruns", older_than="40d").stdout == "Deleted 0 runs.\n"
+
+
+@pytest.mark.parametrize("age", ["9999999d", "800000d", "999999999w", "1" * 400 + "d"])
+def test_no_length_of_time_is_too_long_to_be_told_so(age: str, django_user_model: Any) -> None:
+    django_user_model.objects.create(username="ann")
+    answer = call("pruneruns", older_than=age)
+    assert (answer.status, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("Error: --older-than is '")
+    made = call("agenttoken", "create", "ann", "--name", "bot", "--expires-in", age)
+    assert (made.status, made.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("days", [1_000_000, 1e300])
+def test_trials_that_are_kept_for_ever_stop_no_pruning(
+    doubles: str, settings: Any, days: float
+) -> None:
+    run_of(doubles)
+    settings.PGFLOW = {"TRIAL_DAYS": days}
+    assert call("pruneruns", older_than="0s").stdout == "Deleted 1 run.\n"
 
 
 def test_statuses_can_be_picked(doubles: str, failing: str) -> None:

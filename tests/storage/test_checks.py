@@ -128,6 +128,10 @@ def test_pgflow_e004_settings_are_not_a_dict(settings: Any) -> None:
         ("LEASE_SECONDS", float("inf"), "a number above 0"),
         ("POLL_INTERVAL", None, "a number above 0"),
         ("MAX_JOINED_BYTES", 2**30, "at most 267,386,880"),
+        ("TRIAL_DAYS", 1_000_000, "at most 36,500"),
+        ("LEASE_SECONDS", 1e300, "at most 604,800"),
+        ("POLL_INTERVAL", 1e300, "at most 604,800"),
+        ("LOOP_SECONDS", 1e300, "at most 604,800"),
         ("QUEUES", "gpu", "a list of names"),
     ],
 )
@@ -171,7 +175,9 @@ def test_pgflow_w001_unknown_setting(settings: Any, name: str, nearest: str) -> 
     question, _, list_of_all = str(message.hint).partition("? ")
     assert question.startswith("Did you mean ")
     assert nearest in question
-    assert list_of_all.startswith("The settings are LEASE_SECONDS, LOOP_SECONDS, MAX_BATCH, ")
+    assert list_of_all.startswith(
+        "The settings are AGENT_ADMIN_SITE, LEASE_SECONDS, LOOP_SECONDS, MAX_BATCH, "
+    )
 
 
 def test_pgflow_w001_setting_like_no_other(settings: Any) -> None:

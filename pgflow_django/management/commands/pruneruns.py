@@ -12,7 +12,7 @@ from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.options import read_age, read_count, read_words
 from pgflow_django.cli.pruning import ENDED, count_prunable, prune, show_progress
 from pgflow_django.cli.words import clock, plural
-from pgflow_django.conf import settings
+from pgflow_django.conf import TRIAL_DAYS_LIMIT, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,11 +61,13 @@ examples:
         batch = read_count(options["batch_size"], "--batch-size")
         now = timezone.now()
         before = now - age
-        trials_before = now - timedelta(days=settings.TRIAL_DAYS)
+        trial_days = min(settings.TRIAL_DAYS, TRIAL_DAYS_LIMIT)
+        trials_before = max(before, now - timedelta(days=trial_days))
         counts = count_prunable(before, statuses, trials_before=trials_before, using=self.using)
         total = sum(counts.values())
         parts = ", ".join(f"{count:,} {status}" for status, count in counts.items())
         found = f"{plural(total, 'run')} that ended before {clock(before)}"
+        found += f", trials before {clock(trials_before)}" if trials_before > before else ""
         found += f" ({parts})" if parts else ""
         deleted = 0
         if options["dry_run"]:
@@ -77,9 +79,14 @@ examples:
             deleted = self._prune(delete, total)
             self._tell(f"Deleted {plural(deleted, 'run')}.")
         if self.is_json:
-            dry_run = options["dry_run"]
             self.show_json(
-                {"before": before, "found": counts, "deleted": deleted, "dry_run": dry_run}
+                {
+                    "before": before,
+                    "trials_before": trials_before,
+                    "found": counts,
+                    "deleted": deleted,
+                    "dry_run": options["dry_run"],
+                }
             )
 
     def _prune(self, delete: Callable[..., int], total: int) -> int:
