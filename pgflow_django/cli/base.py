@@ -24,10 +24,12 @@ from pgflow_django.definitions.answers import tell
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.exceptions import (
     DatabaseNotReady,
+    DraftConflict,
     PgflowError,
     RunCancelled,
     RunFailed,
     RunTimedOut,
+    TrialNeedsConsent,
 )
 from pgflow_django.models import Workflow
 from pgflow_django.storage.moments import with_zone
@@ -58,6 +60,8 @@ _FACTS = (
     "error_type",
     "error_message",
 )
+#: The same, told where there is anything to tell.
+_OTHER_FACTS = ("messages", "edited_by", "field", "suggestions", "fix")
 
 
 class BadUsage(PgflowError):
@@ -238,6 +242,14 @@ def describe(error: CommandError | PgflowError) -> dict[str, Any]:
         return {"code": "command_error", "message": str(error)}
     facts = {name: getattr(error, name, None) for name in _FACTS}
     known = {name: value for name, value in facts.items() if value is not None}
+    known |= {name: value for name in _OTHER_FACTS if (value := getattr(error, name, None))}
+    if isinstance(error, TrialNeedsConsent):
+        known["steps"] = [
+            {"step_slug": step, "function": name, "effects": effects}
+            for step, name, effects in error.steps
+        ]
+    if isinstance(error, DraftConflict) and error.draft is not None:
+        known["draft"] = {"version": error.draft.version}
     if missing := getattr(error, "missing", None):
         known["missing"] = [{"step_slug": step, "function": name} for step, name in missing]
     if problems := getattr(error, "problems", None):

@@ -16,6 +16,7 @@ from pgflow_django.cli.flows import suggest_functions
 from pgflow_django.cli.following import start_and_follow
 from pgflow_django.cli.interrupts import Interrupts
 from pgflow_django.cli.progress import Progress, choose_display, refreshing
+from pgflow_django.cli.runs import name_run
 from pgflow_django.cli.words import plural
 from pgflow_django.conf import settings
 from pgflow_django.exceptions import (
@@ -145,8 +146,5 @@ class Execution:
             )
         done, total = view.steps_done, len(view.steps)
         if view.status != "cancelled":
-            return f'run {run_id} of flow "{view.workflow_slug}" had {view.status} by then.'
-        return (
-            f'run {run_id} of flow "{view.workflow_slug}" is cancelled; {done:,} of '
-            f"{plural(total, 'step')} had completed."
-        )
+            return f"{name_run(view)} had {view.status} by then."
+        return f"{name_run(view)} is cancelled; {done:,} of {plural(total, 'step')} had completed."

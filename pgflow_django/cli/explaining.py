@@ -22,6 +22,8 @@ def describe(terminal: Terminal, found: Explanation) -> Iterator[Text]:
     mark = Text(terminal.mark(found.status), style_of(found.status))
     yield Text.assemble(mark, f"  {found.flow}  ", (str(found.run_id), "bold"))
     yield Text(f"  {one_line(found.headline)}", "bold")
+    if found.is_trial:
+        yield fact("version", "trial of a draft")
     if found.cause is not None:
         yield from _describe_cause(found.cause)
     for attempt in found.attempts:

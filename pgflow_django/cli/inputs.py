@@ -33,6 +33,8 @@ def read_argument(value: Any, option: str, tell: Callable[[str], None]) -> Any:
         return value
     if value == "-":
         return parse(read_stdin(tell), f"{option} (standard input)")
+    if value == "@":
+        raise InvalidInput(f"{option} @ needs the name of a file: {option} @input.json")
     if value.startswith("@"):
         return parse(read_file(value[1:], option), f"{option} {value}")
     return parse(_restore(value, option), option, hint=_hint(value, option))
@@ -69,7 +71,7 @@ def read_stdin(tell: Callable[[str], None]) -> str:
 def read_file(name: str, option: str) -> str:
     """The text of a file; raises ``InvalidInput`` that says why it can't be read."""
     if not name:
-        raise InvalidInput(f"{option} @ needs the name of a file: {option} @input.json")
+        raise InvalidInput(f"{option} needs the name of a file.")
     try:
         data = Path(name).expanduser().read_bytes()
     except FileNotFoundError:

@@ -30,7 +30,8 @@ class LineDisplay:
     def start(self, view: RunView) -> None:
         """Say which run it is."""
         count = plural(len(view.steps), "step")
-        self._write(f'run {view.id}: started, flow "{view.workflow_slug}", {count}')
+        flow = f'{"trial of " if view.is_trial else ""}flow "{view.workflow_slug}"'
+        self._write(f"run {view.id}: started, {flow}, {count}")
         self.update(view)
 
     def update(self, view: RunView) -> None:

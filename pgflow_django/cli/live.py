@@ -110,7 +110,7 @@ class Table:
         return Text("\n").join(lines)
 
     def _id(self) -> Text:
-        return Text(f"run {self.view.id}", "dim")
+        return Text(f"run {self.view.id}{' (trial)' if self.view.is_trial else ''}", "dim")
 
     def _run(self) -> Text:
         view = self.view

@@ -49,8 +49,8 @@ def read_age(value: str, option: str) -> timedelta:
         age = None
     if age is None or age > _LONGEST:
         raise BadUsage(
-            f"{option} is {value!r}, but must be a length of time: 30d, 12h, 1d12h (w, d, h, m, s), "
-            f"at most {_LONGEST.days}d."
+            f"{option} is {value!r}, but must be a length of time: 30d, 12h, 1d12h "
+            f"(w, d, h, m, s), at most {_LONGEST.days}d."
         )
     return age
 

@@ -59,7 +59,7 @@ def list_runs(
 ) -> list[dict[str, Any]]:
     """Runs, newest first, with ``steps_count`` and ``steps_done``; without input and output.
 
-    ``trials``: trials in their place.
+    ``trials``: trials in their place, which ``is_trial`` says of each.
     """
     runs = WorkflowRun.objects.using(using).order_by("-id")
     runs = runs.filter(IS_TRIAL if trials else IS_NO_TRIAL)
@@ -68,7 +68,8 @@ def list_runs(
     if statuses:
         runs = runs.filter(status__in=statuses)
     counts = {"steps_count": F("total_steps"), "steps_done": F("completed_steps")}
-    return list(count_steps(runs).values(*_RUN_COLUMNS, **counts)[:limit])
+    rows = count_steps(runs).values(*_RUN_COLUMNS, **counts)[:limit]
+    return [{**row, "is_trial": trials} for row in rows]
 
 
 def _count(rows: QuerySet[Any]) -> Coalesce:

@@ -12,9 +12,17 @@ from pgflow_django.models import WorkflowRun
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
+    from pgflow_django.runs.view import RunView
+
 _PREFIX = re.compile(r"[0-9a-f]{1,32}")
 #: Runs that are named where a prefix fits many.
 _NAMED = 5
+
+
+def name_run(run: WorkflowRun | RunView, word: str = "run") -> str:
+    """A run as sentences call it; ``word`` is their first or another one."""
+    of_flow = ", a trial of flow" if run.is_trial else " of flow"
+    return f'{word} {run.id}{of_flow} "{run.workflow_slug}"'
 
 
 def find_run(text: str, *, using: str) -> WorkflowRun:

@@ -15,7 +15,7 @@ from django.db.models import F, Func, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.fields.json import KT
 from django.db.models.functions import JSONObject, Left
 
-from pgflow_django.choices import RunState, StepStatus
+from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import (
     Workflow,
@@ -89,6 +89,7 @@ def _begin(run_id: UUID, run: Row, states: Sequence[Row]) -> Explanation:
         version=run["version"],
         status=run["status"],
         headline="",
+        is_trial=run["version"] == TRIAL_VERSION,
         cancelled=tuple(left[:MAX_NAMES]),
         cancelled_total=len(left),
         completed=sum(row["status"] in done for row in states),

@@ -91,6 +91,7 @@ class Action:
 class Explanation:
     """Why a run stands as it does, and what to do next: one shape for every status.
 
+    ``is_trial``: it only tries a draft.
     ``cause`` is what it failed with or was cancelled for, ``waiting`` what it waits for while it
     goes on. ``attempts`` are the last that failed, oldest first: of the task that the run failed
     with, else of any; ``attempts_total`` counts them all. ``cancelled`` names the first of the
@@ -103,6 +104,7 @@ class Explanation:
     version: int
     status: str
     headline: str
+    is_trial: bool = False
     cause: Cause | None = None
     attempts: tuple[Attempt, ...] = ()
     attempts_total: int = 0

@@ -13,13 +13,14 @@ from django.db.models import F, OuterRef
 from django.db.models.functions import JSONObject
 
 from pgflow_django.choices import TRIAL_VERSION, Origin
-from pgflow_django.definitions.graph import did_you_mean, nearest_names
+from pgflow_django.definitions.graph import did_you_mean, is_valid_slug, nearest_names
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import FlowDefinition, StepDefinition, canonical, defaults_of
 from pgflow_django.exceptions import WorkflowConflict, WorkflowExists, WorkflowNotFound
 from pgflow_django.models import (
     Workflow,
+    WorkflowDraft,
     WorkflowStep,
     WorkflowStepDependency,
     WorkflowVersion,
@@ -68,11 +69,19 @@ def load_rows(slug: str, using: str) -> Row | None:
     return None
 
 
+def is_draft(slug: object, *, using: str) -> bool:
+    """Whether somebody draws a flow of this name."""
+    drafts = WorkflowDraft.objects.using(using)
+    return is_valid_slug(slug) and drafts.filter(workflow_slug=slug).exists()
+
+
 def workflow_not_found(workflow_slug: object, *, using: str) -> WorkflowNotFound:
     """The error about a flow that is not there, with the nearest names that are."""
     slugs = Workflow.objects.using(using).values_list("workflow_slug", flat=True)
     names = nearest_names(workflow_slug, slugs)
     hint = did_you_mean(names) or " Create it first, with flow_builder.create_flow()."
+    if is_draft(workflow_slug, using=using):
+        hint = " It is a draft, not published yet."
     return WorkflowNotFound(f"There is no flow {show(workflow_slug)}.{hint}")
 
 

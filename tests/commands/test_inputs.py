@@ -10,6 +10,7 @@ import pytest
 
 from pgflow_django.cli.inputs import point_at, read_argument
 from pgflow_django.exceptions import InvalidInput
+from tests.commands.calling import call
 
 
 def read(value: Any) -> Any:
@@ -40,6 +41,15 @@ def test_the_mark_of_windows_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "input.json"
     path.write_bytes(b'\xef\xbb\xbf{"a": 1}')
     assert read(f"@{path}") == {"a": 1}
+
+
+def test_a_file_needs_a_name() -> None:
+    assert refusal("@") == "--input @ needs the name of a file: --input @input.json"
+    for name in ("simulateflow", "importflow", "checkflow"):
+        answer = call(name, "")
+        assert answer.status == 2
+        assert "needs the name of a file." in answer.stderr
+        assert "@" not in answer.stderr
 
 
 def test_what_is_no_text_passes_as_it_is() -> None:

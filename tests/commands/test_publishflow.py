@@ -39,6 +39,10 @@ def test_what_can_not_be_published_is_refused_in_one_sentence() -> None:
     draft = drafts.load("orders")
     drafts.edit("orders", draft.version, "add_step", {"slug": "a"}, user="ann")
     flow_builder.create_flow("orders")
-    assert "meanwhile" in call("publishflow", "orders").stderr
+    error = call("publishflow", "orders", json=True).json["error"]
+    assert error["code"] == "draft_conflict"
+    assert "meanwhile" in error["message"]
+    assert error["draft"] == {"version": drafts.load("orders").version}
+    assert len(error["messages"]) > 0
     assert call("publishflow", "orders").status == 0
     assert call("publishflow", "nobody").status == 2

@@ -9,7 +9,7 @@ import pytest
 
 from pgflow_django import drafts, executor
 from pgflow_django.models import Workflow, WorkflowRun
-from tests.commands.calling import call
+from tests.commands.calling import call, on_terminal
 
 DOCUMENT = {
     "steps": [
@@ -64,7 +64,12 @@ def test_without_consent_nothing_starts(draft: str) -> None:
     assert '"numbers" (tests.numbers: unknown)' in answer.stderr
     assert "--yes allows it" in answer.stderr
     answer = call("runflow", draft, draft=True, json=True)
-    assert answer.json["error"]["code"] == "trial_needs_consent"
+    error = answer.json["error"]
+    assert error["code"] == "trial_needs_consent"
+    assert error["steps"] == [
+        {"step_slug": slug, "function": f"tests.{slug}", "effects": "unknown"}
+        for slug in ("numbers", "double", "total")
+    ]
     assert not WorkflowRun.objects.exists()
 
 
@@ -74,6 +79,10 @@ def test_without_consent_nothing_starts(draft: str) -> None:
         ({"until": "total"}, "--until is for trials of drafts: add --draft."),
         ({"given": "x.json"}, "--given is for trials of drafts: add --draft."),
         ({"yes": True}, "--yes is for trials of drafts: add --draft."),
+        ({"until": ""}, "--until is for trials of drafts: add --draft."),
+        ({"given": ""}, "--given is for trials of drafts: add --draft."),
+        ({"draft": True, "until": ""}, "until names"),
+        ({"draft": True, "given": ""}, "Error: --given needs the name of a file.\n"),
         ({"draft": True, "given": "no.json"}, "no.json"),
         ({"draft": True, "until": "totl"}, 'Did you mean "total"?'),
     ],
@@ -94,6 +103,45 @@ def test_lists_leave_trials_out_unless_asked(draft: str, doubles: str) -> None:
     assert "--draft" in none.stderr
     flows = {flow["workflow_slug"]: flow for flow in call("listflows", json=True).json}
     assert flows[doubles]["last_run"] is None
+
+
+def test_a_draft_without_a_trial_is_no_unknown_flow(draft: str) -> None:
+    answer = call("listruns", flow=draft, trials=True)
+    assert answer.status == 0
+    assert f'No trials of flow "{draft}". Try a draft: ' in answer.stderr
+    assert call("listruns", flow=draft, trials=True, json=True).json == []
+    assert call("listruns", flow="nobody", trials=True).status == 2
+    refused = call("listruns", flow=draft)
+    assert refused.status == 2
+    assert f'There is no flow "{draft}". It is a draft, not published yet.' in refused.stderr
+    assert "It is a draft" in call("runflow", draft).stderr
+
+
+def test_trials_are_marked_wherever_runs_are_told(draft: str, doubles: str) -> None:
+    tried = call("runflow", draft, draft=True, yes=True)
+    run = WorkflowRun.objects.get()
+    assert f'run {run.id}: started, trial of flow "draft", 3 steps' in tried.stderr
+    assert "  version  trial of a draft" in call("explainrun", str(run.id)).stdout.splitlines()
+    assert call("explainrun", str(run.id), json=True).json["is_trial"] is True
+    (listed,) = call("listruns", trials=True, json=True).json
+    assert listed["is_trial"] is True
+    queued = call("runflow", draft, draft=True, yes=True, detach=True, json=True).json
+    assert queued["is_trial"] is True
+    for name in ("cancelrun", "retryrun"):
+        told = call(name, queued["run_id"]).stdout
+        assert f'Run {queued["run_id"]}, a trial of flow "draft"' in told
+
+    plain = call("runflow", doubles)
+    assert "trial" not in plain.stderr
+    run = WorkflowRun.objects.order_by("-id")[0]
+    assert f'run {run.id}: started, flow "doubles", 3 steps' in plain.stderr
+    assert "trial" not in call("explainrun", str(run.id)).stdout
+    assert call("listruns", json=True).json[0]["is_trial"] is False
+
+
+def test_on_a_terminal_a_trial_is_marked_too(draft: str) -> None:
+    screen = on_terminal("runflow", draft, "--draft", "--yes")
+    assert "(trial)" in screen.text
 
 
 def test_pruning_counts_old_trials(draft: str, settings: object) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pgflow_django import simulate_flow
-from pgflow_django.models import WorkflowRun
+from pgflow_django import drafts, simulate_flow
+from pgflow_django.models import Workflow, WorkflowRun
 from tests.commands.calling import call
 
 
@@ -32,6 +32,8 @@ def test_outputs_are_read_from_a_file(doubles: str, tmp_path: Path) -> None:
     assert answer.json == simulate_flow(doubles, outputs=known).to_dict()
     assert answer.json["output"] == {"total": {"total": 12}}
     assert answer.json["steps"][1]["tasks"] == 3
+    answer = call("simulateflow", doubles, outputs="")
+    assert (answer.status, answer.stderr) == (2, "Error: --outputs needs the name of a file.\n")
     outputs.write_text("[]")
     answer = call("simulateflow", doubles, outputs=str(outputs))
     assert (answer.status, answer.stderr) == (
@@ -59,6 +61,25 @@ def test_null_is_an_input_like_any_other(tmp_path: Path) -> None:
     assert [one["code"] for one in answer.json["problems"]] == ["invalid_input"]
     answer = call("simulateflow", str(file), json=True)
     assert (answer.status, answer.json["steps"][0]["input"]["run"]) == (0, {"n": {}})
+
+
+def test_a_draft_is_simulated_as_it_is_now(doubles: str) -> None:
+    document = {"steps": [{"slug": "only", "uses": "tests.numbers"}]}
+    drafts.create("new", document, user="ann")
+    for options in ({}, {"draft": True}):
+        assert call("simulateflow", "new", json=True, **options).json["waves"] == [["only"]]
+    drafts.edit(doubles, 0, "delete_step", {"step": "total"}, user="ann")
+    assert len(call("simulateflow", doubles, json=True).json["steps"]) == 3
+    assert len(call("simulateflow", doubles, draft=True, json=True).json["steps"]) == 2
+    Workflow.objects.all().update(is_active=False)
+    answer = call("simulateflow", doubles, draft=True, json=True)
+    assert (answer.status, answer.json["problems"]) == (0, [])
+
+
+def test_a_file_has_no_draft(tmp_path: Path) -> None:
+    answer = call("simulateflow", str(tmp_path / "flow.json"), draft=True)
+    assert answer.status == 2
+    assert "--draft needs the name of a flow, " in answer.stderr
 
 
 def test_an_unknown_flow() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgflow_django import executor
 from pgflow_django.cli.base import PgflowCommand
-from pgflow_django.cli.runs import find_run
+from pgflow_django.cli.runs import find_run, name_run
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -47,6 +47,6 @@ examples:
             answers.append({"run_id": run.id, "cancelled": is_cancelled, "status": status})
             if not self.is_json:
                 what = "cancelled" if is_cancelled else f"had ended already: {status}"
-                self.stdout.write(f'Run {run.id} of flow "{run.workflow_slug}": {what}.')
+                self.stdout.write(f"{name_run(run, 'Run')}: {what}.")
         if self.is_json:
             self.show_json(answers)

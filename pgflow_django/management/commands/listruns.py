@@ -16,7 +16,7 @@ from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import ago, duration, one_line
 from pgflow_django.models import Workflow
 from pgflow_django.runs.status import describe_error
-from pgflow_django.storage.definitions import workflow_not_found
+from pgflow_django.storage.definitions import is_draft, workflow_not_found
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -69,7 +69,7 @@ examples:
             flow=flow, statuses=statuses, limit=limit + 1, using=self.using, trials=trials
         )
         if not runs:
-            self._require_flow(flow)
+            self._require_flow(flow, trials=trials)
         if self.is_json:
             self.show_json(runs[:limit])
             return
@@ -80,9 +80,10 @@ examples:
         if len(runs) > limit:
             self.say(f"There are more: --limit {limit * 5} shows up to {limit * 5:,}.")
 
-    def _require_flow(self, flow: str | None) -> None:
-        flows = Workflow.objects.using(self.using).filter(workflow_slug=flow)
-        if flow is not None and not flows.exists():
+    def _require_flow(self, flow: str | None, *, trials: bool) -> None:
+        if flow is None or Workflow.objects.using(self.using).filter(workflow_slug=flow).exists():
+            return
+        if not (trials and is_draft(flow, using=self.using)):
             raise workflow_not_found(flow, using=self.using)
 
     def _say_none(self, flow: str | None, statuses: list[str], *, trials: bool) -> None:

@@ -9,7 +9,7 @@ from pgflow_django import executor
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.execution import Execution
 from pgflow_django.cli.options import read_seconds
-from pgflow_django.cli.runs import find_run
+from pgflow_django.cli.runs import find_run, name_run
 
 if TYPE_CHECKING:
     from django.core.management.base import CommandParser
@@ -51,9 +51,7 @@ examples:
         if self.is_json:
             self.show_json({"run_id": run.id, "status": "started"})
             return
-        self.stdout.write(
-            f'Run {run.id} of flow "{run.workflow_slug}" is started again, for the workers.'
-        )
+        self.stdout.write(f"{name_run(run, 'Run')} is started again, for the workers.")
         self.say(f"How it goes on: {self.command('showrun', run.id)}")
 
     def _execute(self, run: WorkflowRun, timeout: float | None) -> Any:

@@ -92,7 +92,8 @@ examples:
         if options["detach"]:
             self._refuse_to_wait(options)
         value = read_argument(options["input"], "--input", self.say)
-        drawing = OutputFile(options["diagram"], "--diagram") if options["diagram"] else None
+        drawing = options["diagram"]
+        drawing = None if drawing is None else OutputFile(drawing, "--diagram")
         target = self._find_target(options)
         if options["detach"]:
             self._detach(target, value)
@@ -104,7 +105,7 @@ examples:
     def _find_target(self, options: dict[str, Any]) -> Target:
         if not options["draft"]:
             for name in ("given", "until", "yes"):
-                if options[name]:
+                if options[name] not in {None, False}:
                     raise BadUsage(f"--{name} is for trials of drafts: add --draft.")
             return FlowTarget(find_flow(options["slug"], using=self.using))
         outputs = read_outputs(options["given"], "--given", self.say)
@@ -124,6 +125,7 @@ examples:
                 {
                     "run_id": run.id,
                     "workflow_slug": run.workflow_slug,
+                    "is_trial": status.is_trial,
                     "status": status.status,
                     "waiting": asdict(waiting) if waiting else None,
                 }
