@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from pgflow_django.definitions.edits import Change, export_python
 from pgflow_django.drafts.editing import create, discard, edit, load
+from pgflow_django.drafts.handing_in import hand_in, send_back
 from pgflow_django.drafts.history import compare, history
 from pgflow_django.drafts.importing import ImportPreview, apply_import, preview_import
 from pgflow_django.drafts.listing import list_unpublished, name_copy
 from pgflow_django.drafts.presence import others_present, touch_presence
 from pgflow_django.drafts.problems import Found, problems
 from pgflow_django.drafts.publishing import publish
-from pgflow_django.drafts.types import Draft, Edited, Published, Revision
+from pgflow_django.drafts.types import Draft, Edited, HandedIn, Published, Returned, Revision
 from pgflow_django.drafts.versions import Comparison, compare_versions, list_versions
 from pgflow_django.exceptions import DraftConflict, EditRefused
 
@@ -27,8 +28,10 @@ __all__ = [
     "EditRefused",
     "Edited",
     "Found",
+    "HandedIn",
     "ImportPreview",
     "Published",
+    "Returned",
     "Revision",
     "apply_import",
     "compare",
@@ -37,6 +40,7 @@ __all__ = [
     "discard",
     "edit",
     "export_python",
+    "hand_in",
     "history",
     "list_unpublished",
     "list_versions",
@@ -46,5 +50,6 @@ __all__ = [
     "preview_import",
     "problems",
     "publish",
+    "send_back",
     "touch_presence",
 ]

@@ -10,7 +10,7 @@ from django.db import router
 from pgflow_django.choices import Origin
 from pgflow_django.drafts.editing import conflict, lock_for_edit
 from pgflow_django.drafts.problems import problems
-from pgflow_django.drafts.stored import Stored
+from pgflow_django.drafts.stored import Stored, take_back
 from pgflow_django.drafts.types import Published, name_user
 from pgflow_django.exceptions import DraftConflict, EditRefused, WorkflowExists
 from pgflow_django.flow_builder import create_flow_from_spec
@@ -45,7 +45,7 @@ def _publish(slug: str, version: int, user: str, alias: str) -> Workflow | Draft
     stored = lock_for_edit(slug, version, user, alias)
     if stored.workflow is not None and stored.row.base_version != stored.workflow.version:
         return _tell_of_change(stored)
-    _refuse_errors(stored)
+    refuse_errors(stored)
     return _store(stored, user)
 
 
@@ -62,7 +62,8 @@ def _tell_of_change(stored: Stored) -> DraftConflict:
     return refusal
 
 
-def _refuse_errors(stored: Stored) -> None:
+def refuse_errors(stored: Stored) -> None:
+    """Raise ``EditRefused`` for a draft that can't be published as it is."""
     errors = [found for found in problems(stored.document) if found.level == "error"]
     if errors:
         first = errors[0]
@@ -86,6 +87,8 @@ def _store(stored: Stored, user: str) -> Workflow:
     draft.version += 1
     draft.last_action = f"Published version {workflow.version}"
     draft.edited_by = user
+    take_back(draft)
+    draft.returned_by = draft.returned_note = ""
     draft.save(using=stored.alias)
     WorkflowRevision.objects.using(stored.alias).filter(pk=stored.head_row.pk).update(
         published_version=workflow.version

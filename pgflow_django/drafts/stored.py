@@ -11,7 +11,7 @@ from django.utils.functional import cached_property  # Python 3.11's own locks o
 
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.shape import Document, write_document
-from pgflow_django.drafts.types import Draft
+from pgflow_django.drafts.types import Draft, HandedIn, Returned
 from pgflow_django.jsonvalue import same
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 from pgflow_django.storage import definitions as store
@@ -152,7 +152,26 @@ def present(stored: Stored) -> Draft:
         edited_at=draft.edited_at if draft else None,
         published_version=workflow.version if workflow else None,
         is_read_only=stored.is_read_only,
+        handed_in=_find_submission(draft),
+        returned=_find_return(draft),
     )
+
+
+def _find_submission(draft: WorkflowDraft | None) -> HandedIn | None:
+    if draft is None or draft.submitted_at is None:
+        return None
+    return HandedIn(draft.submitted_by, draft.submitted_at, draft.submitted_note)
+
+
+def _find_return(draft: WorkflowDraft | None) -> Returned | None:
+    if draft is None or not (draft.returned_by or draft.returned_note):
+        return None
+    return Returned(draft.returned_by, draft.returned_note)
+
+
+def take_back(draft: WorkflowDraft) -> None:
+    """Let a draft wait for nobody: what was handed in is not what it is any more."""
+    draft.submitted_at, draft.submitted_by, draft.submitted_note = None, "", ""
 
 
 def _name_owner(stored: Stored) -> str:
@@ -248,5 +267,6 @@ def move_head(stored: Stored, revision: WorkflowRevision, action: str, user: str
     draft.last_action = action
     draft.edited_by = user
     draft.edited_at = timezone.now()
+    take_back(draft)
     draft.save(using=stored.alias)
     stored.head_row = revision

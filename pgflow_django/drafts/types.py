@@ -11,13 +11,31 @@ from pgflow_django.models import Workflow
 
 
 @dataclass(frozen=True, slots=True)
+class HandedIn:
+    """That a draft waits for somebody to publish it."""
+
+    by: str
+    at: datetime
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """That a draft was handed in and not published, and what to do better."""
+
+    by: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A draft as it is now.
 
     ``version`` goes into the next edit; 0 where nothing is stored yet and ``document`` is the
     published definition. ``published_version`` is ``None`` for a flow that was never published.
     Flows that are defined in code are read-only. ``owner`` began the flow: the name of a user, or
-    what its ``created_by`` says.
+    what its ``created_by`` says. ``handed_in`` until it is edited, published or returned;
+    ``returned`` until it is handed in again, or published.
     """
 
     slug: str
@@ -33,6 +51,8 @@ class Draft:
     published_version: int | None
     is_read_only: bool
     owner: str = ""
+    handed_in: HandedIn | None = None
+    returned: Returned | None = None
 
 
 @dataclass(frozen=True, slots=True)

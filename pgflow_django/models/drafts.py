@@ -29,6 +29,16 @@ class WorkflowDraft(models.Model):
     created_by = models.TextField(default="", blank=True, help_text="its owner")
     edited_by = models.TextField(default="", blank=True)
     edited_at = models.DateTimeField(db_default=Now())
+    submitted_at = models.DateTimeField(
+        null=True, blank=True, help_text="when it was handed in; null: it waits for nobody"
+    )
+    # Processes of the release before don't know these.
+    submitted_by = models.TextField(db_default="", blank=True)
+    submitted_note = models.TextField(db_default="", blank=True, help_text="what it is about")
+    returned_by = models.TextField(db_default="", blank=True)
+    returned_note = models.TextField(
+        db_default="", blank=True, help_text="what to do better; kept until it is handed in again"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
