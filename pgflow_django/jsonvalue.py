@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
 
 MAX_DEPTH = 64
@@ -112,6 +113,18 @@ def stored_size(text: str) -> int:
     if "e+" not in text and "e-" not in text:
         return size
     return size + sum(abs(int(found[1])) for found in _EXPONENT.finditer(text))
+
+
+def stored(value: Any) -> Any:
+    """The value as PostgreSQL gives it back. Raises ``ValueError`` or ``TypeError`` for no JSON.
+
+    Keys are text, tuples are lists, and 1e22 has no point: it comes back as a whole number.
+    """
+    return json.loads(_encode(value), parse_float=_read_number)
+
+
+def _read_number(text: str) -> int | float:
+    return int(Decimal(text)) if "e+" in text else float(text)
 
 
 def same(one: Any, other: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -88,13 +87,13 @@ class Contract:
         """What the function returns."""
         return self.parts["output"]
 
-    def admit(self, given: dict[str, Any]) -> Any:
-        """What the function is called with, of the dict that its step has.
+    def admit(self, given: dict[str, Any], params: Any = None) -> Any:
+        """What the function is called with, of the dict and the params that its step has.
 
         Raises ``MismatchError``, and what validators raise.
         """
-        if (params := self.params) is not None:
-            given = put_params(given, params)
+        if (declared := self.params) is not None:
+            given = put_params(given, params, declared)
         part = self.input
         checked = given if part is None else part.check(given)
         if self._object is None:
@@ -227,18 +226,16 @@ def _say_unusable(side: Side, error: Exception) -> str:
     return f"the type of {_NAMES[side]} can't be used: {reason}"
 
 
-def put_params(given: dict[str, Any], part: Part) -> dict[str, Any]:
-    """The dict of a step with its params, checked, and with the defaults of those left out."""
-    params = given.get("params")
+def put_params(given: dict[str, Any], params: Any, part: Part) -> dict[str, Any]:
+    """The dict of a step with its params, checked, and with the defaults of those left out.
+
+    What the run or another step gives under that name is not taken for them.
+    """
     if params is None:
-        with suppress(MismatchError):  # there may be none, or all have defaults
-            part.check(None)
-            return given
+        if part.takes_none:
+            return {key: value for key, value in given.items() if key != "params"}
         params = {}
-    complete = part.complete(part.check(params))
-    if isinstance(complete, dict) and isinstance(params, dict):
-        complete = {**params, **complete}
-    return {**given, "params": complete}
+    return {**given, "params": part.complete(params)}
 
 
 def _schema_fault(part: Part, side: Side) -> str:

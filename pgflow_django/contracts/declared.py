@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pgflow_django import jsonvalue
 from pgflow_django.contracts.contract import put_params
 from pgflow_django.contracts.parts import MismatchError
 
@@ -51,7 +52,7 @@ class Declaration:
         if part is None:
             return []
         try:
-            put_params({"params": params}, part)
+            put_params({}, jsonvalue.stored(params), part)
         except MismatchError as error:
             return error.faults
         except Exception:  # noqa: BLE001 - validators may raise anything, and say nothing by it

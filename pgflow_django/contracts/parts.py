@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pgflow_django import jsonvalue
 from pgflow_django.contracts.accepted import accepted_schema
+from pgflow_django.contracts.completing import complete
 from pgflow_django.contracts.hints import Side, is_typed_dict, portable
 from pgflow_django.contracts.stored import stored_schema
 from pgflow_django.definitions.schema_values import Checker
@@ -65,6 +66,10 @@ class Part(Protocol):
     def certain(self) -> Any:
         """A JSON Schema of what is certain: what it refuses fails each call, or is never stored."""
 
+    @property
+    def takes_none(self) -> bool:
+        """Whether the value may be left out."""
+
     def check(self, value: Any) -> Any:
         """The value as it was declared. Raises ``MismatchError``, and what validators raise."""
 
@@ -72,13 +77,25 @@ class Part(Protocol):
         """A checked value as JSON can hold it."""
 
     def complete(self, value: Any) -> Any:
-        """The same under the names by which it is read again."""
+        """The value as it is, once it is checked, with the defaults of what is left out."""
 
     def misfits(self, stored: Any) -> list[Fault]:
         """The first places in which a value is none that can have been stored, for certain."""
 
 
-class SchemaPart:
+class _TakesNone:
+    """What parts say of what is not there."""
+
+    @cached_property
+    def takes_none(self: Part) -> bool:
+        """See ``Part``."""
+        try:
+            return self.check(None) is None
+        except Exception:  # noqa: BLE001 - validators may raise anything of what is no object
+            return False
+
+
+class SchemaPart(_TakesNone):
     """A part that is declared as a JSON Schema. Raises ``NoSchemaError`` where it is none."""
 
     def __init__(self, side: Side, schema: dict[str, Any]) -> None:
@@ -102,14 +119,14 @@ class SchemaPart:
         """See ``Part``."""
         return [clip(fault) for fault in self._checker.faults(stored, MAX_PLACES)]
 
+    complete = check
+
     def store(self, value: Any) -> Any:
         """See ``Part``: such a value is JSON."""
         return value
 
-    complete = store
 
-
-class TypePart:
+class TypePart(_TakesNone):
     """A part that is declared as a type. Raises what pydantic has against it."""
 
     def __init__(self, side: Side, hint: Any) -> None:
@@ -159,7 +176,7 @@ class TypePart:
 
     def complete(self, value: Any) -> Any:
         """See ``Part``."""
-        return self._dump(value, mode="json", by_alias=True)
+        return complete(value, self.check(value))
 
     def misfits(self, stored: Any) -> list[Fault]:
         """See ``Part``."""

@@ -69,6 +69,10 @@ class ClaimedTask:
         built["run"] = run_input
         return built
 
+    def params_of(self, built: dict[str, Any]) -> Any:
+        """The params of its step in the dict; a run may give anything under that name."""
+        return None if self.group.params is None else built["params"]
+
     def _read(self, text: str, sources: dict[str, Any], name: str) -> Any:
         source = read_source(text)
         if source.head not in sources:

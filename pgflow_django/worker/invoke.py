@@ -125,7 +125,8 @@ class Attempt:
         given: Any = self.task.build_input()
         contract = function.contract
         if contract is not None:
-            given = contracted.check(contract.admit, given, function, self.task)
+            admit = partial(contract.admit, params=self.task.params_of(given))
+            given = contracted.check(admit, given, function, self.task)
         if function.takes_context:
             self._context = self._build_context()
             output = function.function(given, context=self._context)
