@@ -16,7 +16,7 @@ from django.db import IntegrityError, router, transaction
 from pgflow_django import engine
 from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin
-from pgflow_django.definitions import schema
+from pgflow_django.definitions import bounds, schema
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.input_problems import source_problems
@@ -291,6 +291,7 @@ def create_flow_from_spec(
     """
     if fault := OneOf(tuple(Origin.values)).fault(origin):
         raise InvalidWorkflow(f"origin {fault}.", code="invalid_origin")
+    document = bounds.read(document).value
     raise_problems(validate_flow(document))
     definition = read_document(document)
     alias = using or router.db_for_write(Workflow)

@@ -230,8 +230,35 @@ def _number_fault(number: Any) -> str | None:
     return None
 
 
+class Foreign:
+    """Stands for a value that is no JSON where values from anybody are looked at.
+
+    It equals itself only, and does nothing that the value does when it is compared, say.
+    """
+
+    def __init__(self, value: Any) -> None:
+        """``value`` is of any class."""
+        self._value = value
+
+    @property
+    def kind(self) -> type:
+        """The class of the value."""
+        return type(self._value)
+
+    def __deepcopy__(self, memo: Any) -> Foreign:
+        """Stand for the same value in a copy, too."""
+        return self
+
+    def __repr__(self) -> str:
+        """What Python shows of the value; of one that raises then, its class."""
+        try:
+            return repr(self._value)
+        except Exception:  # noqa: BLE001 - whatever the value's own __repr__ raises
+            return object.__repr__(self._value)
+
+
 def _type_fault(value: Any, remedy: str | None = None) -> str:
-    kind = type(value)
+    kind = value.kind if type(value) is Foreign else type(value)
     name = kind.__qualname__
     if kind.__module__ != "builtins":
         name = f"{kind.__module__}.{name}"

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from pgflow_django.definitions.bounds import bound_problem
+from pgflow_django.definitions import bounds
 from pgflow_django.definitions.contract_problems import contract_problems
 from pgflow_django.definitions.edits.patches import fits_bounds
 from pgflow_django.definitions.graph import find_cycle, free_slug, is_valid_slug
@@ -71,8 +71,10 @@ def validate(
     Takes anything and never raises. Problems of severity ``warning`` (a function that is not
     registered in this process, say) keep nobody from storing the document.
     """
-    if problem := bound_problem(document):
-        return [problem]
+    reading = bounds.read(document)
+    if reading.problem is not None:
+        return [reading.problem]
+    document = reading.value
     if not isinstance(document, dict):
         message = f"A flow document is a JSON object, but this is {show(document)}."
         return [Problem("invalid_document", "", message)]

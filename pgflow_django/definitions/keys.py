@@ -62,7 +62,8 @@ class Keys:
                 wishes.setdefault(name, {})[key] = row[key]
         chosen = {name: self._choose(name, values) for name, values in wishes.items()}
         for key in unknown:
-            path, meant = f"{pointer}/{escape_token(key)}", self._meant(key)
+            token = escape_token(key if isinstance(key, str) else show(key))
+            path, meant = f"{pointer}/{token}", self._meant(key)
             fix, certain = [{"op": "remove", "path": path}], False
             if meant.name and meant.name not in row:
                 fix = [{"op": "move", "from": path, "path": f"{pointer}/{meant.name}"}]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pgflow_django.definitions import bounds
 from pgflow_django.definitions.edits.patches import MAX_OPERATIONS, apply_trusted, fits_bounds
 from pgflow_django.definitions.problems import Patch, Problem
 
@@ -44,8 +45,13 @@ def repair(document: Any, check: Check, *, max_bytes: int | None = None) -> Repa
 
     The patch is one that ``apply_patch`` takes. Where there is more to fix than that holds, it puts
     the whole document in the place of the original; where that is too large too, and where the
-    patch would be larger than ``max_bytes``, only the first fixes are applied.
+    patch would be larger than ``max_bytes``, only the first fixes are applied. A document that
+    holds what is no JSON is left as it is.
     """
+    reading = bounds.read(document)
+    if not reading.is_json:
+        return Repair(document, [], (), check(document))
+    document = reading.value
     whole = _repair(document, check, _Budget(None, max_bytes))
     if fits_bounds(whole.patch):
         return whole

@@ -9,11 +9,11 @@ from django.db import IntegrityError, router, transaction
 from django.db.models import Max
 
 from pgflow_django import jsonvalue
+from pgflow_django.definitions import bounds
 from pgflow_django.definitions.document import validate
-from pgflow_django.definitions.edits import apply
+from pgflow_django.definitions.edits import apply, read_arguments
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
-from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document, read_document, write_document
 from pgflow_django.drafts.problems import refuse
 from pgflow_django.drafts.stored import (
@@ -69,7 +69,11 @@ def create(
     """
     raise_problems(workflow_slug_problems(slug))
     alias = using or router.db_for_write(WorkflowDraft)
-    new = _check({**(document or {"steps": []}), "workflow_slug": slug})
+    reading = bounds.read({} if document is None else document)
+    new = reading.value
+    if reading.problem is None and isinstance(new, dict):
+        new = {**new, "workflow_slug": slug}
+    new = _check(new)
     return transact(partial(_create, slug, new, name_user(user), alias), alias)
 
 
@@ -103,9 +107,7 @@ def edit(
 
     Raises ``WorkflowNotFound``, ``DraftConflict`` and ``EditRefused``; nothing has changed then.
     """
-    if not isinstance(arguments, dict):
-        text = f"The arguments of an edit are an object, but this is {show(arguments)}."
-        raise EditRefused(text, code="invalid_arguments")
+    arguments = read_arguments(arguments)
     alias = using or router.db_for_write(WorkflowDraft)
     name = name_user(user)
 
@@ -218,7 +220,7 @@ def _change(
     return f"{edited.message}.", edited.touched
 
 
-def _check(document: Document) -> Document:
+def _check(document: Any) -> Document:
     """The shortest document that says the same; refuses one with errors.
 
     Not what breaks contracts: a step may be filled in bit by bit, before it is published.

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import router
 
+from pgflow_django.definitions import bounds
 from pgflow_django.definitions.graph import topological_order
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.definitions.samples import NoSampleError, make_fitting_sample
@@ -58,11 +59,11 @@ def simulate_flow(
     step's.
     """
     alias = using or router.db_for_read(Workflow)
-    document: Any = document_or_slug
+    document: Any = bounds.read(document_or_slug).value
     inactive: list[Problem] = []
-    if isinstance(document, str):
-        document = export_flow(document, using=alias)
-        inactive = _refuse_inactive(document_or_slug, alias)
+    if type(document) is str:
+        slug, document = document, export_flow(document, using=alias)
+        inactive = _refuse_inactive(slug, alias)
     problems = [*map(_judge, validate_flow(document))]
     if any(problem.severity == "error" for problem in problems):
         return Simulation(False, tuple(problems))

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from pgflow_django import drafts, engine, jsonvalue
+from pgflow_django.definitions import bounds
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.problems import raise_problems
 from pgflow_django.definitions.rules import show
@@ -57,9 +58,9 @@ def prepare(
     using: str,
 ) -> Trial:
     """Check everything that a trial needs, and write nothing; raises as ``start_trial`` does."""
-    document = drafts.load(draft, using=using) if isinstance(draft, str) else draft
-    if isinstance(document, drafts.Draft):
-        document = document.document
+    document = draft.document if type(draft) is drafts.Draft else bounds.read(draft).value
+    if type(document) is str:
+        document = drafts.load(document, using=using).document
     raise_problems(validate_flow(document))
     stored = read_document(document)
     flow = resolve(stored)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pgflow_django.definitions.bounds import MAX_LEVELS, bound_problem
+from pgflow_django.definitions import bounds
 from pgflow_django.definitions.edits.copies import Step, copy_steps, keep_lines, read_pasted
 from pgflow_django.definitions.edits.patches import apply_patch
 from pgflow_django.definitions.edits.working import WorkingCopy, rewire, set_field
@@ -22,7 +22,7 @@ from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.shape import Document
 from pgflow_django.exceptions import EditRefused
 
-__all__ = ["OPERATIONS", "Edit", "EditRefused", "apply"]
+__all__ = ["OPERATIONS", "Edit", "EditRefused", "apply", "read_arguments"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,7 @@ class Edit:
     touched: tuple[str, ...] = ()
 
 
-def apply(
-    document: Document, op: str, arguments: dict[str, Any], *, functions: Collection[str] = ()
-) -> Edit:
+def apply(document: Document, op: str, arguments: Any, *, functions: Collection[str] = ()) -> Edit:
     """Apply one operation (a key of ``OPERATIONS``); the document itself is left as it is.
 
     ``functions`` are the names of registered step functions: a step that is called like one keeps
@@ -45,14 +43,24 @@ def apply(
     operation = OPERATIONS.get(str(op))
     if operation is None:
         raise EditRefused(f"There is no operation {show(op)}.", code="unknown_operation")
-    if problem := bound_problem(arguments, MAX_LEVELS + 1):
-        raise EditRefused(problem.message, code=problem.code)
+    arguments = read_arguments(arguments)
     try:
         inspect.signature(operation).bind(None, **arguments)
     except TypeError as error:
         text = f"The operation {op} can't be done: {error}."
         raise EditRefused(text, code="invalid_arguments") from None
     return operation(WorkingCopy(document, functions), **arguments)
+
+
+def read_arguments(arguments: Any) -> dict[str, Any]:
+    """The arguments of an operation, which may be anything. Raises ``EditRefused``."""
+    reading = bounds.read(arguments, levels=bounds.MAX_LEVELS + 1)
+    if reading.problem is not None:
+        raise EditRefused(reading.problem.message, code=reading.problem.code)
+    if isinstance(reading.value, dict):
+        return reading.value
+    text = f"The arguments of an edit are an object, but this is {show(reading.value)}."
+    raise EditRefused(text, code="invalid_arguments")
 
 
 def _add_step(

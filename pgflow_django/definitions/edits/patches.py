@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from pgflow_django.definitions import bounds
 from pgflow_django.definitions.bounds import find_excess, measure
 from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.schemas import unescape_token
@@ -30,8 +31,13 @@ def apply_patch(document: Any, patch: Any) -> Any:
     Takes all operations of RFC 6902, at most 1,000, of 1 MiB and 64 levels in all. Raises
     ``EditRefused`` that says which operation failed and why.
     """
-    _check_bounds(patch)
-    return apply_trusted(document, patch)
+    operations = _read_patch(patch)
+    if not operations:
+        return document
+    reading = bounds.read(document)
+    if not reading.is_json:
+        raise _refuse("the flow holds what is no JSON")
+    return apply_trusted(reading.value, operations)
 
 
 def apply_trusted(document: Any, patch: list[dict[str, Any]]) -> Any:
@@ -59,17 +65,21 @@ def fits_bounds(patch: list[dict[str, Any]]) -> bool:
     )
 
 
-def _check_bounds(patch: Any) -> None:
-    if not isinstance(patch, list | tuple):
-        raise _refuse(f"a JSON Patch is a list of operations, but this is {show(patch)}")
-    if len(patch) > MAX_OPERATIONS:
-        text = f"it has {len(patch):,} operations, but may have at most {MAX_OPERATIONS:,}"
-        raise _refuse(text, code="patch_too_large")
-    match find_excess(patch, levels=MAX_LEVELS, size=MAX_BYTES):
+def _read_patch(patch: Any) -> list[Any]:
+    """A patch from anybody. Raises ``EditRefused`` for what is none, or too large."""
+    reading = bounds.read(patch, levels=MAX_LEVELS, size=MAX_BYTES)
+    match reading.excess:
         case "deep":
             raise _refuse(f"it is nested deeper than {MAX_LEVELS} levels", code="patch_too_large")
         case "large":
             raise _refuse(f"it is larger than {MAX_BYTES // 1024:,} KiB", code="patch_too_large")
+    operations = reading.value
+    if not isinstance(operations, list | tuple):
+        raise _refuse(f"a JSON Patch is a list of operations, but this is {show(operations)}")
+    if len(operations) > MAX_OPERATIONS:
+        text = f"it has {len(operations):,} operations, but may have at most {MAX_OPERATIONS:,}"
+        raise _refuse(text, code="patch_too_large")
+    return list(operations)
 
 
 def _refuse(reason: str, *, code: str = "fix_does_not_fit") -> EditRefused:
