@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +15,11 @@ from pgflow_django.jsonvalue import MAX_DEPTH, text_fault
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _decode = json.JSONDecoder().raw_decode
-#: What matters of a JSON text beside its values: strings (with a colon: keys), brackets, no JSON.
-_TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")([ \t\n\r]*:)?|[\[\]{}]|NaN|-?Infinity')
+#: What matters of a JSON text: strings (with a colon: keys), brackets, no JSON, numbers.
+_TOKEN = re.compile(
+    r'("(?:[^"\\]|\\.)*")([ \t\n\r]*:)?|[\[\]{}]|NaN|-?Infinity'
+    r"|(-?[0-9][0-9.]*(?:[eE][-+]?[0-9]+)?)"
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +58,12 @@ class TextFault(NamedTuple):
 def find_fault(text: str) -> TextFault | None:
     """The first fault of a text that Python reads as JSON; else ``None``.
 
-    These are keys that stand twice in an object, NaN and infinities, more than 64 levels, and
-    characters that PostgreSQL can't store.
+    These are keys that stand twice in an object, NaN, infinities and what Python reads as one, more
+    than 64 levels, and characters that PostgreSQL can't store.
     """
     keys: list[set[str]] = []
     for token in _TOKEN.finditer(text):
-        string, colon = token.groups()
+        string, colon, number = token.groups()
         if token[0] in {"[", "{"}:
             keys.append(set())
             if len(keys) > MAX_DEPTH:
@@ -67,6 +71,9 @@ def find_fault(text: str) -> TextFault | None:
                 return TextFault(token.start(), reason, is_too_deep=True)
         elif token[0] in {"]", "}"}:
             keys.pop()
+        elif number:
+            if _is_infinite(number):
+                return TextFault(token.start(), "this number is too large")
         elif string is None:
             return TextFault(token.start(), f"{token[0]} is not a JSON value")
         elif ("\\u" in string or colon) and (fault := _string_fault(string, colon, keys)):
@@ -77,6 +84,11 @@ def find_fault(text: str) -> TextFault | None:
 def find_place(text: str, position: int) -> tuple[int, int]:
     """The line and the column of a position, both from 1."""
     return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
+
+
+def _is_infinite(number: str) -> bool:
+    """Whether the number is one that Python reads as an infinity; whole numbers have no end."""
+    return not number.lstrip("-").isdecimal() and math.isinf(float(number))
 
 
 def _string_fault(string: str, colon: str | None, keys: list[set[str]]) -> str | None:

@@ -44,6 +44,22 @@ def test_a_warning_is_no_reason_to_fail(path: Path) -> None:
     assert call("checkflow", str(path)).stdout == "No problems.\n"
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1.5E+999"])
+@pytest.mark.parametrize(
+    "options", [{}, {"json": True}, {"fix": True}, {"fix": True, "json": True}]
+)
+def test_what_json_can_not_express_is_refused_and_never_printed(
+    path: Path, number: str, options: dict[str, bool]
+) -> None:
+    path.write_text(f'{{"workflow_slug": "a", "timeout": {number}}}')
+    answer = call("checkflow", str(path), **options)
+    assert answer.status == 2
+    assert "line 1, column 35" in answer.stdout + answer.stderr
+    assert options.get("json") or answer.stdout == ""
+    if options.get("json"):
+        assert answer.json["error"]["code"] == "invalid_input"
+
+
 def test_the_repaired_document_is_printed_and_what_is_left_is_said(path: Path) -> None:
     answer = call("checkflow", str(path), fix=True)
     assert answer.status == 1

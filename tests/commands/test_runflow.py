@@ -180,6 +180,7 @@ def test_a_root_map_over_what_is_no_array_exits_with_2() -> None:
     [
         ("[1, NaN]", "line 1, column 5: NaN is not a JSON value"),
         ("-Infinity", "line 1, column 1: -Infinity is not a JSON value"),
+        ("[1, 1e308, 1e309]", "line 1, column 12: this number is too large"),
         ('{"a": "\\u0000"}', "column 7: this holds the character \\u0000, which PostgreSQL can't"),
         ('{"a": 1, "a": 2}', 'line 1, column 10: this object has the key "a" already'),
     ],

@@ -61,6 +61,8 @@ def test_a_flow_can_be_imported_under_another_name() -> None:
         ('{\n  "steps": [,]\n}', 2, 13, "not JSON"),
         ('{"steps": [NaN]}', 1, 12, "NaN"),
         ('{"NaN": "[",\n "steps": [-Infinity]}', 2, 12, "-Infinity"),
+        ('{"steps": [1, 1.5, -1e400]}', 1, 20, "too large"),
+        ('{"steps": [' + "9" * 400 + ".0]}", 1, 12, "too large"),
         ('{"a": {"a": 1},\n  "\\u0061": 2}', 2, 3, 'the key "a" already'),
         ("[" * 100_000, 1, 65, "nested"),
         ("[" * 65 + "]" * 65, 1, 65, "nested"),

@@ -126,6 +126,7 @@ def test_a_wrong_value_is_refused_beside_its_field(
         ('{"a": 1,\n  b: 2}', "line 2, column 3"),
         ("[1, 2", "line 1"),
         ("NaN", "NaN"),
+        ("[-1E+999]", "Line 1, column 2: this number is too large"),
         ('"\\ud800"', "Line 1, column 1: this holds the lone surrogate"),
         ('{"a": 1,\n  "b": {"a": 2}, "\\u0061": 3}', "Line 2, column 18: this object has the key"),
         ("[" * 5000 + "]" * 5000, "nested"),
