@@ -93,18 +93,14 @@ class StepContext:
         if time.monotonic() - self._told_at >= _PROGRESS_INTERVAL:
             self.flush()
 
-    def _tell_progress(self) -> None:
+    def flush(self) -> None:
+        """Write what ``progress`` holds back, if anything. Done at the end of the attempt."""
         if self._held_back is None:
             return
         (done, total), self._held_back = self._held_back, None
         self._told_at = time.monotonic()
         message = f"{jsonvalue.text_of(done)} of {jsonvalue.text_of(total)}"
         self._lines.add("progress", message, "info", {"done": done, "total": total})
-
-    def flush(self) -> None:
-        """Write what ``progress`` holds back, if anything. Done at the end of the attempt."""
-        self._tell_progress()
-        self._lines.send_from_step()
 
     def cancelled(self) -> bool:
         """Whether the run has ended meanwhile, so that going on is for nothing."""

@@ -212,11 +212,7 @@ class StepFunctionMissing(PgflowError, LookupError):
     default_code = "missing_step_functions"
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        code: str | None = None,
-        missing: Sequence[tuple[str, str]] = (),
+        self, message: str = "", *, code: str | None = None, missing: Sequence[tuple[str, str]] = ()
     ) -> None:
         super().__init__(message, code=code)
         self.missing = list(missing)
@@ -397,3 +393,7 @@ class RetryAfter(PgflowError):
     def __init__(self, seconds: float, message: str = "", *, code: str | None = None) -> None:
         super().__init__(message or f"asked for another try after {seconds} s", code=code)
         self.seconds = float(seconds)
+
+
+class StepInterrupted(BaseException):
+    """Raised into a thread to stop its step function; no ``except Exception`` swallows it."""

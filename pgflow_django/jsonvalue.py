@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
+
+from pgflow_django.exceptions import StepInterrupted
 
 MAX_DEPTH = 64
 
@@ -30,6 +32,9 @@ _EXPONENT = re.compile(r"\de([+-]?\d{1,3})")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTAINERS = (dict, list, tuple)
 _PLAIN_KEY = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+
+#: The name of a class, whatever its metaclass does.
+_name_of = type.__dict__["__name__"].__get__
 
 _REMEDIES = {
     "datetime": "use .isoformat()",
@@ -273,8 +278,10 @@ def text_of(value: Any, limit: int | None = None) -> str:
     """What ``str(value)`` gives, whatever that raises; cut after ``limit`` characters."""
     try:
         text = "".join(str(value))
-    except Exception as fault:  # noqa: BLE001 - whatever the value's own __str__ raises
-        text = f"<its text can't be shown: {type(fault).__name__}>"
+    except StepInterrupted:
+        raise
+    except BaseException as fault:  # noqa: BLE001 - whatever the value's own __str__ raises
+        text = "".join(["<its text can't be shown: ", _name_of(type(fault)), ">"])
     return text if limit is None else cut(text, limit)
 
 
@@ -294,30 +301,59 @@ def storable_text(text: str, *, limit: int | None = None) -> str:
 def storable(value: Any, *, limit: int) -> tuple[Any, int]:
     """A JSON value as near to ``value`` as can be stored, and its size in bytes.
 
-    Of one that is larger than ``limit`` bytes only the size is left.
+    Of one that is larger than ``limit`` bytes only the size is left. Raises nothing.
     """
+    if _holds_more(value, limit):  # each takes a byte at least
+        return {"left_out_values": f"more than {limit:,}"}, 0
     shown = value
     try:
         text = encode(shown, subject="", not_json=ValueError)
-    except Exception:  # noqa: BLE001 - values of any kind come here
+    except StepInterrupted:
+        raise
+    except BaseException:  # noqa: BLE001 - values of any kind come here
         shown = _storable(value, 0)
         text = _encode(shown)
     size = len(text.encode())
     return (shown, size) if size <= limit else ({"left_out_bytes": size}, 0)
 
 
+def _holds_more(value: Any, limit: int) -> bool:
+    """Whether it holds more values than that, each counted as often as JSON would write it."""
+    waiting, count = [(value, 0)], 0
+    while waiting and count <= limit:
+        parent, depth = waiting.pop()
+        children = _children(parent) if depth < MAX_DEPTH else ()
+        count += len(children)
+        if count <= limit:
+            waiting += [(child, depth + 1) for child in children]
+    return count > limit
+
+
+# Asked of the built-in types: subclasses may do anything when they are read.
+
+
+def _children(value: Any) -> Sequence[Any]:
+    kind = type(value)
+    if issubclass(kind, dict):
+        return list(dict.values(value))
+    if issubclass(kind, list | tuple):
+        return [*(list if issubclass(kind, list) else tuple).__iter__(value)]
+    return ()
+
+
 def _storable(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if value is None or kind is bool:
         return value
-    if type(value) in {int, float} and _number_fault(value) is None:
+    if kind in {int, float} and _number_fault(value) is None:
         return value
-    if depth < MAX_DEPTH - 1 and isinstance(value, dict):
+    if depth < MAX_DEPTH - 1 and issubclass(kind, dict):
         return {
             storable_text(text_of(key)): _storable(item, depth + 1)
-            for key, item in list(value.items())
+            for key, item in list(dict.items(value))
         }
-    if depth < MAX_DEPTH - 1 and isinstance(value, list | tuple):
-        return [_storable(item, depth + 1) for item in value]
+    if depth < MAX_DEPTH - 1 and issubclass(kind, list | tuple):
+        return [_storable(item, depth + 1) for item in _children(value)]
     return storable_text(text_of(value))
 
 

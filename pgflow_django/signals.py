@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -21,6 +22,7 @@ from uuid import UUID
 from django.db import connections, transaction
 from django.dispatch import Signal
 
+from pgflow_django.exceptions import StepInterrupted
 from pgflow_django.models import WorkflowRun
 from pgflow_django.storage.moments import read_moment
 
@@ -51,6 +53,14 @@ _RECEIVERS = attrgetter("receivers")
 Event = dict[str, Any]
 
 
+def _call(call: Callable[[], object], using: str) -> None:  # noqa: ARG001
+    call()
+
+
+#: Calls receivers; where step functions run, so that they leave nothing behind in this thread.
+keep_apart: Callable[[Callable[[], object], str], None] = _call
+
+
 def has_receivers() -> bool:
     """Whether anybody listens, so that the database has to note down what happens."""
     # On the hot path: a generator would be resumed for each of them.
@@ -78,8 +88,11 @@ def _send(events: list[Event], using: str) -> None:
 def _send_one(signal: Signal, using: str, event: Event) -> None:
     try:
         # Django logs the exceptions that receivers raise, but lets others pass.
-        signal.send_robust(WorkflowRun, using=using, **_arguments(event, using))
-    except (SystemExit, GeneratorExit, KeyboardInterrupt) as error:
+        call = partial(signal.send_robust, WorkflowRun, using=using, **_arguments(event, using))
+        keep_apart(call, using)
+    except StepInterrupted:
+        raise
+    except BaseException as error:
         # In the main thread Ctrl-C raises wherever it comes.
         is_main = threading.current_thread() is threading.main_thread()
         if is_main and isinstance(error, KeyboardInterrupt):

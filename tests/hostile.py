@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import decimal
 import gc
+import itertools
 import os
 import sys
 import threading
@@ -22,11 +24,13 @@ from typing import Any
 from django.db import Error, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
+from django.utils.translation import gettext_lazy
 from psycopg import RawCursor
 from psycopg.rows import dict_row
 from psycopg.types.string import TextLoader
 
 from pgflow_django import PermanentFailure, RetryAfter
+from pgflow_django.exceptions import ContractBroken, StepInterrupted
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
 
@@ -538,6 +542,31 @@ class Nameless(Exception, metaclass=NoName):
     pass
 
 
+class Shown(ValueError):
+    """Does something whenever it is asked for its text."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__("shown")
+        self._act = act
+
+    def __str__(self) -> str:
+        self._act()
+        return "shown"
+
+
+def _query_that_fails() -> Any:
+    return Workflow.objects.extra(where=["1/0 = 1"])  # evaluated by whoever shows it
+
+
+def _fork_and_go_on() -> None:
+    if (pid := _fork()) > 0:
+        _join(pid)
+
+
+def _places(*problems: Any, code: str | None = None) -> BaseException:
+    return ContractBroken("broken", problems=problems, code=code)
+
+
 def _raising(error: Callable[[], BaseException], name: str, fails: str) -> None:
     def function(input: Any) -> None:
         raise error()
@@ -572,7 +601,29 @@ _ERRORS: list[tuple[Callable[[], BaseException], str, str]] = [
     (StopIteration, "raises_stop_iteration", "StopIteration"),
     (MemoryError, "raises_memory_error", "MemoryError"),
     (lambda: PermanentFailure(object()), "raises_permanent_failure", "PermanentFailure"),  # type: ignore[arg-type]
+    (StepInterrupted, "raises_step_interrupted", "StepInterrupted"),
+    (lambda: Shown(_fork_and_go_on), "raises_what_forks_when_shown", "Shown"),
+    (lambda: Shown(lambda: translation.activate("de")), "raises_what_speaks_german", "Shown"),
+    (lambda: Shown(_leave_a_loop_running), "raises_what_leaves_a_loop_running", "Shown"),
+    (lambda: Shown(_lose_the_search_path), "raises_what_sets_the_search_path", "Shown"),
+    (lambda: ValueError(_query_that_fails()), "raises_a_query_that_fails", "ValueError"),
+    (lambda: _places(object()), "raises_places_that_are_no_json", "ContractBroken"),
+    (lambda: _places(gettext_lazy("x")), "raises_places_that_are_lazy", "ContractBroken"),
+    (lambda: _places(float("nan"), "\ud800"), "raises_places_of_no_number", "ContractBroken"),
+    (lambda: _places(code="a\0b"), "raises_a_code_that_cannot_be_stored", "ContractBroken"),
+    (lambda: _places(ItemsExit(a=1)), "raises_places_that_exit_when_read", "ContractBroken"),
 ]
+
+
+def _leave_a_loop_running() -> None:
+    _kept_for_ever.append(loop := asyncio.new_event_loop())
+    asyncio._set_running_loop(loop)
+
+
+def _lose_the_search_path() -> None:
+    run_sql("set search_path to nowhere")
+
+
 for _error, _name, _type in _ERRORS:
     _raising(_error, _name, _type)
 
@@ -588,6 +639,23 @@ def recurses_for_ever(input: Any) -> Any:
 class ItemsExit(dict[str, Any]):
     def items(self) -> Any:
         raise SystemExit
+
+
+class Read(dict[str, Any]):
+    """Does something whenever it is read."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        super().__init__(a=1)
+        self._act = act
+
+    def items(self) -> Any:
+        self._act()
+        return super().items()
+
+
+def _leave_a_block_with_a_row() -> None:
+    transaction.atomic().__enter__()
+    write()
 
 
 def _returning(value: Callable[[], Any], name: str, fails: str | None = "InvalidOutput") -> None:
@@ -629,6 +697,20 @@ for _value, _name in [
 ]:
     _returning(_value, _name)
 
+_returning(lambda: Read(_leave_a_block_with_a_row), "returns_what_leaves_atomic_entered", LEFT)
+for _value, _name in [
+    (lambda: Read(lambda: translation.activate("de")), "returns_what_speaks_german"),
+    (lambda: Read(lambda: VARIABLE.set("changed")), "returns_what_sets_a_context_variable"),
+    (lambda: Read(_lose_the_search_path), "returns_what_sets_the_search_path"),
+    (lambda: Read(_leave_a_loop_running), "returns_what_leaves_a_loop_running"),
+]:
+    _returning(_value, _name, None)
+
+
+@hostile(ends_transaction=True)
+def returns_what_begins(input: Any) -> Any:
+    return Read(lambda: run_sql("begin"))
+
 
 @hostile()
 def changes_its_input(input: Any) -> int:
@@ -644,6 +726,29 @@ class BadText:
         raise ValueError("no text")
 
     __repr__ = __str__
+
+
+class TextExit:
+    def __str__(self) -> str:
+        raise SystemExit
+
+    __repr__ = __str__
+
+
+def _graph() -> Any:
+    """More ways through it than anybody can go."""
+    nodes: list[Any] = [[] for _ in range(32)]
+    for node, following in itertools.pairwise(nodes):
+        node.extend([following] * 3)
+    nodes[-1].append(nodes[0])
+    return nodes[0]
+
+
+def _tree() -> Any:
+    value: Any = 1
+    for _ in range(40):
+        value = [value, value, value]
+    return value
 
 
 def _telling(tell: Callable[[Any], None], name: str, *, atomic: bool = False) -> None:
@@ -679,6 +784,12 @@ for _tell, _name in [
     (_tell_from_threads, "logs_from_threads"),
     (lambda c: c.progress(float("nan"), object()), "tells_progress_that_is_no_number"),
     (lambda c: c.log("%s %d {}"), "logs_what_looks_like_a_format"),
+    (lambda c: c.log(TextExit(), what=TextExit()), "logs_what_exits_when_shown"),
+    (lambda c: c.log("x", what=ItemsExit(a=1)), "logs_what_exits_when_read"),
+    (lambda c: c.log("x", graph=_graph()), "logs_a_graph"),
+    (lambda c: c.log("x", tree=_tree()), "logs_what_is_too_large_to_write"),
+    (lambda c: (c.progress(1, 2), c.progress(TextExit(), 2)), "progress_exits_when_shown"),
+    (lambda c: (c.progress(1, 2), c.progress(ItemsExit(a=1), 2)), "progress_exits_when_read"),
 ]:
     _telling(_tell, _name)
     _telling(_tell, f"atomic_{_name}", atomic=True)
@@ -696,6 +807,55 @@ def registers_a_hook_that_raises(input: Any) -> int:
 @hostile(atomic=True)
 def registers_a_hook_that_exits(input: Any) -> int:
     transaction.on_commit(sys.exit)
+    return 1
+
+
+class NoRepr:
+    def __call__(self) -> None:
+        raise ValueError("of a hook")
+
+    def __repr__(self) -> str:
+        raise SystemExit
+
+
+def _hooking(hook: Callable[[], object], name: str) -> None:
+    def function(input: Any) -> int:
+        transaction.on_commit(hook)
+        return 1
+
+    function.__name__ = function.__qualname__ = name
+    hostile(atomic=True)(function)
+
+
+_hooks: list[tuple[Callable[[], object], str]] = [
+    (NoRepr(), "registers_a_hook_without_repr"),
+    (lambda: translation.activate("de"), "registers_a_hook_that_speaks_german"),
+    (_leave_a_loop_running, "registers_a_hook_that_leaves_a_loop_running"),
+    (_lose_the_search_path, "registers_a_hook_that_sets_the_search_path"),
+]
+for _hook, _name in _hooks:
+    _hooking(_hook, _name)
+
+
+@hostile()
+def changes_how_decimals_round(input: Any) -> int:
+    decimal.getcontext().prec = 3
+    return 1
+
+
+def _refuse_to_trace(*_: Any) -> Any:
+    raise RuntimeError("the tracer of a step that has ended")
+
+
+@hostile()
+def leaves_a_tracer(input: Any) -> int:
+    sys.settrace(_refuse_to_trace)
+    return 1
+
+
+@hostile()
+def leaves_a_profiler(input: Any) -> int:
+    sys.setprofile(lambda frame, event, _: _refuse_to_trace() if event == "call" else None)
     return 1
 
 

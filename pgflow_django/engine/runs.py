@@ -20,6 +20,20 @@ from pgflow_django.exceptions import (
     WorkflowNotFound,
 )
 
+#: ``xmin`` has 32 bits: those above are of the newest number that is not 2**31 away.
+_ENDED_HERE = """
+select ended and pg_xact_status((newest + ((written - newest + (1::bigint << 31)) & 4294967295)
+    - (1::bigint << 31))::text::xid8) = 'in progress'
+from (
+    select
+        status not in ('started', 'paused') as ended,
+        xmin::text::bigint as written,
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint as newest
+    from workflow_runs
+    where id = %s
+) as run
+"""
+
 
 class WorkflowOutdated(PgflowError):
     """The stored definition of a code flow is not the one that the caller has."""
@@ -108,6 +122,17 @@ def _start(slug: str, sql: str, parameters: list[Any], using: str) -> list[UUID]
 def cancel_run(run: UUID, reason: str, *, using: str) -> str | None:
     """Cancel a run; its status afterwards, ``None`` where there is no such run."""
     return call_telling("select pgflow.cancel_run(%s, %s)", [run, reason], using)
+
+
+def has_ended_here(run: str, *, using: str) -> bool:
+    """Whether it is the transaction that is open here in which a run has ended.
+
+    Then the row that it sees is of a transaction in progress: its own, or a savepoint of it.
+    """
+    with connections[using].cursor() as cursor:
+        cursor.execute(_ENDED_HERE, [run])
+        row = cursor.fetchone()
+    return row is not None and bool(row[0])
 
 
 def retry_run(run: UUID, owner: int | None, *, using: str) -> str | None:

@@ -73,12 +73,14 @@ def run(coroutine: Any) -> Any:
     thread_id, pid = threading.get_ident(), os.getpid()
 
     async def main() -> Any:
-        _running[thread_id] = Running()
+        running = _running[thread_id] = Running()
         try:
             return await coroutine
         finally:
             leave_if_forked(pid)
-            del _running[thread_id]
+            # One that was interrupted may end after the next of its thread has begun.
+            if _running.get(thread_id) is running:
+                del _running[thread_id]
 
     return AsyncToSync(main, force_new_loop=True)()
 

@@ -19,11 +19,12 @@ from django.db import connections, transaction
 
 from pgflow_django import engine
 from pgflow_django.engine import Settled
+from pgflow_django.exceptions import StepInterrupted
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from pgflow_django.worker.connection_state import drop
 from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Attempt, Resolve
-from pgflow_django.worker.outcome import Outcome, StepInterrupted, timed_out
+from pgflow_django.worker.outcome import Outcome, describe_failure, timed_out
 from pgflow_django.worker.patience import is_refusal
 from pgflow_django.worker.sessions import forget
 from pgflow_django.worker.settling import REFUSED, refuse_messages, settle_surely
@@ -148,23 +149,32 @@ def _run_limited(
             if not is_over:
                 target.interrupt()
 
-    target = Target()
     timer = threading.Timer(limit, stop)
     timer.daemon = True
-    timer.start()
+    with Target() as target:
+        timer.start()
+        try:
+            outcome = _run(task, resolve, using, target)
+            with gate:
+                is_over = True
+        except StepInterrupted:
+            if not connections[using].in_atomic_block:
+                # It may have been in the middle of a query.
+                drop(connections[using])
+            if target.is_outer_struck:
+                raise
+            return None if limit < task.group.timeout else timed_out(task)
+        else:
+            return outcome
+        finally:
+            timer.cancel()
+
+
+def _run(task: ClaimedTask, resolve: Resolve, using: str, target: Target) -> Outcome:
     try:
         around = Surroundings(using, is_borrowed=True)
-        outcome = Attempt(task, around, using=using).run(resolve)
-        with gate:
-            is_over = True
-    except StepInterrupted:
-        if not connections[using].in_atomic_block:
-            # It may have been in the middle of a query.
-            drop(connections[using])
-        if limit < task.group.timeout:
-            return None
-        return timed_out(task)
-    else:
-        return outcome
-    finally:
-        timer.cancel()
+        return Attempt(task, around, using=using).run(resolve)
+    except StepInterrupted as error:
+        if target.is_struck or target.is_outer_struck:
+            raise
+        return Outcome(task, failure=describe_failure(task, error))  # it has raised it itself

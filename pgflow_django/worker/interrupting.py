@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from typing import Any
+from typing import Any, Self
 
+from pgflow_django.exceptions import StepInterrupted
 from pgflow_django.worker.async_steps import running_for, under_gevent
-from pgflow_django.worker.outcome import StepInterrupted
 
 
 class Target:
-    """The thread that makes it, to be interrupted by others."""
+    """The thread that makes it, to be interrupted by others.
+
+    A step may run another flow in its own thread: ``outer`` is what stops that step.
+    """
 
     def __init__(self) -> None:
         self._thread_id = threading.get_ident()
         self._greenlet = _current_greenlet()
+        #: Whether it was interrupted since it was last set to ``False``.
+        self.is_struck = False
+        self._outer: Target | None = None
+
+    def __enter__(self) -> Self:
+        self._outer, _innermost.target = _innermost.target, self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _innermost.target = self._outer
+
+    @property
+    def is_outer_struck(self) -> bool:
+        """Whether what has interrupted this thread was meant for a step around this one."""
+        outer = self._outer
+        return outer is not None and (outer.is_struck or outer.is_outer_struck)
 
     def interrupt(self) -> None:
         """Raise ``StepInterrupted`` there, at the next bytecode that it runs.
@@ -23,6 +42,7 @@ class Target:
         Python offers nothing stronger: code that is stuck in C is interrupted when it returns, and
         a greenlet when it waits for something.
         """
+        self.is_struck = True
         if self._greenlet is None:
             self._interrupt_thread()
         else:
@@ -38,6 +58,15 @@ class Target:
             raise_in_thread(coroutine.thread_id)  # it waits for nothing
         if coroutine is not None:
             coroutine.wake_step()
+
+
+class _Innermost(threading.local):
+    """The target of the step that this thread runs."""
+
+    target: Target | None = None
+
+
+_innermost = _Innermost()
 
 
 def raise_in_thread(thread_id: int) -> None:

@@ -6,11 +6,13 @@ Afterwards the process, the thread and its connections are as they were; see ``s
 from __future__ import annotations
 
 import contextvars
+import decimal
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -21,24 +23,39 @@ from pgflow_django import engine, jsonvalue
 from pgflow_django.conf import settings
 from pgflow_django.context import StepContext
 from pgflow_django.engine import TaskGroup
-from pgflow_django.exceptions import InvalidOutput
+from pgflow_django.exceptions import InvalidOutput, StepInterrupted, TransactionMisused
 from pgflow_django.registry import RegisteredFunction
 from pgflow_django.worker import async_steps, contracted
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.current import mark_attempt
-from pgflow_django.worker.outcome import Outcome, StepInterrupted, describe_failure
+from pgflow_django.worker.outcome import Outcome, describe_failure, safely
 from pgflow_django.worker.processes import leave_if_forked
 from pgflow_django.worker.signalled import raise_if_signalled
 from pgflow_django.worker.step_log import StepLog
-from pgflow_django.worker.surroundings import Surroundings
+from pgflow_django.worker.surroundings import Surroundings, call_apart
 
 logger = logging.getLogger("pgflow_django.steps")
 
 Resolve = Callable[[TaskGroup], RegisteredFunction]
 
 
-class _Refused(Exception):
-    """The claim no longer covers the task: what the step wrote must not be kept."""
+_REFUSED = (
+    "the step's completion was not accepted: its claim was lost, or the step itself has changed "
+    "its run or task in its transaction. What it wrote there is rolled back"
+)
+_UNWRITABLE = (
+    "the step returned normally, but its completion could not be written in its transaction, which "
+    "is rolled back: a setting of its own, such as SET TRANSACTION READ ONLY, may forbid it. "
+    "PostgreSQL says: "
+)
+
+
+class _Failed(Exception):
+    """The step function has failed; what describes that was asked while it was looked after."""
+
+    def __init__(self, failure: dict[str, Any]) -> None:
+        super().__init__()
+        self.failure = failure
 
 
 class Attempt:
@@ -61,20 +78,24 @@ class Attempt:
             self._is_inside = function.atomic or is_inside
             if function.atomic:
                 return self._run_atomic(function)
-            if is_inside:
-                # The caller's transaction: a failing step must not take it along.
-                with transaction.atomic(self._using):
+            if self._around.blocks:
+                # The caller's transactions: a failing step must not take them along.
+                with ExitStack() as savepoints:
+                    for alias in self._around.blocks:
+                        savepoints.enter_context(_savepoint(alias))
                     return Outcome(self.task, output=self._call(function))
             return Outcome(self.task, output=self._call(function))
         except StepInterrupted:
             raise
+        except _Failed as failed:
+            return Outcome(self.task, failure=failed.failure)
         except BaseException as error:  # noqa: BLE001 - no step ends a worker
             raise_if_signalled(error)
             return Outcome(self.task, failure=describe_failure(self.task, error))
         finally:
             self._around.leave()
-            if self._context is not None:
-                self._close_context()
+            if self.lines is not None:
+                self.lines.close()
 
     def _run_atomic(self, function: RegisteredFunction) -> Outcome:
         """Run the step in the transaction that completes its task."""
@@ -90,8 +111,6 @@ class Attempt:
                     output = self._call(function)
                 outcome = Outcome(self.task, output=output, settled=True)
                 _settle_or_refuse(outcome, self._using)
-        except _Refused:
-            return Outcome(self.task, settled=True)
         except StepInterrupted:
             raise
         except BaseException:
@@ -104,7 +123,7 @@ class Attempt:
         pid, around = os.getpid(), self._around
         around.begin(is_inside=self._is_inside)
         try:
-            output = contextvars.copy_context().run(self._call_function, function)
+            output: str = contextvars.copy_context().run(self._give_output, function, pid)
             leave_if_forked(pid)
             around.check()
         except BaseException:
@@ -112,16 +131,25 @@ class Attempt:
             raise
         finally:
             around.end()
-        return jsonvalue.encode(
-            output,
-            subject=f"The output of {self.task.name}",
-            not_json=InvalidOutput,
-            too_large=partial(InvalidOutput, code="output_too_large"),
-            limit=settings.MAX_OUTPUT_BYTES,
-        )
+        return output
 
-    def _call_function(self, function: RegisteredFunction) -> Any:
+    def _give_output(self, function: RegisteredFunction, pid: int) -> str:
+        """Give it as JSON text. Code of the step's own may run until that is made."""
         mark_attempt(self.task)  # in a copy of the context, so it need not be unmarked
+        decimal.setcontext(decimal.getcontext().copy())  # an object that the context holds
+        try:
+            return self._call_function(function)
+        except StepInterrupted:
+            raise
+        except BaseException as error:  # noqa: BLE001 - told as data
+            leave_if_forked(pid)
+            raise_if_signalled(error)
+            raise _Failed(describe_failure(self.task, error)) from None
+        finally:
+            if self._context is not None:
+                self._context.flush()
+
+    def _call_function(self, function: RegisteredFunction) -> str:
         given: Any = self.task.build_input()
         contract = function.contract
         if contract is not None:
@@ -129,14 +157,29 @@ class Attempt:
             given = contracted.check(admit, given, function, self.task)
         if function.takes_context:
             self._context = self._build_context()
-            output = function.function(given, context=self._context)
-        else:
-            output = function.function(given)
-        if hasattr(output, "__await__"):
-            output = async_steps.run(output)
-        if contract is None:
-            return output
-        return contracted.check(contract.release, output, function, self.task)
+        tracer, profiler = sys.gettrace(), sys.getprofile()
+        try:
+            if self._context is not None:
+                output = function.function(given, context=self._context)
+            else:
+                output = function.function(given)
+            if hasattr(output, "__await__"):
+                output = async_steps.run(output)
+        finally:
+            # At once: a tracer of the step's own may raise in whatever is called next.
+            if sys.gettrace() is not tracer:
+                sys.settrace(tracer)
+            if sys.getprofile() is not profiler:
+                sys.setprofile(profiler)
+        if contract is not None:
+            output = contracted.check(contract.release, output, function, self.task)
+        return jsonvalue.encode(
+            output,
+            subject=f"The output of {self.task.name}",
+            not_json=InvalidOutput,
+            too_large=partial(InvalidOutput, code="output_too_large"),
+            limit=settings.MAX_OUTPUT_BYTES,
+        )
 
     def _build_context(self) -> StepContext:
         group, run_id = self.task.group, UUID(self.task.group.run_id)
@@ -154,16 +197,20 @@ class Attempt:
             _lines=self.lines,
         )
 
-    def _close_context(self) -> None:
-        if self._context is not None and self.lines is not None:
-            self._context.flush()
-            self.lines.close()
+
+def _savepoint(using: str) -> transaction.Atomic:
+    block = transaction.atomic(using)
+    # Inside a TestCase a durable block of the step's own is as it is outside.
+    block._from_testcase = connections[using].atomic_blocks[-1]._from_testcase  # type: ignore[attr-defined] # noqa: SLF001
+    return block
 
 
 def _settle_or_refuse(outcome: Outcome, using: str) -> None:
     results = f"[{outcome.result}]"
-    if not engine.settle_and_claim(None, results, None, 0, using=using).accepted:
-        raise _Refused
+    if engine.settle_and_claim(None, results, None, 0, using=using).accepted:
+        return
+    if not engine.has_ended_here(outcome.task.group.run_id, using=using):
+        raise TransactionMisused(_REFUSED)
 
 
 @contextmanager
@@ -175,7 +222,10 @@ def _guarded_hooks(using: str) -> Iterator[None]:
     if not connection.in_atomic_block:
         return
     hooks: list[Any] = connection.run_on_commit  # (savepoints, hook, is robust)
-    hooks[before:] = [(sids, partial(_call_hook, hook), True) for sids, hook, _ in hooks[before:]]
+    hooks[before:] = [
+        (sids, partial(call_apart, partial(_call_hook, hook), using), True)
+        for sids, hook, _ in hooks[before:]
+    ]
 
 
 def _call_hook(hook: Callable[[], Any]) -> None:
@@ -185,5 +235,5 @@ def _call_hook(hook: Callable[[], Any]) -> None:
         raise
     except BaseException as error:
         raise_if_signalled(error)
-        name = getattr(hook, "__qualname__", repr(hook))
+        name = safely(lambda: jsonvalue.text_of(getattr(hook, "__qualname__", hook)), "")
         logger.exception("the step is completed, but its on_commit hook %s failed", name)

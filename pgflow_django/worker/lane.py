@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Protocol
 from django.db import connections
 
 from pgflow_django import engine
+from pgflow_django.exceptions import StepInterrupted
 from pgflow_django.worker.batch import Taken
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.connection_state import drop
 from pgflow_django.worker.exchange import BATCH_SECONDS, Exchange, Owner
 from pgflow_django.worker.interrupting import Target
 from pgflow_django.worker.invoke import Attempt, Resolve
-from pgflow_django.worker.outcome import Outcome, StepInterrupted, timed_out
+from pgflow_django.worker.outcome import Outcome, describe_failure, timed_out
 from pgflow_django.worker.settling import LARGE
 from pgflow_django.worker.surroundings import Surroundings
 
@@ -80,7 +81,8 @@ class Lane(Exchange):
         if self._loan is not None:
             self._loan.take()
         try:
-            self._loop()
+            with self._target:
+                self._loop()
             self.pool.patiently(partial(engine.release_claims, [self.claim], using=self.pool.using))
         except BaseException as error:  # noqa: BLE001 - the calling thread raises it
             self.pool.lane_broke(error)
@@ -130,6 +132,8 @@ class Lane(Exchange):
             self.current = self.pending.popleft()
             self.current_since = time.monotonic()
             self.is_interrupted = False
+            if self._target is not None:
+                self._target.is_struck = False
             self.pool.task_begins(self.current, self.current_since)
             return self.current
 
@@ -150,11 +154,13 @@ class Lane(Exchange):
                 for _ in range(100):
                     time.sleep(0.001)
                 return None
-        except StepInterrupted:
+        except StepInterrupted as error:
             # It may have been in the middle of a query.
             for connection in connections.all(initialized_only=True):
                 drop(connection)
-            return None
+            if self.is_interrupted:
+                return None
+            return Outcome(task, failure=describe_failure(task, error))  # it raised it itself
         return outcome
 
     def _keep(self, outcome: Outcome | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,12 @@ from pgflow_django.exceptions import (
     InvalidOutput,
     PermanentFailure,
     RetryAfter,
+    StepInterrupted,
     StepTimeout,
 )
 from pgflow_django.logs import extra_of
 from pgflow_django.worker.claimed import ClaimedTask
+from pgflow_django.worker.processes import leave_if_forked
 
 logger = logging.getLogger("pgflow_django.steps")
 
@@ -28,6 +31,8 @@ T = TypeVar("T")
 _TYPE_LIMIT: Final = 200
 _MESSAGE_LIMIT: Final = 10_000
 _TRACEBACK_LIMIT: Final = 20_000
+#: Bytes of the places at which a value broke a contract.
+_PLACES_LIMIT: Final = 20_000
 #: Characters of one line of a traceback: its last one holds the message.
 _LINE_LIMIT: Final = 2_000
 #: Characters of an output whose size is told along with it.
@@ -36,10 +41,6 @@ _LARGE: Final = 64 * 1024
 _MAX_DELAY: Final = 366 * 24 * 3600.0
 #: Modules whose frames above the step function nobody wants to see.
 _OURS: Final = ("pgflow_django.worker.", "asgiref.", "asyncio.", "concurrent.futures.")
-
-
-class StepInterrupted(BaseException):
-    """Raised into a thread to stop its step function; no ``except Exception`` swallows it."""
 
 
 @dataclass(slots=True)
@@ -72,36 +73,39 @@ def describe_failure(
     task: ClaimedTask, error: BaseException, *, code: str = "step_failed"
 ) -> dict[str, Any]:
     """A failed attempt as ``fail_tasks`` takes it; the log tells of it, too. Raises nothing."""
-    is_permanent = _safely(lambda: _is_permanent(error), False)
-    name = _safely(lambda: str.__str__(type(error).__name__), "an exception without a name")
-    text = _safely(lambda: jsonvalue.text_of(error), "<its message can't be shown>")
+    is_permanent = safely(lambda: _is_permanent(error), False)
+    name = safely(lambda: str.__str__(type(error).__name__), "an exception without a name")
+    text = safely(lambda: jsonvalue.text_of(error), "<its message can't be shown>")
     message = jsonvalue.storable_text(text, limit=_MESSAGE_LIMIT)
     error_type = jsonvalue.storable_text(name, limit=_TYPE_LIMIT)
     is_last = is_permanent or task.attempt >= task.group.max_attempts
     # Handlers write the exception's own text, too: not one that no file can hold.
     shown = error if message == text else None
-    _safely(lambda: _log_failure(task, shown, error_type, message, is_last=is_last), None)
-    places: Sequence[Any] = _safely(lambda: _places_of(error), ())
+    safely(lambda: _log_failure(task, shown, error_type, message, is_last=is_last), None)
+    places: Sequence[Any] = safely(lambda: _places_of(error), ())
     return {
         **task.ref,
         **({"problems": places} if places else {}),
-        "code": _safely(lambda: _code_of(error), None) or code,
+        "code": safely(lambda: _code_of(error), None) or code,
         "error_type": error_type,
         "error_message": message,
-        "traceback": jsonvalue.storable_text(_safely(lambda: _own_traceback(error), "")),
+        "traceback": jsonvalue.storable_text(safely(lambda: _own_traceback(error), "")),
         "permanent": is_permanent,
-        "delay": _safely(lambda: _delay_of(error), None),
+        "delay": safely(lambda: _delay_of(error), None),
     }
 
 
-def _safely(call: Callable[[], T], otherwise: T) -> T:
-    """Give what a call gives, or ``otherwise`` whatever it raises."""
+def safely(call: Callable[[], T], otherwise: T) -> T:
+    """Give what a call gives, or ``otherwise`` whatever it raises, in this process."""
+    pid = os.getpid()
     try:
-        return call()
+        value = call()
     except StepInterrupted:
         raise
     except BaseException:  # noqa: BLE001 - a step's exception may raise anything where it is asked
-        return otherwise
+        value = otherwise
+    leave_if_forked(pid)
+    return value
 
 
 def timed_out(task: ClaimedTask) -> Outcome:
@@ -116,18 +120,21 @@ def timed_out(task: ClaimedTask) -> Outcome:
 def _is_permanent(error: BaseException) -> bool:
     """Whether the same function would fail in the same way again."""
     if isinstance(error, ContractBroken):
-        return error.is_permanent
+        return bool(error.is_permanent)
     return isinstance(error, PermanentFailure | InvalidOutput)
 
 
 def _code_of(error: BaseException) -> str | None:
     if isinstance(error, InvalidOutput | ContractBroken) and isinstance(error.code, str):
-        return error.code
+        return jsonvalue.storable_text(str.__str__(error.code), limit=_TYPE_LIMIT)
     return None
 
 
 def _places_of(error: BaseException) -> Sequence[Any]:
-    return error.problems if type(error) is ContractBroken else []
+    if type(error) is not ContractBroken:
+        return []
+    places, _ = jsonvalue.storable(list(error.problems), limit=_PLACES_LIMIT)
+    return places if isinstance(places, list) else [places]
 
 
 def _delay_of(error: BaseException) -> float | None:

@@ -49,8 +49,7 @@ class StepLog:
     using: str
     is_held: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _thread: int = field(default_factory=threading.get_ident, repr=False)
-    _lines: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _lines: list[str] = field(default_factory=list, repr=False)
     _count: int = 0
     _bytes: int = 0
     _left_out: int = 0
@@ -58,7 +57,7 @@ class StepLog:
     _is_closed: bool = False
 
     def add(self, kind: str, message: str, level: str, data: dict[str, Any]) -> None:
-        """Take a line, as far as it can be stored; and send some, if it is time."""
+        """Take a line, as far as it can be stored."""
         text = jsonvalue.storable_text(message, limit=MAX_LINE_BYTES)
         shown, size = jsonvalue.storable(data, limit=MAX_LINE_BYTES)
         with self._lock:
@@ -69,27 +68,22 @@ class StepLog:
                 self._left_out += 1
                 return
             self._take({"level": level, "kind": kind, "message": text, "data": shown}, size)
-        if self._is_due():
-            self.send_from_step()
 
     def _take(self, line: dict[str, Any], size: int = 0) -> None:
         if not self._lines:
             self._since = time.monotonic()
-        self._lines.append({"at": datetime.now(UTC).isoformat(), **line})
+        self._lines.append(jsonvalue.dump({"at": datetime.now(UTC).isoformat(), **line}))
         self._count += 1
         self._bytes += size
 
     def _is_due(self) -> bool:
         return len(self._lines) >= _BATCH or time.monotonic() - self._since >= _SECONDS
 
-    def send_from_step(self) -> None:
-        """Send what there is, in the thread of the step: unless it would not be kept."""
-        is_own = threading.get_ident() == self._thread
-        if is_own and not self.is_held and not connections[self.using].in_atomic_block:
-            self.send()
-
     def send_if_due(self) -> None:
-        """Send what a long step has written, from another thread, if it is time."""
+        """Send what a long step has written, if it is time.
+
+        From another thread, on that one's connection: the step may have done anything to its own.
+        """
         if self._lines and not self.is_held and self._is_due():
             self.send()
 
@@ -118,7 +112,7 @@ class StepLog:
         if not lines:
             return
         try:
-            self._insert(jsonvalue.dump(lines))
+            self._insert(f"[{','.join(lines)}]")
         except Exception:  # the attempt's own outcome is what counts
             logger.exception("%s lines of step %s are lost", len(lines), self.step_slug)
 

@@ -10,7 +10,10 @@ On the hot path: a step that touches none of it pays a few microseconds.
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import os
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
@@ -18,8 +21,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
+from pgflow_django import signals
 from pgflow_django.exceptions import TransactionMisused
 from pgflow_django.worker.connection_state import ConnectionState, Depth
+from pgflow_django.worker.processes import leave_if_forked
 
 
 class Surroundings:
@@ -35,6 +40,8 @@ class Surroundings:
         self._created = _created.count
         self._depths: list[Depth] = []
         self._is_touched = False
+        #: Databases in whose transactions the steps of this thread run.
+        self.blocks = [one.connection.alias for one in self._states if one.depth.blocks]
         self._loop = asyncio._get_running_loop()  # noqa: SLF001 - asyncio exports it for loops
         self._policy: Any = getattr(asyncio.get_event_loop_policy(), "_local", None)
         self._policy_knew = _known_loop(self._policy)
@@ -88,6 +95,22 @@ class Surroundings:
         """Connections of this thread that were not there when it last looked."""
         known = {state.connection.alias for state in self._states}
         return [one for one in _opened() if one.alias not in known]
+
+
+def call_apart(call: Callable[[], object], using: str) -> None:
+    """Call something of a site's, a hook or a receiver, which leaves nothing behind here either."""
+    pid = os.getpid()
+    around = Surroundings(using, is_borrowed=True)
+    around.begin(is_inside=around.connection.in_atomic_block)
+    try:
+        contextvars.copy_context().run(call)
+    finally:
+        leave_if_forked(pid)
+        around.end()
+        around.leave()
+
+
+signals.keep_apart = call_apart
 
 
 class _Created(threading.local):

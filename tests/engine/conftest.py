@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test import SimpleTestCase
 
 from pgflow_django.registry import StepFunction, registry
@@ -54,3 +54,13 @@ def register() -> Iterator[Register]:
 def door(request: pytest.FixtureRequest) -> Door:
     """Every way in which steps run in this process; see ``doors``."""
     return DOORS[request.param]()
+
+
+@pytest.fixture
+def other() -> Iterator[str]:
+    """A second alias, of the same database."""
+    connections.settings["other"] = {**connections.settings["default"]}
+    yield "other"
+    connections["other"].close()
+    del connections["other"]
+    del connections.settings["other"]

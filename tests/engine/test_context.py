@@ -60,16 +60,17 @@ def test_progress_is_told_again_after_a_second() -> None:
             nonlocal calls
             calls += 1
             context.progress(calls, 0)
-            return len(told()) == 2
+            return len(told()) >= 2
 
         wait_until(is_told_twice)
         return calls
 
     calls = executor.execute_dynamic("flow", {}, {"a": crawl})["a"]
     assert calls > 2
-    assert [one["done"] for one in told()] == [1, calls]
-    first, last = WorkflowRunEvent.objects.order_by("id")
-    assert (last.at - first.at).total_seconds() >= 0.99
+    done = [one["done"] for one in told()]
+    assert (done[0], done[-1]) == (1, calls)
+    first, second, *_ = WorkflowRunEvent.objects.order_by("id")
+    assert (second.at - first.at).total_seconds() >= 0.99
 
 
 def test_each_task_has_its_own_progress() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import decimal
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -71,6 +73,9 @@ def surroundings() -> tuple[Any, ...]:
         translation.get_language(),
         timezone.get_current_timezone_name(),
         VARIABLE.get(),
+        decimal.getcontext().prec,
+        sys.gettrace(),
+        sys.getprofile(),
         connection.in_atomic_block,
         list(connection.savepoint_ids),
         len(connection.atomic_blocks),
@@ -186,7 +191,7 @@ def test_a_step_that_ends_its_callers_transaction_is_told_of(name: str) -> None:
         execute(slug)
     assert connection.in_atomic_block is False
     connection.close()
-    assert surroundings()[:10] == before[:10]
+    assert surroundings()[:13] == before[:13]
     assert executor.execute_dynamic("plain") == {"plain": 1}
 
 

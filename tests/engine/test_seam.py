@@ -297,16 +297,6 @@ def test_a_step_whose_session_the_server_ends_fails_alone(register: Register) ->
     wait_until(lambda: WorkflowRun.objects.filter(status="started").count() == 0)
 
 
-@pytest.fixture
-def other() -> Iterator[str]:
-    """A second alias, of the same database."""
-    connections.settings["other"] = {**connections.settings["default"]}
-    yield "other"
-    connections["other"].close()
-    del connections["other"]
-    del connections.settings["other"]
-
-
 def test_a_block_left_open_on_another_database_fails_the_attempt_too(other: str) -> None:
     build("flow", {"a": [], "b": ["a"]}, max_attempts=1)
 
