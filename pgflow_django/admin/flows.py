@@ -23,7 +23,7 @@ from pgflow_django.exceptions import PgflowError, WorkflowConflict
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
 from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
 from pgflow_django.registry import registry
-from pgflow_django.views.access import can, list_runs, stand_in
+from pgflow_django.views.access import can, find_flow, list_runs, stand_in
 from pgflow_django.views.flows.export import give_documents
 from pgflow_django.views.flows.facts import count_active
 from pgflow_django.views.page import frame_options
@@ -112,6 +112,7 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
             "may_see_runs": can(self, request, "view_run"),
             "may_see_workers": can(self, request, "view_workers"),
             "drafts": self._list_drafts(request),
+            "handed_in": self._list_handed_in(request),
             "is_first_visit": not self.get_queryset(request).exists(),
             "functions": registry.own_names()[:6],
         }
@@ -122,6 +123,19 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
         found = self.get_draft_queryset(request)[:_LOOKED_AT]
         seen = (draft for draft in found if can(self, request, "view", stand_in(draft)))
         return [(draft, show_time(draft.edited_at)) for draft in islice(seen, _DRAFTS)]
+
+    def _list_handed_in(self, request: HttpRequest) -> list[tuple[str, str, str]]:
+        """The drafts that wait for this user to publish them: who handed each in, and when."""
+        if not can(self, request, "publish"):
+            return []
+        waiting = drafts.list_handed_in()[:_LOOKED_AT]
+        seen = []
+        for draft in waiting:
+            flow = find_flow(self, request, draft.workflow_slug)
+            if flow is not None and can(self, request, "publish", flow):
+                since = show_time(draft.submitted_at)
+                seen.append((draft.workflow_slug, draft.submitted_by, since))
+        return seen
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Lead to our own page: a flow begins with its name."""

@@ -12,7 +12,7 @@ from pgflow_django.drafts.editing import create, discard, edit, load
 from pgflow_django.drafts.handing_in import hand_in, send_back
 from pgflow_django.drafts.history import compare, history
 from pgflow_django.drafts.importing import ImportPreview, apply_import, preview_import
-from pgflow_django.drafts.listing import list_unpublished, name_copy
+from pgflow_django.drafts.listing import list_handed_in, list_unpublished, name_copy
 from pgflow_django.drafts.presence import others_present, touch_presence
 from pgflow_django.drafts.problems import Found, problems
 from pgflow_django.drafts.publishing import publish
@@ -42,6 +42,7 @@ __all__ = [
     "export_python",
     "hand_in",
     "history",
+    "list_handed_in",
     "list_unpublished",
     "list_versions",
     "load",

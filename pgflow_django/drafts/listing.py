@@ -17,6 +17,13 @@ def list_unpublished(*, using: str | None = None) -> QuerySet[WorkflowDraft]:
     return WorkflowDraft.objects.using(alias).exclude(Exists(flows)).order_by("-edited_at")
 
 
+def list_handed_in(*, using: str | None = None) -> QuerySet[WorkflowDraft]:
+    """The drafts that wait for somebody who publishes them, the one that waits longest first."""
+    alias = using or router.db_for_read(WorkflowDraft)
+    waiting = WorkflowDraft.objects.using(alias).filter(submitted_at__isnull=False)
+    return waiting.order_by("submitted_at", "workflow_slug")
+
+
 @uses_database
 def name_copy(slug: str, *, using: str | None = None) -> str:
     """A name for a copy of a flow that no flow and no draft has: ``orders_copy``, or numbered."""

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 
 from pgflow_django.models import Workflow
 from pgflow_django.views import access, workers
-from pgflow_django.views.editor import edits, page
+from pgflow_django.views.editor import edits, handing_in, page
 from pgflow_django.views.flows import export, history, imports, new
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
@@ -64,6 +64,8 @@ FLOW_PAGES = [
     Address(f"{_FLOW}/op/", "op", edits.op, "change", _CHANGE),
     Address(f"{_FLOW}/validate/", "validate", edits.validate, "view", _CHANGE),
     Address(f"{_FLOW}/publish/", "publish", edits.publish, "publish", _CHANGE),
+    Address(f"{_FLOW}/hand-in/", "hand_in", handing_in.hand_in, "change", _CHANGE),
+    Address(f"{_FLOW}/return/", "return", handing_in.send_back, "publish", _CHANGE),
     Address(f"{_FLOW}/presence/", "presence", edits.presence, "change", _CHANGE),
     Address(f"{_FLOW}/history/", "history", history.history, "view"),
     Address(f"{_FLOW}/history/<int:seq>/diff/", "diff", history.diff, "view"),

@@ -31,7 +31,7 @@ GETS = (
     "diagram",
     "import",
 )
-POSTS = ("op", "validate", "publish", "presence", "import")
+POSTS = ("op", "validate", "publish", "presence", "hand_in", "return", "import")
 
 
 @pytest.fixture

@@ -10,7 +10,18 @@ from tests.views.conftest import LogIn, address, run_flow
 
 pytestmark = pytest.mark.django_db
 
-EDITOR = ("edit", "panel", "canvas", "op", "validate", "publish", "presence", "trial")
+EDITOR = (
+    "edit",
+    "panel",
+    "canvas",
+    "op",
+    "validate",
+    "publish",
+    "presence",
+    "trial",
+    "hand_in",
+    "return",
+)
 
 
 @pytest.mark.parametrize("page", EDITOR)

@@ -42,6 +42,8 @@ _FOREIGN_LINKS = (
     "run",
     "try",
     "simulate",
+    "hand_in",
+    "return",
 )
 
 
@@ -65,7 +67,9 @@ def describe(
     selected = [slug for slug in selected if slug in scene.rows]
     shown = selected if len(selected) == 1 else []
     outputs = find_last_outputs(page, scene, [*shown, *find_heads(scene, shown)])
-    may_publish = page.may("publish", page.flow) and not scene.draft.is_read_only
+    draft = scene.draft
+    may_publish = page.may("publish", page.flow) and not draft.is_read_only
+    has_news = draft.has_changes and bool(scene.rows) and draft.handed_in is None
     return {
         "scene": scene,
         "draft": scene.draft,
@@ -75,6 +79,7 @@ def describe(
         "gone": "" if selected else ", ".join(gone),
         "is_part": is_htmx(page.request),
         "may_publish": may_publish,
+        "may_hand_in": scene.is_editable and has_news and not may_publish,
         "may_run": page.may("run", page.flow) and bool(scene.draft.published_version),
         "may_try": page.may("run", page.flow) and not scene.draft.is_read_only,
         "links": find_links(page, scene.draft),
