@@ -15,8 +15,12 @@ from tests.e2e.editor import make_draft
 from tests.e2e.test_crawl import FIND_FAULTS, find_with_axe
 
 EDIT = "/admin/pgflow_django/workflow/numbers/edit/"
-STEPS = [{"slug": "fetch"}, {"slug": "double", "depends_on": ["fetch"], "type": "map"}]
-NOTE = "Doubles the numbers.\nבדוק את זה " + "w" * 128
+STEPS: list[dict[str, Any]] = [
+    {"slug": "fetch"},
+    {"slug": "double", "depends_on": ["fetch"], "type": "map"},
+]
+#: With a word that is read from right to left, and one that can't be broken.
+NOTE = "Doubles the numbers.\n\u05d1\u05d3\u05d5\u05e7 " + "w" * 128
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from pgflow_django import drafts
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.views.access import is_published
-from pgflow_django.views.editor.forms import read_names, read_version
+from pgflow_django.views.editor.forms import read_version
 from pgflow_django.views.editor.page import make_scene, render_page
 from pgflow_django.views.page import Page
 
@@ -35,9 +35,9 @@ def _do(page: Page, function: Callable[..., Any], done: str) -> HttpResponse:
     try:
         function(page.slug, -1 if version is None else version, user=request.user, note=note)
     except PgflowError as error:
-        selected = read_names(request.POST, "selected")
-        refused = {"note": note, "note_error": str(error)}
-        return render_page(page, make_scene(page), selected=selected, status=422, **refused)
+        return render_page(
+            page, make_scene(page), selected=[], status=422, note=note, note_error=str(error)
+        )
     if is_published(page.flow):
         page.admin.log_change(request, page.flow, done)
     messages.success(request, done)

@@ -169,6 +169,17 @@ def _take_problem(page: Page) -> None:
         )
 
 
+def _take_trial(page: Page) -> None:
+    """What is asked before one step is tried."""
+    page.goto(f"{ADMIN}/workflow/shop_day/try/?step=charge_cards")
+    page.get_by_role("button", name="Start the trial").wait_for()
+
+
+def _take_simulation(page: Page) -> None:
+    page.goto(f"{ADMIN}/workflow/shop_day/simulate/")
+    page.get_by_role("table").first.scroll_into_view_if_needed()
+
+
 def _take_run(page: Page) -> None:
     """In the middle of a run, whose slow steps leave time enough."""
     run = _start("shop_day", orders=24, pace=4)
@@ -197,6 +208,8 @@ _PICTURES: tuple[tuple[str, Callable[[Page], None], Look], ...] = (
     ("flows", _take_flows, {}),
     ("editor", _take_editor, {}),
     ("problem", _take_problem, {}),
+    ("try", _take_trial, {}),
+    ("simulate", _take_simulation, {}),
     ("dark", _take_editor, {"color_scheme": "dark"}),
     ("phone", _open_editor, {"viewport": PHONE, "has_touch": True, "is_mobile": True}),
 )
