@@ -20,6 +20,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, router
 
 from pgflow_django.cli.terminal import Terminal
+from pgflow_django.cli.words import plain, plain_json
 from pgflow_django.definitions.answers import tell
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.exceptions import (
@@ -36,7 +37,7 @@ from pgflow_django.storage.moments import with_zone
 from pgflow_django.storage.trouble import database_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from django.core.management.base import CommandParser
@@ -188,15 +189,15 @@ class PgflowCommand(BaseCommand):
 
     def to_json(self, value: Any) -> str:
         """JSON text for stdout, with letters of all languages as far as it can show them."""
-        text = json.dumps(value, indent=2, ensure_ascii=False, cls=MomentEncoder)
+        text = plain_json(json.dumps(value, indent=2, ensure_ascii=False, cls=MomentEncoder))
         if self.out.can_show(text):
             return text
         return json.dumps(value, indent=2, cls=MomentEncoder)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, style: Callable[[str], str] = str) -> None:
         """Tell a person something, on stderr; silent with ``--json`` and ``--verbosity 0``."""
         if not self.is_json and self.options.get("verbosity", 1) > 0:
-            self.stderr.write(text, str)
+            self.stderr.write(plain(text), style)
 
     def command(self, name: str, *arguments: object) -> str:
         """The command line of another command, on the same database."""
@@ -214,7 +215,7 @@ class PgflowCommand(BaseCommand):
         if isinstance(error, CommandError):
             raise error
         # Notes are advice to a person.
-        message = "\n".join([error.message, *getattr(error, "__notes__", ())])
+        message = plain("\n".join([error.message, *getattr(error, "__notes__", ())]))
         kind = Interrupted if isinstance(error, StoppedBySignal) else Error
         raise kind(message, returncode=status) from error
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pgflow_django.cli.inputs import TooDeep, parse, read_file, read_stdin
-from pgflow_django.cli.words import plural
+from pgflow_django.cli.words import one_line, plural
 from pgflow_django.definitions.answers import MAX_TOLD, choose_first
 from pgflow_django.definitions.bounds import MAX_BYTES, too_deep, too_large
 from pgflow_django.definitions.source import Source
@@ -43,7 +43,7 @@ def list_problems(problems: Sequence[Problem], source: Source | None = None) -> 
     for problem in choose_first(problems):
         where = f", line {source.find_line(problem.pointer):,}" if source else ""
         pointer = f" ({problem.pointer})" if problem.pointer else ""
-        lines.append(f"{problem.severity}{where}{pointer}: {problem.message}")
+        lines.append(one_line(f"{problem.severity}{where}{pointer}: {problem.message}"))
     if len(problems) > MAX_TOLD:
         lines.append(f"and {plural(len(problems) - MAX_TOLD, 'more problem')}")
     return lines

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from pgflow_django.cli.report import fact
 from pgflow_django.cli.terminal import style_of
-from pgflow_django.cli.words import clock, duration, one_line, plural
+from pgflow_django.cli.words import clock, duration, one_line, plain, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,28 +37,28 @@ def describe(terminal: Terminal, found: Explanation) -> Iterator[Text]:
         yield fact("took", f"{duration(slow.seconds)}, step {slow.step}")
     yield from _compare(found)
     for action in found.next:
-        yield fact("next", f"{action.command}  {action.why}".strip(), "green")
+        yield fact("next", action.command, "green").append(f"  {action.why}".rstrip(), "green")
 
 
 def _describe_cause(cause: Cause) -> Iterator[Text]:
     if cause.function:
         yield fact("function", cause.function)
     if cause.worker:
-        yield fact("worker", one_line(cause.worker))
+        yield fact("worker", cause.worker)
     if cause.input_keys:
-        yield fact("input", f"had {', '.join(map(one_line, cause.input_keys))}")
+        yield fact("input", f"had {', '.join(cause.input_keys)}")
     for problem in cause.problems:
         place = problem["pointer"] or "the whole"
-        yield fact("place", one_line(f"{place}: {problem['message']}"), "red")
+        yield fact("place", f"{place}: {problem['message']}", "red")
     if cause.traceback:
-        yield Text(cause.traceback, "dim")
+        yield Text(plain(cause.traceback), "dim")
 
 
 def _describe_attempt(attempt: Attempt) -> Text:
     then = f", next try {clock(attempt.retry_at)[11:]}" if attempt.retry_at else ""
     who = f"{attempt.step}[{attempt.task_index}]" if attempt.task_index else attempt.step
     text = f"{attempt.attempt:,} of {who} at {clock(attempt.ended_at)[11:]}{then}: "
-    return fact("attempt", one_line(f"{text}{attempt.error_type}: {attempt.message}"))
+    return fact("attempt", f"{text}{attempt.error_type}: {attempt.message}")
 
 
 def _compare(found: Explanation) -> Iterator[Text]:
@@ -70,4 +70,4 @@ def _compare(found: Explanation) -> Iterator[Text]:
         count = plural(changed.changes_total, "change")
         yield fact("changed", f"{count} since version {changed.version:,}, which completed")
         for change in changed.changes:
-            yield fact("", one_line(change))
+            yield fact("", change)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
-from pgflow_django.cli.words import ago, clock, duration, one_line, plural
+from pgflow_django.cli.words import ago, clock, duration, one_line, plain, plural, shorten
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
 from pgflow_django.runs.status import describe_error
 from pgflow_django.runs.view import load
@@ -106,14 +105,14 @@ class Report:
         yield from self._lists(terminal)
         if trace := (self.run.error or {}).get("traceback"):
             yield Text("\nTraceback of the step function", "bold")
-            yield Text(trace.rstrip(), "dim")
+            yield Text(plain(trace.rstrip()), "dim")
 
     def _facts(self, now: datetime) -> Iterator[Text]:
         run, view = self.run, self.view
         started = f"{clock(run.started_at)} ({ago(run.started_at, now)})"
         yield fact("version", "trial of a draft" if view.is_trial else f"{run.version:,}")
         if run.key:
-            yield fact("key", one_line(run.key))
+            yield fact("key", run.key)
         if run.parent_run_id:
             yield fact("parent", str(run.parent_run_id))
         yield fact("started", started)
@@ -121,9 +120,9 @@ class Report:
             yield fact("ended", f"{clock(run.ended_at)}, after {duration(view.seconds)}")
         if view.waiting:
             yield fact("waiting", view.waiting.message, "yellow")
-        yield fact("input", _shorten(run.input))
+        yield fact("input", shorten(run.input, _SHOWN))
         if run.output is not None:
-            yield fact("output", _shorten(run.output))
+            yield fact("output", shorten(run.output, _SHOWN))
         if run.error:
             yield fact("error", describe_error(run.error), "red")
 
@@ -149,12 +148,7 @@ def _columns(row: Any, skip: Sequence[str]) -> dict[str, Any]:
 
 def fact(name: str, value: str, style: str = "") -> Text:
     """Make a line of a report's head: a name and what it is."""
-    return Text.assemble((f"  {name:<9}", "dim"), (value, style))
-
-
-def _shorten(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text):,} characters: --json)"
+    return Text.assemble((f"  {name:<9}", "dim"), (one_line(value), style))
 
 
 def _heading(title: str, rows: Sequence[Any], is_cut: bool) -> Text:

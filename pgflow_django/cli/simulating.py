@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from pgflow_django.cli.tables import Column, build_table
-from pgflow_django.cli.words import duration, plural
+from pgflow_django.cli.words import duration, plural, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +45,7 @@ def describe(terminal: Terminal, found: Simulation) -> Iterator[RenderableType]:
         f"\n{count}, {totals.tasks_at_most:,} with all attempts, {totals.most_at_once:,} at once; "
         f"{_say(totals.critical_path_seconds)} from start to end"
     )
-    yield Text(f"output  {_shorten(found.output or {})}")
+    yield Text(f"output  {shorten(found.output or {}, _SHOWN)}")
 
 
 def _row(step: SimulatedStep) -> list[Text | str]:
@@ -57,7 +56,7 @@ def _row(step: SimulatedStep) -> list[Text | str]:
         "?" if step.tasks is None else f"{step.tasks:,}",
         step.effects,
         _say(step.seconds),
-        "" if step.output_from == "unknown" else _shorten(step.output),
+        "" if step.output_from == "unknown" else shorten(step.output, _SHOWN),
         Text(step.output_from, "dim"),
     ]
 
@@ -66,8 +65,3 @@ def _say(seconds: Seconds) -> str:
     if seconds.source == "history":
         return duration(seconds.p50)
     return "" if seconds.source == "none" else f"at most {duration(seconds.p95)}"
-
-
-def _shorten(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from rich.table import Table
 from rich.text import Text
 
+from pgflow_django.cli.words import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -33,7 +35,7 @@ def build_table(
     terminal: Terminal, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]
 ) -> Table:
     """A table of those columns that there is room for, and anything to show in."""
-    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    cells = [[_clean(cell) for cell in row] for row in rows]
     shown = [
         index
         for index, column in enumerate(columns)
@@ -52,3 +54,10 @@ def build_table(
             cell.overflow = "ellipsis" if terminal.is_unicode else "crop"
         table.add_row(*(row[index] for index in shown))
     return table
+
+
+def _clean(cell: Cell) -> Text:
+    """A text in which nothing steers the terminal; colours and indents stay where they are."""
+    text = Text(cell) if isinstance(cell, str) else cell
+    text.plain = plain(text.plain, kept="")
+    return text

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime, timedelta
 
 from pgflow_django.definitions.durations import parse_seconds
 from pgflow_django.storage.moments import by_the_clock
+
+#: Controls that JSON leaves as they are, marks that turn the direction of text, ends of lines.
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def plural(count: int, word: str, words: str = "") -> str:
@@ -13,9 +18,25 @@ def plural(count: int, word: str, words: str = "") -> str:
     return f"{count:,} {word if count == 1 else words or f'{word}s'}"
 
 
+def plain(text: str, kept: str = "\n\t") -> str:
+    """Text with spaces for characters that steer a terminal; lines and tabs are ``kept``."""
+    return "".join(c if c.isprintable() or c in kept else " " for c in text)
+
+
 def one_line(text: str) -> str:
-    """Text without line breaks and other characters that steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Text of one line, without line breaks and other characters that steer a terminal."""
+    return " ".join(plain(text).split())
+
+
+def plain_json(text: str) -> str:
+    """JSON text with such characters written as JSON escapes them: it says the same."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shorten(value: object, most: int) -> str:
+    """The beginning of a value as JSON."""
+    text = plain_json(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters: --json)"
 
 
 def duration(seconds: float) -> str:

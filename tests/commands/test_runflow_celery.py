@@ -155,6 +155,7 @@ def test_detached_with_a_live_worker_there_is_nothing_to_wait_for(doubles: str) 
     assert answer.json == {
         "run_id": str(run.id),
         "workflow_slug": "doubles",
+        "is_trial": False,
         "status": "started",
         "waiting": None,
     }

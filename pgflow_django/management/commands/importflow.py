@@ -9,7 +9,7 @@ from django.db import transaction
 from pgflow_django import flow_builder
 from pgflow_django.cli.base import PgflowCommand, tell_problems
 from pgflow_django.cli.documents import list_problems, read_source
-from pgflow_django.cli.words import plural
+from pgflow_django.cli.words import one_line, plural
 from pgflow_django.definitions.edits.differences import Change, compare
 from pgflow_django.definitions.shape import read_document, write_document
 from pgflow_django.exceptions import InvalidDocument, WorkflowExists, WorkflowNotFound
@@ -106,7 +106,7 @@ examples:
             text = "\n".join([f"nothing was stored, the document has {count}.", *lines])
             raise InvalidDocument(text, code=errors[0].code, problems=problems)
         for line in lines:
-            self.say(self.style.WARNING(line))
+            self.say(line, self.style.WARNING)
         return problems
 
     def _tell_changes(self, slug: str, changes: Sequence[Change]) -> None:
@@ -115,7 +115,7 @@ examples:
         self.stdout.write(f'{plural(len(changes), "change")} of flow "{slug}":')
         for change in changes[:_TOLD]:
             sign, colour = _SIGNS[change.kind]
-            self.stdout.write(f"  {sign} {change}", getattr(self.style, colour))
+            self.stdout.write(f"  {sign} {one_line(str(change))}", getattr(self.style, colour))
         if len(changes) > _TOLD:
             self.stdout.write(f"  and {plural(len(changes) - _TOLD, 'more change')}")
 
