@@ -107,8 +107,8 @@ def parse(text: str, subject: str, hint: str = "") -> Any:
         raise _point_out(subject, text, error.pos, error.msg, hint) from None
     except RecursionError:
         raise TooDeep(f"{subject} is nested too deeply.") from None
-    except ValueError as error:  # an integer of more digits than Python reads
-        raise InvalidInput(f"{subject} can't be read: {error}.") from None
+    except ValueError:
+        value = None  # an integer of too many digits: find_fault says where
     if fault := find_fault(text):
         refusal = _point_out(subject, text, fault.position, fault.reason)
         raise TooDeep(refusal.message) if fault.is_too_deep else refusal

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from pgflow_django.definitions.rules import show
 from pgflow_django.jsonvalue import MAX_DEPTH, text_fault
 
+#: Python reads integers of so many digits, whatever limit it was given.
+_MANY_DIGITS = 640
 _SPACE = re.compile(r"[ \t\n\r]*")
 _decode = json.JSONDecoder().raw_decode
 #: What matters of a JSON text: strings (with a colon: keys), brackets, no JSON, numbers.
@@ -59,7 +61,8 @@ def find_fault(text: str) -> TextFault | None:
     """The first fault of a text that Python reads as JSON; else ``None``.
 
     These are keys that stand twice in an object, NaN, infinities and what Python reads as one, more
-    than 64 levels, and characters that PostgreSQL can't store.
+    than 64 levels, characters that PostgreSQL can't store; and, which Python does not read,
+    integers of too many digits.
     """
     keys: list[set[str]] = []
     for token in _TOKEN.finditer(text):
@@ -72,8 +75,8 @@ def find_fault(text: str) -> TextFault | None:
         elif token[0] in {"]", "}"}:
             keys.pop()
         elif number:
-            if _is_infinite(number):
-                return TextFault(token.start(), "this number is too large")
+            if fault := _number_fault(number):
+                return TextFault(token.start(), fault)
         elif string is None:
             return TextFault(token.start(), f"{token[0]} is not a JSON value")
         elif ("\\u" in string or colon) and (fault := _string_fault(string, colon, keys)):
@@ -86,9 +89,16 @@ def find_place(text: str, position: int) -> tuple[int, int]:
     return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
 
 
-def _is_infinite(number: str) -> bool:
-    """Whether the number is one that Python reads as an infinity; whole numbers have no end."""
-    return not number.lstrip("-").isdecimal() and math.isinf(float(number))
+def _number_fault(number: str) -> str | None:
+    """What keeps Python from reading a number as it is written."""
+    if not number.lstrip("-").isdecimal():
+        return "this number is too large" if math.isinf(float(number)) else None
+    try:
+        if len(number) > _MANY_DIGITS:
+            int(number)
+    except ValueError:
+        return "this is an integer of too many digits; use text"
+    return None
 
 
 def _string_fault(string: str, colon: str | None, keys: list[set[str]]) -> str | None:

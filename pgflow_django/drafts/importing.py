@@ -182,10 +182,8 @@ def _parse(text: str) -> tuple[Any, Located | None]:
         value = json.loads(text)
     except json.JSONDecodeError as error:
         return None, _fault(f"This is not JSON: {error.msg}.", error.lineno, error.colno)
-    except RecursionError:
-        pass  # find_fault says where
-    except ValueError as error:
-        return None, _fault(f"{error}.")
+    except (RecursionError, ValueError):
+        pass  # too deep, or an integer of too many digits: find_fault says where
     if fault := find_fault(text):
         place = find_place(text, fault.position)
         code = "document_too_deep" if fault.is_too_deep else "invalid_document"

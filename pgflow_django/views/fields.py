@@ -223,8 +223,8 @@ def read_json(text: str) -> Any:
         raise ValueError(
             _("This is not JSON: line %(line)s, column %(column)s: %(problem)s") % place
         ) from None
-    except RecursionError:
-        pass  # find_fault says where
+    except (RecursionError, ValueError):
+        pass  # too deep, or an integer of too many digits: find_fault says where
     if fault := find_fault(text):
         line, column = find_place(text, fault[0])
         place = {"line": line, "column": column, "problem": fault[1]}

@@ -43,6 +43,13 @@ def test_the_mark_of_windows_is_passed_over(tmp_path: Path) -> None:
     assert read(f"@{path}") == {"a": 1}
 
 
+def test_an_integer_of_too_many_digits_is_shown_where_it_is() -> None:
+    told = refusal('{"a": 1,\n "n": ' + "1" * 5_001 + "}")
+    assert "line 2, column 7: this is an integer of too many digits; use text\n" in told
+    assert "set_int_max_str_digits" not in told
+    assert read("0." + "1" * 5_001) == pytest.approx(1 / 9)
+
+
 def test_a_file_needs_a_name() -> None:
     assert refusal("@") == "--input @ needs the name of a file: --input @input.json"
     for name in ("simulateflow", "importflow", "checkflow"):
@@ -119,7 +126,9 @@ def test_what_the_shell_did_is_guessed() -> None:
 
 def test_extremes_are_refused() -> None:
     assert refusal("[" * 100_000) == "--input is nested too deeply."
-    assert refusal("9" * 5_000).startswith("--input can't be read: Exceeds the limit")
+    assert refusal("9" * 5_000).startswith(
+        "--input is not valid JSON: line 1, column 1: this is an integer of too many digits"
+    )
 
 
 def test_the_caret_points_into_a_long_line() -> None:

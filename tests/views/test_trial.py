@@ -129,6 +129,8 @@ def test_an_output_is_given_and_it_ends_before_what_writes(client: Client, draft
         ({"given-double": "7"}, "list"),
         ({"until": "nothing"}, "nothing"),
         ({"input": "{"}, "JSON"),
+        ({"input": f'{{"n": {"1" * 5001}}}'}, "column 7: this is an integer of too many digits"),
+        ({"given-double": f"[{'1' * 5001}]"}, "column 2: this is an integer of too many digits"),
         ({"given-fetch": "[" * 5000 + "]" * 5000}, "deep"),
     ],
 )
