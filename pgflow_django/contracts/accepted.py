@@ -63,6 +63,8 @@ class _Reader:
             core.get("coerce_numbers_to_str") or config.get("coerce_numbers_to_str")
         )
         kind = core["type"]
+        if core.get("on_error", "raise") != "raise":
+            return {}  # what does not fit is left out, or something else takes its place
         if kind in _INNER:
             return self.read(core[_INNER[kind]], depth)
         if reader := _READERS.get(kind):

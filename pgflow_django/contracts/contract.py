@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 from pgflow_django.contracts import hints
 from pgflow_django.contracts.hints import Side
@@ -205,6 +205,7 @@ def _refuse(tags: Any, effects: Any, examples: Any) -> None:
 
 def _is_declaration(side: Side, hint: Any) -> bool:
     if side == "input":
+        hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         return hints.is_object(hint) or hints.is_typed_dict(hint)
     return not hints.says_nothing(hint)
 

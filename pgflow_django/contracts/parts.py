@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pgflow_django import jsonvalue
 from pgflow_django.contracts.accepted import accepted_schema
 from pgflow_django.contracts.completing import complete
-from pgflow_django.contracts.hints import Side, is_typed_dict, portable
+from pgflow_django.contracts.cores import make
+from pgflow_django.contracts.hints import Side, portable
+from pgflow_django.contracts.opened import open_schema
 from pgflow_django.contracts.stored import stored_schema
 from pgflow_django.definitions.schema_values import Checker
 from pgflow_django.definitions.schemas import Fault, escape_token, read_schema
@@ -101,13 +104,11 @@ class SchemaPart(_TakesNone):
     def __init__(self, side: Side, schema: dict[str, Any]) -> None:
         self._side = side
         self.schema: Any = schema
-        if side == "input":
-            # An input also holds the keys of the run.
-            schema = {key: value for key, value in schema.items() if key != "additionalProperties"}
         reading = read_schema(schema)
-        self.certain: Any = reading.schema
         self.unused = reading.unused
-        self._checker = Checker(schema)
+        # An input also holds the keys of the run.
+        self.certain: Any = open_schema(reading.schema) if side == "input" else reading.schema
+        self._checker = Checker(self.certain, is_read=True)
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""
@@ -138,14 +139,10 @@ class TypePart(_TakesNone):
         if not self._adapter.pydantic_complete:
             self._adapter.rebuild()  # raises where a name is still unknown
         # What each call needs, at hand: to look it up costs more than to check a small value.
-        self._validate = self._adapter.validator.validate_python
-        self._dump = self._adapter.serializer.to_python
+        made = make(self._adapter, side)
+        self._validate, self._dump, self._is_iterated = made
         self._refusal = ValidationError
-        self._is_typed_input = side == "input" and is_typed_dict(hint)
-        config = getattr(hint, "model_config", None) or getattr(hint, "__pydantic_config__", None)
-        # An input also holds the keys of the run, whatever the model says of other keys.
-        strict = side == "input" and (config or {}).get("extra") in {"forbid", "allow"}
-        self._extra: Literal["ignore"] | None = "ignore" if strict else None
+        self._is_input = side == "input"
 
     @cached_property
     def schema(self) -> Any:
@@ -161,12 +158,16 @@ class TypePart(_TakesNone):
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""
+        if self._is_iterated and isinstance(value, Iterator):
+            value = list(value)
         try:
-            checked = self._validate(value, extra=self._extra)
+            checked = self._validate(value)
         except self._refusal as error:
             found = _read_errors(error, value)
         else:
-            return {**value, **checked} if self._is_typed_input else checked
+            if self._is_input and isinstance(checked, dict):
+                return {**value, **checked}
+            return checked
         # Outside of "except": the error holds values, which must not outlive the attempt.
         raise MismatchError(self._side, found)
 

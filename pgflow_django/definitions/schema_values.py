@@ -24,10 +24,14 @@ _left: ContextVar[list[int]] = ContextVar("left")
 
 
 class Checker:
-    """Checks values against a schema. Raises ``NoSchemaError`` where it is none."""
+    """Checks values against a schema. Raises ``NoSchemaError`` where it is none.
 
-    def __init__(self, schema: Any) -> None:
-        self._validator: Validator = _validator_class()(read_schema(schema).schema)
+    ``is_read``: the schema comes of ``read_schema``, and need not be read again.
+    """
+
+    def __init__(self, schema: Any, *, is_read: bool = False) -> None:
+        known = schema if is_read else read_schema(schema).schema
+        self._validator: Validator = _validator_class()(known)
 
     def faults(self, value: Any, most: int = 5) -> list[Fault]:
         """The first places at which a value does not fit; an empty list where it does."""
