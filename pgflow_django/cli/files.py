@@ -17,6 +17,8 @@ class OutputFile:
 
     def __init__(self, name: str | Path, option: str) -> None:
         """Raises ``BadUsage`` where it can't be written; ``option`` says who asked for it."""
+        if not str(name):
+            raise BadUsage(f"{option} needs the name of a file.")
         self._option = option
         self.path = Path(name).expanduser()
         if self.path.is_dir():

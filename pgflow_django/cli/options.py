@@ -57,7 +57,11 @@ def read_age(value: str, option: str) -> timedelta:
 
 def read_words(value: str | None, option: str, words: Collection[str]) -> list[str]:
     """Some of ``words``, separated by commas; none where none were given."""
-    found = [word.strip() for word in str(value or "").split(",") if word.strip()]
+    if value is None:
+        return []
+    found = [word.strip() for word in str(value).split(",") if word.strip()]
+    if not found:
+        raise BadUsage(f"{option} needs one of {', '.join(words)}.")
     for word in found:
         if word not in words:
             hint = did_you_mean(nearest_names(word, words, limit=1))

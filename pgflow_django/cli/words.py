@@ -33,6 +33,11 @@ def plain_json(text: str) -> str:
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def plain_xml(text: str) -> str:
+    """The same of XML."""
+    return _STEERING.sub(lambda found: f"&#{ord(found[0])};", text)
+
+
 def shorten(value: object, most: int) -> str:
     """The beginning of a value as JSON."""
     text = plain_json(json.dumps(value, ensure_ascii=False))

@@ -77,6 +77,8 @@ def test_export_to_nowhere_exits_with_2(path: Path, tmp_path: Path) -> None:
     answer = call("exportflow", "orders", output=str(tmp_path / "no" / "flow.json"))
     assert answer.status == 2
     assert answer.stderr == f'Error: --output: there is no folder "{tmp_path}/no".\n'
+    answer = call("exportflow", "orders", output="")
+    assert (answer.status, answer.stderr) == (2, "Error: --output needs the name of a file.\n")
 
 
 def test_import_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,6 +167,8 @@ def test_a_terminal_gets_a_bar_that_goes_away(doubles: str) -> None:
             {"older_than": "1d", "status": "started"},
             '--status knows completed, failed, cancelled, but not "started".',
         ),
+        ({"older_than": "1d", "status": ""}, "--status needs one of completed, failed, cancelled."),
+        ({"older_than": "1d", "status": " , "}, "--status needs one of completed, failed, canc"),
         ({"older_than": "1d", "batch_size": 0}, "--batch-size is 0, but must be 1 or more."),
     ],
 )

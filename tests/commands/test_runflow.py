@@ -240,6 +240,8 @@ def test_a_diagram_that_cannot_be_written_is_refused_before_the_start(
 ) -> None:
     missing = call("runflow", doubles, diagram=str(tmp_path / "no" / "flow.svg"))
     assert missing == Answer("", f'Error: --diagram: there is no folder "{tmp_path}/no".\n', 2)
+    nameless = call("runflow", doubles, diagram="")
+    assert nameless == Answer("", "Error: --diagram needs the name of a file.\n", 2)
     folder = call("runflow", doubles, diagram=str(tmp_path))
     assert folder.stderr == f'Error: --diagram: "{tmp_path}" is a folder; name a file in it.\n'
     # Nobody may write here, not even root.

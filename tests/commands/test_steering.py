@@ -102,6 +102,8 @@ def test_documents_do_not(tmp_path: Path) -> None:
     for name in ("showflow", "exportflow"):
         assert "red" in look(call(name, "flow"))
     look(call("listflows"))
+    look(call("exportflow", "flow", format="python"))
+    look(call("exportflow", "flow", format="svg"))
     exported = json.loads(call("exportflow", "flow").stdout)
     assert exported["steps"][0]["params"] == HOSTILE
     wrong = tmp_path / "flow.json"

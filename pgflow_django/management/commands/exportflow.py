@@ -9,6 +9,7 @@ from pgflow_django import flow_builder
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.diagram import draw_flow
 from pgflow_django.cli.files import OutputFile
+from pgflow_django.cli.words import plain_xml
 from pgflow_django.definitions.edits import export_python
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ examples:
     def handle(self, *args: Any, **options: Any) -> None:
         """Export it."""
         name = options["output"]
-        output = OutputFile(name, "--output") if name and name != "-" else None
+        output = None if name in {None, "-"} else OutputFile(name, "--output")
         kind = options["format"] or _FORMATS.get(Path(str(name)).suffix.lower(), "json")
         if kind == "svg":
-            text = draw_flow(flow_builder.get_flow(options["slug"], using=self.using))
+            flow = flow_builder.get_flow(options["slug"], using=self.using)
+            text = plain_xml(draw_flow(flow))
         else:
             document = flow_builder.export_flow(options["slug"], using=self.using)
             is_python = kind == "python"
