@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from pgflow_django.contracts.hints import Side
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from typing import Any
 
 Core = dict[str, Any]
 
@@ -32,58 +26,6 @@ _WITHIN = (
 #: Those of them that are for the same value.
 _SAME_VALUE = {"schema", "json_schema", "lax_schema", "python_schema", "strict_schema"}
 _OBJECTS = {"model-fields", "typed-dict", "dataclass-args"}
-
-
-class Made(NamedTuple):
-    """How values of a type are checked and written."""
-
-    validate: Callable[[Any], Any]
-    dump: Callable[..., Any]
-    #: Whether something in it is iterated.
-    is_iterated: bool
-
-
-def make(adapter: TypeAdapter[Any], side: Side) -> Made:
-    """How values of a type are checked and written on one side of a contract."""
-    core: Any = adapter.core_schema
-    inner = list(iterate(core))
-    validator: Any = adapter.validator
-    serializer: Any = adapter.serializer
-    is_iterated = any(one["type"] == "generator" for one in inner)
-    # An input also holds the keys of the run, whatever the type says of other keys.
-    is_opened = side == "input" and any(map(_minds_keys, inner))
-    if is_iterated or is_opened:
-        core = open_top(core) if is_opened else core
-        core = read_at_once(core) if is_iterated else core
-        validator, serializer = _build(core)
-    # What a function gets was JSON, and is strict as JSON is; what it returns is Python's.
-    if side != "output" and any(map(_is_strict, inner)):
-        return Made(partial(_validate_json, validator), serializer.to_python, is_iterated)
-    return Made(validator.validate_python, serializer.to_python, is_iterated)
-
-
-def _build(core: Core) -> tuple[Any, Any]:
-    from pydantic_core import SchemaSerializer, SchemaValidator
-
-    # Models bring those of their own, which know nothing of what was changed.
-    make_validator: Any = partial(SchemaValidator, core, _use_prebuilt=False)
-    make_serializer: Any = partial(SchemaSerializer, core, _use_prebuilt=False)
-    return make_validator(), make_serializer()
-
-
-def _validate_json(validator: Any, value: Any) -> Any:
-    from pydantic_core import to_json
-
-    return validator.validate_json(to_json(value))
-
-
-def _minds_keys(core: Core) -> bool:
-    of_config = (core.get("config") or {}).get("extra_fields_behavior")
-    return core.get("extra_behavior", of_config) in {"forbid", "allow"}
-
-
-def _is_strict(core: Core) -> bool:
-    return bool(core.get("strict") or (core.get("config") or {}).get("strict"))
 
 
 def iterate(core: Core) -> Iterator[Core]:
@@ -162,6 +104,11 @@ def read_at_once(core: Core) -> Core:
             "function": {"type": "no-info", "function": list},
             "schema": {"type": "generator"},
         }
-        return {**one, "type": "chain", "steps": [iterated, {**one, "type": "list"}]}
+        listed = {key: value for key, value in one.items() if key != "ref"}
+        listed["type"] = "list"
+        # Objects that are made elsewhere hold what is still to be iterated.
+        written = {"type": "function-plain", "function": list, "return_schema": listed}
+        chain = {"type": "chain", "steps": [iterated, listed], "serialization": written}
+        return {**chain, "ref": one["ref"]} if "ref" in one else chain
 
     return rebuild(core, change)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pgflow_django import jsonvalue
 from pgflow_django.contracts.accepted import accepted_schema
 from pgflow_django.contracts.completing import complete
-from pgflow_django.contracts.cores import make
 from pgflow_django.contracts.hints import Side, portable
+from pgflow_django.contracts.made import make
 from pgflow_django.contracts.opened import open_schema
 from pgflow_django.contracts.stored import stored_schema
 from pgflow_django.definitions.schema_values import Checker
@@ -49,6 +49,11 @@ _SUBJECT = re.compile(r"^(?:[A-Z]\w*|Value error,|Assertion failed,) (?=\S)")
 _WITHOUT_VALUE = {"missing", "extra_forbidden", "value_error", "assertion_error"}
 
 
+#: The one field of a root model, which no JSON has.
+_ROOT = "root"
+_OTHER = Fault("", "holds something else than it declares")
+
+
 class MismatchError(ValueError):
     """A value does not fit what is declared; ``faults`` are the first places."""
 
@@ -77,7 +82,7 @@ class Part(Protocol):
         """The value as it was declared. Raises ``MismatchError``, and what validators raise."""
 
     def store(self, value: Any) -> Any:
-        """A checked value as JSON can hold it."""
+        """A checked value as JSON can hold it. Raises ``MismatchError`` for objects that lie."""
 
     def complete(self, value: Any) -> Any:
         """The value as it is, once it is checked, with the defaults of what is left out."""
@@ -132,6 +137,7 @@ class TypePart(_TakesNone):
 
     def __init__(self, side: Side, hint: Any) -> None:
         from pydantic import TypeAdapter, ValidationError
+        from pydantic_core import PydanticSerializationError
 
         self.hint = hint
         self._side = side
@@ -139,9 +145,8 @@ class TypePart(_TakesNone):
         if not self._adapter.pydantic_complete:
             self._adapter.rebuild()  # raises where a name is still unknown
         # What each call needs, at hand: to look it up costs more than to check a small value.
-        made = make(self._adapter, side)
-        self._validate, self._dump, self._is_iterated = made
-        self._refusal = ValidationError
+        self._validate, self._dump, self._judge, self._is_iterated = make(self._adapter, side)
+        self._refusal, self._unwritable = ValidationError, PydanticSerializationError
         self._is_input = side == "input"
 
     @cached_property
@@ -173,7 +178,17 @@ class TypePart(_TakesNone):
 
     def store(self, value: Any) -> Any:
         """See ``Part``."""
-        return self._dump(value, mode="json")
+        try:
+            if self._judge is not None:
+                self._judge(value)
+            return self._dump(value, mode="json", warnings="error")
+        except self._refusal as error:
+            found = _read_errors(error, value)
+        except self._unwritable:
+            found = []
+        # What can't be written at all raises again, and tells its type only.
+        stored = None if found else self._dump(value, mode="json", warnings=False)
+        raise MismatchError(self._side, found or self.misfits(stored) or [_OTHER])
 
     def complete(self, value: Any) -> Any:
         """See ``Part``."""
@@ -215,13 +230,22 @@ def _find_place(location: tuple[int | str, ...], value: Any, *, is_missing: bool
     """A pointer of pydantic's location, which also names the members of unions."""
     pointer = ""
     for number, token in enumerate(location, 1):
+        is_root = getattr(type(value), "__pydantic_root_model__", False) and token == _ROOT
         try:
-            value = value[token]
-        except (LookupError, TypeError):
+            value = _look_into(value, token)
+        except (LookupError, TypeError, AttributeError):
             if not (is_missing and number == len(location)):
                 continue
+        if is_root:
+            continue
         pointer += f"/{escape_token(token)}"
     return pointer
+
+
+def _look_into(value: Any, token: int | str) -> Any:
+    kind = type(value)
+    fields = getattr(kind, "__pydantic_fields__", getattr(kind, "__dataclass_fields__", ()))
+    return getattr(value, str(token)) if token in fields else value[token]
 
 
 def _say(one: Any) -> tuple[str, str]:
