@@ -69,6 +69,8 @@ def test_the_list_says_how_each_stands() -> None:
         (("create", "ann"), "A token needs a user and a name"),
         (("create", "bob", "--name", "x"), 'There is no user "bob".'),
         (("create", "ann", "--name", "x", "--access", "root"), "not 'root'"),
+        (("create", "ann", "--name", "x", "--access", ""), "not ''"),
+        (("list", ""), 'There is no user "".'),
         (("create", "ann", "--name", "x", "--expires-in", "soon"), "--expires-in is 'soon'"),
         (("create", "ann", "--name", "x", "--expires-in", "0s"), "3,650 days"),
         (("create", "ann", "--name", "x", "--flows", "a b"), "letters, digits, underscores"),

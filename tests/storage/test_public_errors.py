@@ -17,7 +17,7 @@ from tests.storage.conftest import Query, alias, run, stranger_in
 #: Without a query, or with one that its caller sends.
 ASK_NOTHING = {
     *("is_valid_slug", "validate_flow", "repair_flow", "flow_schema"),
-    *("export_python", "problems", "list_unpublished"),
+    *("export_python", "problems", "list_handed_in", "list_unpublished"),
 }
 NOBODY = uuid4()
 
@@ -53,6 +53,8 @@ CALLS: dict[str, Callable[..., Any]] = {
     "edit": lambda **on: drafts.edit("report", 1, "undo", {}, **ME, **on),
     "discard": lambda **on: drafts.discard("report", 1, **ME, **on),
     "publish": lambda **on: drafts.publish("report", 1, **ME, **on),
+    "hand_in": lambda **on: drafts.hand_in("report", 1, **ME, **on),
+    "send_back": lambda **on: drafts.send_back("report", 1, note="", **ME, **on),
     "history": lambda **on: drafts.history("report", **on),
     "compare": lambda **on: drafts.compare("report", 0, 1, **on),
     "list_versions": lambda **on: drafts.list_versions("report", **on),

@@ -93,12 +93,12 @@ examples:
                 "A token needs a user and a name: "
                 f"{self.command('agenttoken', 'create', 'USER', '--name', 'NAME')}"
             )
-        age = options["expires_in"]
+        age, access = options["expires_in"], options["access"]
         user = _find_user(options["who"])
         token, secret = create_token(
             user,
             options["name"],
-            options["access"] or Access.READ,
+            Access.READ if access is None else access,
             flows_prefix=options["flows"],
             expires_in=None if age is None else read_age(age, "--expires-in"),
             using=self.using,
@@ -113,7 +113,7 @@ examples:
         )
 
     def _list(self, options: dict[str, Any]) -> None:
-        user = _find_user(options["who"]) if options["who"] else None
+        user = None if options["who"] is None else _find_user(options["who"])
         tokens = list(list_tokens(user, using=self.using))
         users = {token.user_key: find_user(token) for token in tokens}
         facts = [_describe(token, users[token.user_key]) for token in tokens]
