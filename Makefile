@@ -35,7 +35,8 @@ test-e2e: $(STAMP) ## Run the browser's tests, which need Debian's chromium
 
 test-chaos: $(STAMP) ## Kill workers, servers and networks at random, and steps in any order (a quarter of an hour)
 	@PGFLOW_CHAOS=1 $(PY) -m pytest tests/chaos -n 0 -q $(ARGS)
-	@PGFLOW_TEST_EFFORT=10 $(PY) -m pytest tests/engine/test_hostile.py -k sequence -n 0 -q
+	@PGFLOW_TEST_EFFORT=10 $(PY) -m pytest tests/engine/test_hostile.py tests/engine/test_agreement.py \
+		-k "sequence or policy" -n 0 -q
 
 lint: $(STAMP) ## Check style, types and migrations
 	@$(PY) -m ruff check .

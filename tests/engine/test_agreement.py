@@ -15,6 +15,7 @@ from pgflow_django.definitions.edits import apply
 from pgflow_django.definitions.policy import Policy
 from pgflow_django.registry import registry
 from tests.engine.database import clean
+from tests.engine.effort import EFFORT
 
 Document = dict[str, Any]
 
@@ -145,7 +146,7 @@ def output_of(document: Document) -> dict[str, Any]:
     return executor.execute_dynamic("agreed", INPUT)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12 * EFFORT, deadline=None)
 @given(document=documents(), data=st.data())
 def test_what_passes_with_a_policy_runs_to_its_end_also_renamed(
     document: Document, data: st.DataObject

@@ -196,7 +196,7 @@ def test_it_waits_for_a_thread_that_claims_at_the_same_time() -> None:
 
 
 def test_threads_of_a_process_work_on_beside_a_long_step(register: Register, settings: Any) -> None:
-    settings.PGFLOW = {"LEASE_SECONDS": LEASE, "THREADS": 4, "POLL_INTERVAL": 0.05}
+    settings.PGFLOW = {"LEASE_SECONDS": 4, "THREADS": 4, "POLL_INTERVAL": 0.05}
     build("long", {"wait": []})
     build("flow", {"a": []})
     lock, done, began = threading.Lock(), threading.Event(), threading.Event()

@@ -16,6 +16,8 @@ from tests.engine.processes import process
 from tests.engine.workers import sweep
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 _STEPS = """
 @step_function("slow")
 def slow(input):
