@@ -221,8 +221,7 @@ def step_function(
     (``invalid_contract``).
     """
     if callable(name):
-        registry.register(name)
-        return name
+        return step_function()(name)
 
     def decorate(function: F) -> F:
         contract = declare(
@@ -235,10 +234,11 @@ def step_function(
             effects=effects,
             examples=examples,
         )
-        registry.register(function, name, atomic=atomic, contract=contract)
         # A caller who passes the function to a run by itself passes what it declares, too.
+        # It is that of the last name, also where that has none.
         with suppress(AttributeError, TypeError):
             setattr(function, _CONTRACT, contract)
+        registry.register(function, name, atomic=atomic, contract=contract)
         return function
 
     return decorate
@@ -263,8 +263,14 @@ def describe(
         takes_context=takes_context(function),
         doc=inspect.getdoc(function) or "",
         module=getattr(function, "__module__", None) or "",
-        contract=contract or getattr(function, _CONTRACT, None) or declare(function),
+        contract=contract or _find_declared(function) or declare(function),
     )
+
+
+def _find_declared(function: StepFunction) -> Contract | None:
+    """What was declared of this very function: a wrapper around it has its attributes, too."""
+    found: Contract | None = getattr(function, _CONTRACT, None)
+    return found if found is not None and found.function is function else None
 
 
 def takes_context(function: StepFunction) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
+from pgflow_django.contracts.cores import makes_members
 from pgflow_django.definitions.schemas import escape_token
 
 Core = dict[str, Any]
@@ -107,7 +108,7 @@ class _Reader:
 
     def _read_enum(self, core: Core, _: int) -> Schema:
         values = [one.value for one in core["members"] if isinstance(one, Enum)]
-        is_known = all(type(one) is str for one in values) and not core.get("missing")
+        is_known = all(type(one) is str for one in values) and not makes_members(core["cls"])
         return {"enum": values} if is_known else {}
 
     def _read_model(self, core: Core, depth: int) -> Schema:

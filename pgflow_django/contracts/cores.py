@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import Enum, Flag
 from typing import Any
 
 Core = dict[str, Any]
@@ -11,6 +12,7 @@ Core = dict[str, Any]
 _WITHIN = (
     "schema",
     "choices",
+    "computed_fields",
     "definitions",
     "extras_schema",
     "fields",
@@ -19,6 +21,7 @@ _WITHIN = (
     "keys_schema",
     "lax_schema",
     "python_schema",
+    "return_schema",
     "steps",
     "strict_schema",
     "values_schema",
@@ -38,6 +41,13 @@ def iterate(core: Core) -> Iterator[Core]:
 
     rebuild(core, note)
     return iter(found)
+
+
+def makes_members(kind: type[Enum]) -> bool:
+    """Whether an enum has other values than those of its members."""
+    made: Any = kind._missing_
+    plain: Any = Enum._missing_
+    return issubclass(kind, Flag) or made.__func__ is not plain.__func__
 
 
 def rebuild(core: Core, change: Callable[[Core], Core]) -> Core:

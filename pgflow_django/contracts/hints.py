@@ -22,11 +22,8 @@ _AWAITED = (collections.abc.Awaitable, collections.abc.Coroutine)
 
 def read_annotations(function: Callable[..., Any]) -> dict[Side, Any]:
     """The annotations of the first parameter (``input``) and of what is returned (``output``)."""
-    plain = function
-    if not hasattr(plain, "__annotations__") or isinstance(plain, type):
-        plain = type(function).__call__
     try:
-        annotations = dict(getattr(inspect.unwrap(plain), "__annotations__", None) or {})
+        annotations = dict(getattr(_find_called(function), "__annotations__", None) or {})
         if not annotations:
             return {}
         first = next(iter(inspect.signature(function).parameters), None)
@@ -145,11 +142,19 @@ def _evaluate(hint: Any, names: dict[str, Any], scope: Mapping[str, Any] | None)
 
 
 def _names_of(function: Callable[..., Any]) -> dict[str, Any]:
-    plain = inspect.unwrap(function)
-    if not hasattr(plain, "__globals__"):
-        plain = type(plain).__call__
-    names: dict[str, Any] = getattr(plain, "__globals__", {})
+    names: dict[str, Any] = getattr(_find_called(function), "__globals__", {})
     return names
+
+
+def _find_called(function: Any) -> Any:
+    """What is called in the end: within wrappers and partials, of an object its ``__call__``."""
+    found = inspect.unwrap(function)
+    if isinstance(found, functools.partial):
+        return _find_called(found.func)
+    if isinstance(found, type):
+        return type(found).__call__  # its annotations are those of its fields
+    call = type(found).__call__
+    return inspect.unwrap(call) if isinstance(call, types.FunctionType) else found
 
 
 def _scopes(names: dict[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -2,55 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pgflow_django import jsonvalue
 from pgflow_django.contracts.accepted import accepted_schema
 from pgflow_django.contracts.completing import complete
 from pgflow_django.contracts.hints import Side, portable
 from pgflow_django.contracts.made import make
 from pgflow_django.contracts.opened import open_schema
-from pgflow_django.contracts.stored import stored_schema
+from pgflow_django.contracts.stored import certain_schema, stored_schema
+from pgflow_django.contracts.wording import MAX_PLACES, clip, read_errors
 from pgflow_django.definitions.schema_values import Checker
-from pgflow_django.definitions.schemas import Fault, escape_token, read_schema
-from pgflow_django.definitions.shown import show_json
+from pgflow_django.definitions.schemas import Fault, read_schema
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import TypeAdapter
 
-#: Places that an error names.
-MAX_PLACES = 5
-_POINTER_LENGTH = 300
-_MESSAGE_LENGTH = 300
-
-#: What pydantic says of the wrong type, in the words of a schema.
-_WORDS = {
-    "string_type": "should be a string",
-    "int_type": "should be a whole number",
-    "int_parsing": "should be a whole number",
-    "int_from_float": "should be a whole number",
-    "float_type": "should be a number",
-    "float_parsing": "should be a number",
-    "bool_type": "should be true or false",
-    "bool_parsing": "should be true or false",
-    "list_type": "should be a list",
-    "dict_type": "should be an object",
-    "model_type": "should be an object",
-    "model_attributes_type": "should be an object",
-    "dataclass_type": "should be an object",
-    "none_required": "should be null",
-}
-#: How its other sentences begin: "Input should …", "String should …".
-_SUBJECT = re.compile(r"^(?:[A-Z]\w*|Value error,|Assertion failed,) (?=\S)")
-#: Those after which the value says nothing more.
-_WITHOUT_VALUE = {"missing", "extra_forbidden", "value_error", "assertion_error"}
-
-
-#: The one field of a root model, which no JSON has.
-_ROOT = "root"
 _OTHER = Fault("", "holds something else than it declares")
 
 
@@ -159,7 +127,8 @@ class TypePart(_TakesNone):
     @cached_property
     def certain(self) -> Any:
         """See ``Part``."""
-        return self.schema if self._side == "output" else accepted_schema(self._adapter.core_schema)
+        read = certain_schema if self._side == "output" else accepted_schema
+        return read(self._adapter.core_schema)
 
     def check(self, value: Any) -> Any:
         """See ``Part``."""
@@ -168,7 +137,7 @@ class TypePart(_TakesNone):
         try:
             checked = self._validate(value)
         except self._refusal as error:
-            found = _read_errors(error, value)
+            found = read_errors(error, value)
         else:
             if self._is_input and isinstance(checked, dict):
                 return {**value, **checked}
@@ -183,7 +152,7 @@ class TypePart(_TakesNone):
                 self._judge(value)
             return self._dump(value, mode="json", warnings="error")
         except self._refusal as error:
-            found = _read_errors(error, value)
+            found = read_errors(error, value)
         except self._unwritable:
             found = []
         # What can't be written at all raises again, and tells its type only.
@@ -204,55 +173,3 @@ class TypePart(_TakesNone):
             return Checker(self.certain)
         except Exception:  # noqa: BLE001 - of a type that has no schema nothing is certain
             return Checker({})
-
-
-def clip(fault: Fault) -> Fault:
-    """The fault as it can be stored."""
-    return Fault(
-        jsonvalue.storable_text(fault.pointer, limit=_POINTER_LENGTH),
-        jsonvalue.storable_text(fault.rule, limit=_MESSAGE_LENGTH),
-        jsonvalue.storable_text(fault.value, limit=_MESSAGE_LENGTH),
-    )
-
-
-def _read_errors(error: ValidationError, value: Any) -> list[Fault]:
-    """The first places that pydantic names, each once."""
-    found: dict[str, Fault] = {}
-    for one in error.errors(include_url=False, include_context=False):
-        pointer = _find_place(one["loc"], value, is_missing=one["type"] == "missing")
-        found.setdefault(pointer, clip(Fault(pointer, *_say(one))))
-        if len(found) == MAX_PLACES:
-            break
-    return list(found.values())
-
-
-def _find_place(location: tuple[int | str, ...], value: Any, *, is_missing: bool) -> str:
-    """A pointer of pydantic's location, which also names the members of unions."""
-    pointer = ""
-    for number, token in enumerate(location, 1):
-        is_root = getattr(type(value), "__pydantic_root_model__", False) and token == _ROOT
-        try:
-            value = _look_into(value, token)
-        except (LookupError, TypeError, AttributeError):
-            if not (is_missing and number == len(location)):
-                continue
-        if is_root:
-            continue
-        pointer += f"/{escape_token(token)}"
-    return pointer
-
-
-def _look_into(value: Any, token: int | str) -> Any:
-    kind = type(value)
-    fields = getattr(kind, "__pydantic_fields__", getattr(kind, "__dataclass_fields__", ()))
-    return getattr(value, str(token)) if token in fields else value[token]
-
-
-def _say(one: Any) -> tuple[str, str]:
-    """What is wrong, and the value."""
-    if one["type"] == "missing":
-        return "is missing", ""
-    if one["type"] == "extra_forbidden":
-        return "is a key that is not declared", ""
-    text = _WORDS.get(one["type"]) or _SUBJECT.sub("", one["msg"]).partition("; ")[0]
-    return text, "" if one["type"] in _WITHOUT_VALUE else show_json(one["input"])

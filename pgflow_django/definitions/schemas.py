@@ -40,10 +40,14 @@ class Fault(NamedTuple):
     rule: str
     #: The value, cut short; ``""`` where it says nothing more.
     value: str = ""
+    #: The whole sentence, where it is another than these two make: it may tell of the value.
+    said: str = ""
 
     @property
     def message(self) -> str:
         """What is wrong: ``should be a string, is 7``."""
+        if self.said:
+            return self.said
         return f"{self.rule}, is {self.value}" if self.value else self.rule
 
 

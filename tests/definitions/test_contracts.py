@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from collections.abc import Awaitable
@@ -138,6 +139,88 @@ def test_what_is_declared_comes_from_hints() -> None:
     assert contract.params is None
     for function, kind in ((no_output, "null"), (awaited, "integer"), (coroutine, "integer")):
         assert schema_of(contract_of(function), "output") == {"type": kind}
+
+
+@dataclass
+class Reader:
+    table: str
+    size: int = 0
+
+    def __call__(self, input: Day, context: Any = None) -> int:
+        return self.size
+
+
+class Bare:
+    note: str = ""
+
+    def __call__(self, input: JSON) -> date:
+        return date(2026, 1, 31)
+
+
+def configured(table: str, input: Day, size: int = 0) -> int:
+    return size
+
+
+@pytest.mark.parametrize(
+    ("function", "reads", "kind"),
+    [
+        (Reader("orders"), True, "integer"),
+        (Bare(), False, "string"),
+        (Reader("orders").__call__, True, "integer"),
+        (functools.partial(configured, "orders"), True, "integer"),
+        (functools.partial(functools.partial(configured, "orders"), size=1), True, "integer"),
+        (functools.partial(Reader("orders"), context=None), True, "integer"),
+        (functools.partial(hinted), True, "array"),
+    ],
+)
+def test_callable_objects_and_partials_declare_by_hints(
+    function: Any, reads: bool, kind: str
+) -> None:
+    contract = contract_of(function)
+    assert (contract.input is not None) is reads
+    if reads:
+        assert schema_of(contract, "input")["required"] == ["day"]
+    assert schema_of(contract, "output")["type"] == kind
+    assert list(contract.flaws()) == []
+
+
+def test_each_name_has_what_it_was_declared_with() -> None:
+    def plain(input: JSON) -> Any:
+        return input
+
+    def with_hint(input: JSON) -> date:
+        return date(2026, 1, 31)
+
+    step_function("x.a", output=int)(plain)
+    step_function("x.b")(plain)
+    step_function(plain)
+    step_function("y.a", params=Params, output=int)(with_hint)
+    step_function("y.b")(with_hint)
+    assert schema_of(registered("x.a"), "output") == {"type": "integer"}
+    for name in ("x.b", "plain"):
+        found = registry.get(name)
+        assert found is not None
+        assert found.contract is None
+    assert schema_of(registered("y.b"), "output") == {"type": "string", "format": "date"}
+    assert registered("y.b").params is None
+
+
+def test_a_function_around_another_has_its_own_contract() -> None:
+    def inner(input: JSON) -> Any:
+        return 1
+
+    step_function("inner", params=Params, output=int)(inner)
+
+    @functools.wraps(inner)
+    def outer(input: JSON) -> Any:
+        return str(inner(input))
+
+    assert describe(inner).contract is registered("inner")
+    assert describe(outer).contract is None
+    step_function("outer")(outer)
+    found = registry.get("outer")
+    assert found is not None
+    assert found.contract is None
 
 
 def test_json_schemas_are_taken_as_they_are() -> None:
