@@ -40,6 +40,8 @@ VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("hostile", defaul
 _kept: list[Any] = []  # so that nothing is closed by the collector
 _kept_for_ever: list[Any] = []  # what would tell on stderr that it is closed too late
 
+_is_over = threading.Event()  # for what goes on when its step has ended
+
 
 @dataclass(frozen=True)
 class Hostile:
@@ -410,6 +412,73 @@ def terminates_its_session(input: Any) -> int:
     return 1
 
 
+def _sending(sql: str, name: str) -> None:
+    """By Django, and behind it."""
+
+    def by_django(input: Any) -> int:
+        run_sql(sql)
+        return 1
+
+    def by_the_driver(input: Any) -> int:
+        connection.ensure_connection()
+        connection.connection.execute(sql)
+        return 1
+
+    for function, door in ((by_django, "by_django"), (by_the_driver, "by_the_driver")):
+        function.__name__ = function.__qualname__ = f"{name}_{door}"
+        hostile()(function)
+
+
+for _sql, _name in [
+    ("""set "hostile"."tenant" = 'x'""", "sets_a_quoted_name"),
+    ("set HOSTILE.Tenant = 'x'", "sets_a_name_in_capitals"),
+    ("set local hostile.tenant = 'x'", "sets_for_the_transaction"),
+    ("select set_config(E'hostile.tenant', 'x', false)", "sets_by_an_escaped_text"),
+    ("select 1; set hostile.tenant = 'x'", "sets_in_a_second_statement"),
+    ("do $$ begin set hostile.tenant = 'x'; end $$", "sets_a_made_up_setting_in_a_do_block"),
+    ("set xml option document", "sets_how_xml_is_read"),
+    ("set geqo_threshold = 3", "sets_how_plans_are_made"),
+    ("create temporary table hostile_leftover (x int)", "leaves_a_temporary_table"),
+    ("create table pg_temp.hostile_leftover (x int)", "leaves_a_table_in_pg_temp"),
+    ("create temp view hostile_leftover as select 1", "leaves_a_temporary_view"),
+    ("create temp sequence hostile_leftover", "leaves_a_temporary_sequence"),
+    ("select 1 as x into temporary hostile_leftover", "leaves_what_it_has_selected"),
+    ("create function pg_temp.hostile_leftover() returns int return 1", "leaves_a_function"),
+    ("prepare hostile_leftover as select 1", "leaves_a_prepared_statement"),
+    ("select pg_advisory_lock(424242)", "leaves_a_lock"),
+    ("select pg_advisory_lock_shared(424242)", "leaves_a_shared_lock"),
+    ("listen hostile", "leaves_a_channel_that_it_hears"),
+]:
+    _sending(_sql, _name)
+
+
+@hostile()
+def sets_by_parameters(input: Any) -> int:
+    run_sql("select set_config(%s, %s, %s)", "hostile.tenant", "x", False)
+    return 1
+
+
+@hostile()
+def sets_by_calling_a_function(input: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.callproc("set_config", ["hostile.tenant", "x", False])
+    return 1
+
+
+@hostile()
+def locks_by_calling_a_function(input: Any) -> int:
+    with connection.cursor() as cursor:
+        cursor.callproc("pg_advisory_lock", [424242])
+    return 1
+
+
+@hostile()
+def reads_texts_as_they_are_and_uses_nothing(input: Any) -> int:
+    connection.ensure_connection()
+    connection.connection.adapters.register_loader("int8", TextLoader)
+    return 1
+
+
 # Processes, threads, loops.
 
 
@@ -498,6 +567,25 @@ async def is_async_and_atomic_and_raises(input: Any) -> int:
 @hostile()
 async def leaves_tasks_behind(input: Any) -> int:
     _kept.append(asyncio.ensure_future(asyncio.sleep(60)))
+    return 1
+
+
+@hostile()
+async def leaves_a_task_that_stays(input: Any) -> int:
+    async def stay() -> None:
+        while not _is_over.is_set():
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    _kept_for_ever.append(asyncio.ensure_future(stay()))
+    await asyncio.sleep(0)
+    return 1
+
+
+@hostile()
+async def leaves_a_thread_that_stays(input: Any) -> int:
+    _kept_for_ever.append(asyncio.ensure_future(asyncio.to_thread(_is_over.wait, 60)))
+    await asyncio.sleep(0.01)
     return 1
 
 
@@ -887,7 +975,9 @@ def collects_garbage(input: Any) -> int:
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """Whatever a hostile step has kept alive is let go."""
+    _is_over.clear()
     try:
         yield
     finally:
         _kept.clear()
+        _is_over.set()

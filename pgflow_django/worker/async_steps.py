@@ -7,6 +7,7 @@ into the step's thread: to the connection on which its attempt is settled.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread
 import os
 import sys
 import threading
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 #: Seconds in which a loop that is not stuck says so.
 _PROMPT = 0.05
+#: Seconds that the tasks which a step has left get to end, once they are cancelled.
+_GRACE = 0.5
 
 
 class Running:
@@ -74,15 +77,40 @@ def run(coroutine: Any) -> Any:
 
     async def main() -> Any:
         running = _running[thread_id] = Running()
+        _let_exit(threading.current_thread())
         try:
             return await coroutine
         finally:
             leave_if_forked(pid)
-            # One that was interrupted may end after the next of its thread has begun.
-            if _running.get(thread_id) is running:
-                del _running[thread_id]
+            await _leave(running.loop)
 
-    return AsyncToSync(main, force_new_loop=True)()
+    try:
+        return AsyncToSync(main, force_new_loop=True)()
+    finally:
+        _running.pop(thread_id, None)  # here: one that was interrupted may go on for long
+
+
+async def _leave(loop: Any) -> None:
+    """Cancel what a coroutine has left running, and have nobody wait for what goes on."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        _, staying = await asyncio.wait(left, timeout=_GRACE)
+        for one in staying:
+            asyncio.tasks._unregister_task(one)  # noqa: SLF001 - for who runs loops, say its docs
+            one._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001
+    threads, loop._default_executor = loop._default_executor, None  # noqa: SLF001
+    if threads is not None:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for thread in threads._threads:  # noqa: SLF001
+            _let_exit(thread)
+
+
+def _let_exit(thread: threading.Thread) -> None:
+    """Have the process not wait for a thread of an executor when it exits, if it is a daemon."""
+    queues: Any = concurrent.futures.thread._threads_queues  # noqa: SLF001
+    queues.pop(thread, None)
 
 
 def in_thread_of_step(call: Callable[[], T]) -> T:

@@ -139,7 +139,6 @@ class ConnectionState:
         """See what the step does from now on."""
         if self._session is not None:
             self._session.begin()
-            self.connection.execute_wrappers.append(self._session.watch)
 
     def is_touched(self) -> bool:
         """Whether the step has used it, or changed how Django sees it."""
@@ -151,6 +150,11 @@ class ConnectionState:
             or connection.needs_rollback != self.depth.is_marked
             or connection.autocommit != self._autocommit
         )
+
+    def set_back(self) -> None:
+        """Before its transaction ends in order: what it has set there ends before that."""
+        if self._session is not None and self._session.is_suspect:
+            self._session.restore()
 
     def end(self) -> None:
         """The step has ended: what follows is not its doing."""

@@ -5,6 +5,8 @@ A step may have changed it, and used nothing that tells: looking costs a microse
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from copy import copy
 from operator import attrgetter
 from typing import Any, Final
 
@@ -24,8 +26,11 @@ _NAMES: Final = (
 _OF_TRANSACTIONS: Final = frozenset({"isolation_level", "read_only", "deferrable"})
 _values = attrgetter("closed", *_NAMES)
 _unlocked = attrgetter("closed", *(name for name in _NAMES if name not in _OF_TRANSACTIONS))
-_HANDLERS: Final = ("_notice_handlers", "_notify_handlers")
-_MAPS: Final = ("_dumpers", "_dumpers_by_oid", "_loaders")
+#: Who hears of notices: lists.
+_handlers = attrgetter("_notice_handlers", "_notify_handlers")
+#: How types are adapted: by format, a dict.
+_maps = attrgetter("_dumpers", "_dumpers_by_oid", "_loaders")
+_OWN: Final = ("_own_dumpers", "_own_dumpers_by_oid", "_own_loaders")
 
 
 class DriverState:
@@ -33,47 +38,48 @@ class DriverState:
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
+        self._adapters = raw.adapters  # a property, which takes longer
+        _share(self._adapters)
         self._values = _values(raw)
         self._unlocked = _unlocked(raw)
-        self._handlers = [list(getattr(raw, name, ())) for name in _HANDLERS]
-        self._maps = [_copy(getattr(raw.adapters, name, {})) for name in _MAPS]
+        self._handlers = tuple(map(copy, _handlers(raw)))
+        self._maps = tuple(map(copy, _maps(self._adapters)))
 
     def is_untouched(self) -> bool:
         """Whether nothing was set that the driver's lock does not tell of."""
-        return bool(_unlocked(self._raw) == self._unlocked)
+        return bool(
+            _unlocked(self._raw) == self._unlocked
+            and _handlers(self._raw) == self._handlers
+            and _maps(self._adapters) == self._maps
+        )
 
     def is_as_before(self) -> bool:
-        """Whether it is, as far as can be told without looking at how it adapts types."""
-        return bool(_values(self._raw) == self._values)
-
-    def adapts_as_before(self) -> bool:
-        """Whether nothing was registered with it: types, and who hears of notices."""
-        raw = self._raw
-        if self._handlers != [list(getattr(raw, name, ())) for name in _HANDLERS]:
-            return False
-        return self._maps == [_copy(getattr(raw.adapters, name, {})) for name in _MAPS]
+        """Whether all of it is."""
+        return bool(_values(self._raw) == self._values) and self.is_untouched()
 
     def restore(self) -> None:
         """Put it back. Raises the driver's errors, where its transaction does not allow it."""
         for name, before in zip(_NAMES, self._values[1:], strict=True):
             if name not in _OF_TRANSACTIONS or getattr(self._raw, name) != before:
                 setattr(self._raw, name, before)
-        for name, handlers in zip(_HANDLERS, self._handlers, strict=True):
-            if hasattr(self._raw, name):
-                getattr(self._raw, name)[:] = handlers
-        for name, maps in zip(_MAPS, self._maps, strict=True):
-            if hasattr(self._raw.adapters, name):
-                _put_back(getattr(self._raw.adapters, name), maps)
+        for handlers, kept in zip(_handlers(self._raw), self._handlers, strict=True):
+            handlers[:] = kept
+        for maps, one_by_one in zip(_maps(self._adapters), self._maps, strict=True):
+            for key in _keys(maps):
+                maps[key] = one_by_one[key]
+        _share(self._adapters)
 
 
-def _copy(maps: Any) -> Any:
-    """Of a dict of dicts, or a list of them."""
-    items = maps.items() if isinstance(maps, dict) else enumerate(maps)
-    return {key: dict(value) for key, value in items}
+def _keys(holder: Any) -> Iterable[Any]:
+    return list(holder) if isinstance(holder, dict) else range(len(holder))
 
 
-def _put_back(maps: Any, copies: dict[Any, dict[Any, Any]]) -> None:
-    for key, copy in copies.items():
-        if maps[key] != copy:
-            # A new one: the driver may share the old one with other connections.
-            maps[key] = dict(copy)
+def _share(adapters: Any) -> None:
+    """Have the driver copy what says how types are adapted before it changes it.
+
+    It does that where others share it. So a change is seen by what is another object afterwards.
+    """
+    for name in _OWN:
+        holder = getattr(adapters, name)
+        for key in _keys(holder):
+            holder[key] = False

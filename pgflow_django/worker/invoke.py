@@ -17,14 +17,20 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 
 from pgflow_django import engine, jsonvalue
 from pgflow_django.conf import settings
 from pgflow_django.context import StepContext
 from pgflow_django.engine import TaskGroup
-from pgflow_django.exceptions import InvalidOutput, StepInterrupted, TransactionMisused
+from pgflow_django.exceptions import (
+    DatabaseNotReady,
+    InvalidOutput,
+    StepInterrupted,
+    TransactionMisused,
+)
 from pgflow_django.registry import RegisteredFunction
+from pgflow_django.storage.sqlstates import Remedy, remedy_of
 from pgflow_django.worker import async_steps, contracted
 from pgflow_django.worker.claimed import ClaimedTask
 from pgflow_django.worker.current import mark_attempt
@@ -109,6 +115,7 @@ class Attempt:
                     transaction.on_commit(partial(committed.append, True), self._using)
                 with _guarded_hooks(self._using):
                     output = self._call(function)
+                self._around.set_back()
                 outcome = Outcome(self.task, output=output, settled=True)
                 _settle_or_refuse(outcome, self._using)
         except StepInterrupted:
@@ -207,8 +214,13 @@ def _savepoint(using: str) -> transaction.Atomic:
 
 def _settle_or_refuse(outcome: Outcome, using: str) -> None:
     results = f"[{outcome.result}]"
-    if engine.settle_and_claim(None, results, None, 0, using=using).accepted:
-        return
+    try:
+        if engine.settle_and_claim(None, results, None, 0, using=using).accepted:
+            return
+    except (DatabaseError, DatabaseNotReady) as error:
+        if remedy_of(error) in {Remedy.OPERATOR, Remedy.DOUBT}:
+            raise TransactionMisused(f"{_UNWRITABLE}{error}") from error
+        raise
     if not engine.has_ended_here(outcome.task.group.run_id, using=using):
         raise TransactionMisused(_REFUSED)
 

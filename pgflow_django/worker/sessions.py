@@ -8,21 +8,22 @@ where the step has used the connection.
 from __future__ import annotations
 
 import re
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from types import FrameType
 from typing import Any, Final
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
-from psycopg import sql as composing
 
+from pgflow_django import jsonvalue
 from pgflow_django.worker import leftovers
 from pgflow_django.worker.driver_state import DriverState
 
 #: Settings that change what later statements mean, may do, or how long they may take. Functions and
-#: triggers may set them unseen; any others are noticed in the text of a statement.
+#: triggers may set them unseen; any others are looked at where a statement may have set them.
 _WATCHED: Final = (
     "role",
     "search_path",
@@ -51,25 +52,33 @@ _WATCHED: Final = (
     "application_name",
     "check_function_bodies",
 )
-_NAMES: Final = frozenset(map(str.lower, _WATCHED))
 _LOOK: Final = "select " + ", ".join(f"current_setting('{name}', true)" for name in _WATCHED)
 
-_START: Final = r"(?:^|;)(?:\s|--[^\n]*\n|/\*.*?\*/)*"
-_SETS: Final = re.compile(
-    _START + r"(?:set\s+(?!local\b|transaction\b|constraints\b)(?:session\s+)?|reset\s+)([\w.]+)"
-    r"|\bset_config\s*\(\s*'([\w.]+)'",
+_START: Final = r"\A(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
+#: Statements that leave nothing in a session, but for the functions and clauses below.
+_PLAIN: Final = re.compile(
+    _START + r"(?:select|insert|update|delete|merge|with|values|table|savepoint|release"
+    r"|rollback\s+to|set\s+constraints|explain|truncate|fetch|copy)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _LEAVES: Final = re.compile(
-    _START + r"(?:discard|listen|load|prepare|do|call|create\s+(?:local\s+|global\s+)?temp"
-    r"|declare\s.*\bwith\s+hold|select\s.*\binto\s+temp)\b"
-    r"|\bpg_(?:try_)?advisory_lock|\bset_config\s*\(\s*[^'\s]",
-    re.IGNORECASE | re.DOTALL,
+    r";\s*\S|\b(?:set_config|setseed|pg_temp|dblink_connect)\b|_advisory_lock|\binto\s+(?:\w+\s+)?temp",
+    re.IGNORECASE,
 )
+#: Those whose effects can't be looked at for certain.
+_OPAQUE: Final = re.compile(
+    r"(?:\A|;)\W*(?:do|call|load|listen|discard|execute|reset\s+all)\b|\bsetseed\b"
+    r"|\bset_config\s*\((?!\s*(?:e?'[\w.]+'|%s|\$1)\s*(?:::\w+\s*)?,)",
+    re.IGNORECASE,
+)
+#: What names a setting that an extension or a site has made up: no view lists those.
+_MADE_UP: Final = re.compile(r'"?([a-z_][\w$]*)"?\."?([a-z_][\w$]*)"?', re.IGNORECASE)
+#: Methods of the driver's cursors that send what they are given.
+_SENDING: Final = frozenset({"execute", "executemany", "stream", "copy"})
 
 
 class _CountingLock:
-    """The lock under which the driver runs every statement: counts them, and tells of the first.
+    """The lock under which the driver runs every statement: counts them, and tells of a step's.
 
     ``known`` is how the session is where no step function has changed it.
     """
@@ -80,13 +89,12 @@ class _CountingLock:
         self._lock = lock
         self.uses = 0
         self.known: list[Any] | None = None
-        self.before_use: Callable[[], None] | None = None
+        self.before_use: Callable[[FrameType], None] | None = None
 
     def __enter__(self) -> Any:
         self.uses += 1
         if self.before_use is not None:
-            before_use, self.before_use = self.before_use, None
-            before_use()
+            self.before_use(sys._getframe(1))  # noqa: SLF001 - the driver's, with the statement
         return self._lock.__enter__()
 
     def __exit__(self, *error: object) -> Any:
@@ -133,20 +141,21 @@ class Session:
         self._lock: _CountingLock | None = None
         self._driver: DriverState | None = None
         self._uses = 0
-        #: Settings beside those watched that statements have named, with their values before.
+        #: Made-up settings that statements have named, with their values before.
         self._others: dict[str, str | None] = {}
-        self._is_changed = False
+        self._is_opaque = False
         #: What the session held before a statement that may leave something there.
-        self._leftovers: set[str] | None = None
+        self._held: leftovers.Held | None = None
         self.was_used = self._has_sent = False
+        self._watcher = self._watch
         self._is_used: bool | None = None
 
     def begin(self) -> None:
         """Note how it stands. Sends nothing."""
         self._is_used = None
         if self.was_used:
-            self.was_used = self._is_changed = False
-            self._others, self._leftovers = {}, None
+            self.was_used = self._is_opaque = False
+            self._others, self._held = {}, None
         raw: Any = self.connection.connection
         if raw is not self._raw:
             self._raw = raw
@@ -156,8 +165,7 @@ class Session:
         if lock is None:
             return
         self._uses = lock.uses
-        if lock.known is None:
-            lock.before_use = partial(_get_to_know, raw)
+        lock.before_use = self._watcher
 
     def is_used(self) -> bool:
         """Whether a statement has run since, on whatever connection, or it was changed."""
@@ -180,45 +188,57 @@ class Session:
             self._has_sent = self._lock.uses != self._uses
             self._lock.before_use = None
 
-    def watch(
-        self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any
-    ) -> Any:
-        """See a statement before it is executed: an execute wrapper of Django."""
-        raw = self.connection.connection
-        text = sql if isinstance(sql, str) else _text_of(sql, raw)
-        # Most statements hold none of these words.
-        if _SETS.search(text) or _LEAVES.search(text):
-            self._note(text, raw)
-        return execute(sql, params, many, context)
+    def _watch(self, frame: FrameType) -> None:
+        """See what is sent before it is sent, by Django's cursors and by those of the driver."""
+        lock, raw = self._lock, self._raw
+        if lock is None:
+            return
+        lock.before_use = None  # what is asked here is not the step's
+        try:
+            if lock.known is None:
+                _get_to_know(raw)
+            if frame.f_code.co_name in _SENDING:
+                self._look_at(frame.f_locals, raw)
+        except psycopg.Error:
+            self._is_opaque = True
+        finally:
+            lock.before_use = self._watcher
 
-    def _note(self, text: str, raw: Any) -> None:
-        self._is_changed = True
-        if self._leftovers is None and raw is not None and _LEAVES.search(text):
-            with suppress(psycopg.Error):
-                self._leftovers = leftovers.find(raw)
-        for found in _SETS.finditer(text):
-            name = (found[1] or found[2]).lower()
-            if raw is not None and name not in {*_NAMES, *self._others}:
-                with suppress(psycopg.Error):
-                    self._remember(name, raw)
+    def _look_at(self, sent: Mapping[str, Any], raw: Any) -> None:
+        text = _text_of(sent.get("query", sent.get("statement")), raw)
+        if _PLAIN.match(text) and not _LEAVES.search(text):
+            return
+        if _OPAQUE.search(text):
+            self._is_opaque = True
+        if self._held is None:
+            self._held = leftovers.find(raw)
+        # A name may come as a parameter, too.
+        words = f"{text} {jsonvalue.text_of(sent.get('params') or '', 10_000)}"
+        named = {f"{one}.{two}".lower() for one, two in _MADE_UP.findall(words)}
+        if new := named.difference(self._others):
+            self._others.update(leftovers.read(raw, new))
 
-    def _remember(self, name: str, raw: Any) -> None:
-        row = psycopg.Cursor(raw).execute("select current_setting(%s, true)", [name]).fetchone()
-        value = row[0] if row else None
-        if value is not None or "." in name:  # else it is a word of another kind of SET
-            self._others[name] = value
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it has been sent something that may have changed it."""
+        return self._is_opaque or self._held is not None
 
     def is_as_before(self) -> bool:
         """Whether the session is what it was, as far as that can be told. One round trip."""
         raw: Any = self.connection.connection
         known = _lock_of(raw).known
-        if known is None or self._is_changed:
+        if known is None or self._is_opaque:
             return False
         driver = self._driver
-        if driver is None or not (driver.is_as_before() and driver.adapts_as_before()):
+        if driver is None or not driver.is_as_before():
             return False
         try:
-            return _look(raw) == known
+            # First of all: how long a statement may take, and as whom it is run.
+            if _look(raw) != known:
+                return False
+            if self._held is not None and leftovers.find(raw) != self._held:
+                return False
+            return not self._others or leftovers.read(raw, self._others) == self._others
         except psycopg.Error:
             return False
 
@@ -239,11 +259,11 @@ class Session:
             before, now = dict(zip(_WATCHED, known, strict=True)), _look(self._raw)
             for (name, value), found in zip(before.items(), now, strict=True):
                 if value != found:
-                    _set(cursor, name, value)
+                    leftovers.set_back(cursor, name, value)
             for name, other in self._others.items():
-                _set(cursor, name, other)
-            if self._leftovers is not None:
-                leftovers.remove(self._raw, self._leftovers)
+                leftovers.set_back(cursor, name, other)
+            if self._held is not None:
+                leftovers.remove(self._raw, self._held)
         except psycopg.Error:
             return False
         return True
@@ -259,14 +279,9 @@ def _look(raw: Any) -> list[Any]:
     return list(row or ())
 
 
-def _set(cursor: psycopg.Cursor[Any], name: str, value: str | None) -> None:
-    if value is None:
-        cursor.execute(composing.SQL("reset {}").format(composing.Identifier(*name.split("."))))
-    else:
-        cursor.execute("select set_config(%s, %s, false)", [name, value])
-
-
 def _text_of(sql: Any, raw: Any) -> str:
+    if isinstance(sql, str):
+        return sql
     if isinstance(sql, bytes):
         return sql.decode(errors="replace")
     return sql.as_string(raw) if hasattr(sql, "as_string") else str(sql)

@@ -82,6 +82,12 @@ class Surroundings:
         for depth in self._depths:
             depth.unwind()
 
+    def set_back(self) -> None:
+        """Set back what an atomic step has set, so that its completion can be written."""
+        for state in self._states:
+            if state.connection is self.connection:
+                state.set_back()
+
     def leave(self) -> None:
         """Put back what the step has changed; after its transaction has ended. Never raises."""
         if self._is_touched:

@@ -23,6 +23,8 @@ ASYNC = {
     "is_async",
     "is_async_and_atomic_and_raises",
     "leaves_tasks_behind",
+    "leaves_a_task_that_stays",
+    "leaves_a_thread_that_stays",
     "forks_in_a_coroutine",
 }
 LOOPING = {"runs_a_loop_itself", "leaves_a_loop_running"}

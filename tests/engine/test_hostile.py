@@ -23,7 +23,7 @@ from pgflow_django import executor, flow_builder
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowRunEvent, WorkflowTaskAttempt
 from pgflow_django.registry import registry
-from pgflow_django.worker import sessions
+from pgflow_django.worker import leftovers, sessions
 from tests.engine.building import build
 from tests.engine.database import clean, query, value
 from tests.engine.effort import EFFORT
@@ -86,7 +86,17 @@ def surroundings() -> tuple[Any, ...]:
         driver_state(),
         query("select current_user, coalesce(current_setting('hostile.tenant', true), '')"),
         query(sessions._LOOK),
+        held(),
     )
+
+
+def held() -> dict[Any, str]:
+    """What the session of this thread holds, and how it is set."""
+    found = leftovers.find(connection.connection)
+    # Those of a transaction look the same, and the engine takes such.
+    # An iterator that was left unfinished closes its cursor when it is collected.
+    kept = ("advisory", "_django_curs_")
+    return {key: value for key, value in found.items() if not any(k in key[1] for k in kept)}
 
 
 def driver_state() -> tuple[Any, ...]:

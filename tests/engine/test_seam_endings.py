@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -14,13 +15,13 @@ from django.utils import translation
 
 from pgflow_django import RunFailed, executor, flow_builder, signals
 from pgflow_django.exceptions import RunCancelled
-from pgflow_django.models import Workflow, WorkflowRun, WorkflowRunEvent
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowRunEvent, WorkflowTaskAttempt
 from pgflow_django.registry import registry
 from tests.engine.building import build
-from tests.engine.database import value
+from tests.engine.database import query, value
 from tests.engine.invariants import check_all_ended
 from tests.engine.threads import at_once
-from tests.hostile import Odd
+from tests.hostile import TABLE, Odd, nothing_left
 from tests.waiting import wait_until
 
 Step = Callable[..., Any]
@@ -162,6 +163,29 @@ def test_an_async_step_that_goes_on_after_its_timeout_disturbs_no_other() -> Non
         assert executor.execute_dynamic("quick", {}, {"a": quick}) == {"a": 1}
 
 
+@pytest.mark.parametrize("step", ["leaves_a_task_that_stays", "leaves_a_thread_that_stays"])
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_what_an_async_step_leaves_running_holds_nobody_up(step: str, in_transaction: bool) -> None:
+    build("flow", {"a": []}, max_attempts=1)
+    began = time.monotonic()
+    with nothing_left(), transaction.atomic() if in_transaction else nullcontext():
+        assert executor.execute_dynamic("flow", {}, {"a": TABLE[step].function}) == {"a": 1}
+    assert time.monotonic() - began < 3
+
+
+def test_an_async_step_that_leaves_what_stays_ends_at_its_timeout() -> None:
+    build("flow", {"a": []}, timeout=1, max_attempts=1)
+
+    async def wait(input: Any) -> None:
+        await TABLE["leaves_a_task_that_stays"].function(input)
+        await asyncio.sleep(30)
+
+    began = time.monotonic()
+    with pytest.raises(RunFailed, match="StepTimeout"), transaction.atomic():
+        executor.execute_dynamic("flow", {}, {"a": wait})
+    assert time.monotonic() - began < 5
+
+
 # Receivers.
 
 
@@ -270,3 +294,32 @@ def test_a_block_of_the_caller_s_on_another_database_is_left_as_it_was(other: st
         with transaction.atomic(), suppress(RunFailed):
             executor.execute_dynamic("flow", {}, {"a": swallow})
     assert Workflow.objects.filter(workflow_slug="of_the_caller").exists()
+
+
+# What an atomic step has set for its transaction.
+
+
+@pytest.mark.parametrize(
+    "setting", ["role pg_read_all_data", "statement_timeout = 1", "search_path to nowhere"]
+)
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_what_an_atomic_step_sets_ends_before_it_is_settled(
+    setting: str, in_transaction: bool, atomic: Any
+) -> None:
+    build("flow", {"a": []}, max_attempts=1)
+
+    def set_locally(input: Any) -> int:
+        query(f"set local {setting}")
+        return 1
+
+    atomic(set_locally)
+    with transaction.atomic() if in_transaction else nullcontext():
+        assert executor.execute_dynamic("flow") == {"a": 1}
+
+
+def test_an_atomic_step_that_lets_nothing_be_written_fails_by_name(atomic: Any) -> None:
+    build("flow", {"a": []}, max_attempts=1)
+    atomic(lambda i: query("set transaction read only") and 1)
+    with pytest.raises(RunFailed, match="read only|read-only"):
+        executor.execute_dynamic("flow")
+    assert WorkflowTaskAttempt.objects.get().error_type == "TransactionMisused"
