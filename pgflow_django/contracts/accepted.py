@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from pgflow_django.contracts.cores import makes_members
-from pgflow_django.definitions.schemas import escape_token
+from pgflow_django.definitions.schemas import write_reference
 
 Core = dict[str, Any]
 Schema = dict[str, Any]
@@ -81,7 +81,7 @@ class _Reader:
         return self.read(core["schema"], depth)
 
     def _read_reference(self, core: Core, _: int) -> Schema:
-        return {"$ref": f"#/$defs/{escape_token(core['schema_ref'])}"}
+        return {"$ref": write_reference(["$defs", core["schema_ref"]])}
 
     def _read_nullable(self, core: Core, depth: int) -> Schema:
         return {"anyOf": [self.read(core["schema"], depth), {"type": "null"}]}

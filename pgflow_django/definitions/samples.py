@@ -8,7 +8,7 @@ from math import ceil, floor
 from typing import Any
 
 from pgflow_django.definitions.inputs import follow
-from pgflow_django.definitions.schemas import unescape_token
+from pgflow_django.definitions.schemas import read_reference
 
 #: Values in a sample, with the characters of long texts, and levels: schemas that hold themselves
 #: have no end.
@@ -219,8 +219,8 @@ def _exact(value: Any) -> Fraction | None:
 
 def _find(reference: str, whole: Any) -> Any:
     """What a reference within the schema leads to; nothing for one that leads elsewhere."""
-    start, *tokens = reference.split("/")
+    path = read_reference(reference)
     try:
-        return follow(whole, [unescape_token(token) for token in tokens]) if start == "#" else None
+        return None if path is None else follow(whole, path)
     except LookupError:
         return None

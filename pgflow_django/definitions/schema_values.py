@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
-#: References and alternatives that one check may follow.
+#: References and alternatives that one check may follow, and more of them for each part of a value.
 _MAX_FOLLOWED = 100_000
-_left: ContextVar[list[int]] = ContextVar("left")
+_MAX_FOLLOWED_EACH = 4
+#: Names and values of a keyword that cost as much as following one reference.
+_CHEAP = 20
 
 
 class Checker:
@@ -35,7 +37,7 @@ class Checker:
 
     def faults(self, value: Any, most: int = 5) -> list[Fault]:
         """The first places at which a value does not fit; an empty list where it does."""
-        token = _left.set([_MAX_FOLLOWED])
+        token = _budget.set(_Budget(value))
         found: list[Fault] = []
         try:
             for error in self._validator.iter_errors(value):
@@ -45,13 +47,50 @@ class Checker:
         except _TooLongError:
             text = "takes too long to be checked: its schema has too many alternatives"
             return [Fault("", text)]
+        except RecursionError:
+            return [Fault("", "is nested too deeply to be checked against its schema")]
         finally:
-            _left.reset(token)
+            _budget.reset(token)
         return found
 
 
 class _TooLongError(Exception):
     """A check has followed more references and alternatives than anybody means."""
+
+
+class _Budget:
+    """What one check may still follow: more than a bound only where the value is large itself."""
+
+    def __init__(self, value: Any) -> None:
+        self._left = _MAX_FOLLOWED
+        self._value: Any = value
+        self._is_extended = False
+
+    def take(self, cost: int) -> None:
+        """Raise ``_TooLongError`` where there is not so much left."""
+        self._left -= cost
+        if self._left >= 0:
+            return
+        if not self._is_extended:
+            self._is_extended = True
+            self._left += _MAX_FOLLOWED_EACH * _count_parts(self._value)
+        if self._left < 0:
+            raise _TooLongError
+
+
+_budget: ContextVar[_Budget] = ContextVar("budget")
+
+
+def _count_parts(value: Any) -> int:
+    count, left = 0, [value]
+    while left:
+        part = left.pop()
+        count += 1
+        if isinstance(part, dict):
+            left += part.values()
+        elif isinstance(part, list | tuple):
+            left += part
+    return count
 
 
 @cache
@@ -61,10 +100,12 @@ def _validator_class() -> Any:
     from jsonschema import validators
 
     keywords: dict[str, Any] = {
-        name: _count(keyword) for name, keyword in Draft.VALIDATORS.items() if name in KEYWORDS
+        name: _charge(name, keyword)
+        for name, keyword in Draft.VALIDATORS.items()
+        if name in KEYWORDS
     }
-    keywords["required"] = _check_required
-    keywords["additionalProperties"] = _count(_check_additional)
+    keywords["required"] = _charge("required", _check_required)
+    keywords["additionalProperties"] = _check_additional
     return validators.create(
         Draft.META_SCHEMA,
         keywords,
@@ -76,15 +117,18 @@ def _is_array(_: Any, value: Any) -> bool:
     return isinstance(value, list | tuple)  # what Python's JSON writes as an array
 
 
-def _count(keyword: Callable[..., Any]) -> Callable[..., Any]:
-    def counted(*arguments: Any) -> Any:
-        left = _left.get()
-        left[0] -= 1
-        if left[0] < 0:
-            raise _TooLongError
-        return keyword(*arguments)
+def _charge(name: str, keyword: Callable[..., Any]) -> Callable[..., Any]:
+    """The keyword, with a price for what multiplies the work: references, alternatives, lists."""
 
-    return counted
+    def charged(validator: Any, wanted: Any, value: Any, schema: Any) -> Any:
+        cost = len(wanted) if name == "anyOf" else int(name == "$ref")
+        if isinstance(wanted, dict | list):
+            cost += len(wanted) // _CHEAP
+        if cost:
+            _budget.get().take(cost)
+        return keyword(validator, wanted, value, schema)
+
+    return charged
 
 
 def _check_required(_: Any, names: Any, value: Any, __: Any) -> Iterator[ValidationError]:

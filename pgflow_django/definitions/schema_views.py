@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pgflow_django.definitions.schemas import unescape_token
+from pgflow_django.definitions.schemas import read_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -181,12 +181,11 @@ def _any(schemas: Iterable[Any]) -> Any:
 
 def _look_up(ref: Any, root: Any) -> Any:
     """What a local reference leads to; ``None`` where it leads to nothing."""
-    if ref == "#":
-        return root
-    if not isinstance(ref, str) or not ref.startswith("#/"):
+    path = read_reference(ref)
+    if path is None:
         return None
     found = root
-    for token in map(unescape_token, ref[2:].split("/")):
+    for token in path:
         if isinstance(found, list) and _INDEX.fullmatch(token) and int(token) < len(found):
             found = found[int(token)]
         else:

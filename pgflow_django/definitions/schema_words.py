@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pgflow_django.definitions.schemas import unescape_token
+from pgflow_django.definitions.schemas import read_reference
 
 _WORDS = {
     "string": "text",
@@ -70,11 +70,11 @@ def _say_object(schema: dict[str, Any], root: Any, depth: int) -> str:
 def _resolve(schema: Any, root: Any) -> Any:
     """What a local reference leads to; a few steps, since it may lead in a circle."""
     for _ in range(_MAX_DEPTH):
-        ref = schema.get("$ref") if isinstance(schema, dict) else None
-        if not isinstance(ref, str) or not ref.startswith("#/"):
+        path = read_reference(schema.get("$ref")) if isinstance(schema, dict) else None
+        if not path:
             break
         found = root
-        for token in ref[2:].split("/"):
-            found = found.get(unescape_token(token)) if isinstance(found, dict) else None
+        for token in path:
+            found = found.get(token) if isinstance(found, dict) else None
         schema = found
     return schema

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from pgflow_django.definitions.rules import shorten, show
 
 MAX_BYTES = 64 * 1024
 MAX_LEVELS = 16
+#: References and alternatives that one value is checked against one within the other.
+MAX_CHAIN = 40
 
 #: Keywords whose value is a schema, an object of schemas, a list of schemas, or says itself.
 _SCHEMA = frozenset({"items", "additionalProperties"})
@@ -106,6 +109,23 @@ def unescape_token(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~")
 
 
+def read_reference(ref: Any) -> list[str] | None:
+    """The keys to where a reference into the same schema leads; ``None`` for any other.
+
+    It is a URI, in which characters may be written as ``%41``.
+    """
+    if ref == "#":
+        return []
+    if not isinstance(ref, str) or not ref.startswith("#/"):
+        return None
+    return [unescape_token(token) for token in unquote(ref[2:]).split("/")]
+
+
+def write_reference(path: Any) -> str:
+    """The reference to what stands in the same schema under keys and indexes."""
+    return "#" + to_pointer(path).replace("%", "%25")
+
+
 def _refuse_large(schema: Any) -> None:
     try:
         size = len(json.dumps(schema, ensure_ascii=False).encode("utf-8", "replace"))
@@ -177,8 +197,9 @@ class _Reader:
         ]
 
     def _note_reference(self, ref: Any, pointer: str) -> None:
-        if isinstance(ref, str) and (ref == "#" or ref.startswith("#/")):
-            self.same_value[pointer].append(ref[1:])
+        path = read_reference(ref)
+        if path is not None:
+            self.same_value[pointer].append(to_pointer(path))
             return
         text = f"is {show(ref)}: references lead to a place in the same schema (#/$defs/…) only"
         self.faults.append(Fault(f"{pointer}/$ref", text))
@@ -190,18 +211,25 @@ class _Reader:
                 if target not in self.same_value:
                     text = f'is "#{shorten(target)}", where no schema stands'
                     self.faults.append(Fault(f"{pointer}/$ref", text))
-        circle = None if self.faults else self._find_circle()
-        if circle is not None:
-            text = "leads back to itself before it has looked at anything"
-            self.faults.append(Fault(circle, text))
+        if not self.faults:
+            self._measure_chains()
 
-    def _find_circle(self) -> str | None:
-        """Where a schema is checked against the same value again and again."""
+    def _measure_chains(self) -> None:
+        """Find where one value is checked against schema after schema, for ever or too long."""
         try:
-            TopologicalSorter(self.same_value).prepare()
+            order = list(TopologicalSorter(self.same_value).static_order())
         except CycleError as error:
-            return str(error.args[1][0])
-        return None
+            text = "leads back to itself before it has looked at anything"
+            self.faults.append(Fault(str(error.args[1][0]), text))
+            return
+        lengths: dict[str, int] = {}
+        for pointer in order:
+            inner = (lengths[target] for target in self.same_value[pointer])
+            lengths[pointer] = 1 + max(inner, default=0)
+            if lengths[pointer] > MAX_CHAIN:
+                text = f"leads through more than {MAX_CHAIN} schemas one after another"
+                self.faults.append(Fault(pointer, text))
+                return
 
 
 def _shape_faults(schema: Any) -> list[Fault]:
