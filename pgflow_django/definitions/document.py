@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions import bounds
 from pgflow_django.definitions.contract_problems import contract_problems
 from pgflow_django.definitions.edits.patches import fits_bounds
-from pgflow_django.definitions.graph import find_cycle, free_slug, is_valid_slug
+from pgflow_django.definitions.graph import find_cycle, find_tangled, free_slug, is_valid_slug
 from pgflow_django.definitions.input_problems import source_problems
-from pgflow_django.definitions.inputs import rename_sources
+from pgflow_django.definitions.inputs import names_step
 from pgflow_django.definitions.joining import join_before
 from pgflow_django.definitions.keys import keys_of_flows, keys_of_steps
 from pgflow_django.definitions.known_functions import KnownFunctions, Search
@@ -37,7 +37,7 @@ from pgflow_django.definitions.problems import (
     workflow_slug_problems,
 )
 from pgflow_django.definitions.rules import shorten, show
-from pgflow_django.definitions.schemas import read_schema
+from pgflow_django.definitions.schemas import escape_token, read_schema
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -155,7 +155,7 @@ class _Steps:
             yield replace(problem, fix=self._rename(index, slug, problem.suggestions))
         if isinstance(slug, str) and self.position[slug] != index:
             yield self._duplicate(index, slug)
-        yield from self.keys.problems(row, owner, pointer)
+        yield from self.keys.problems(row, owner, pointer, partial(self._may_wait, slug))
         options = list(option_problems(STEP_KEYS, row, owner, pointer))
         yield from options
         if not any(problem.code == STEP_KEYS["inputs"].code for problem in options):
@@ -175,7 +175,29 @@ class _Steps:
             nearest=self.nearest_step,
             owner=owner,
             pointer=pointer,
+            may_wait=partial(self._may_wait, row.get("slug")),
         )
+
+    def _may_wait(self, slug: object, other: object) -> bool:
+        """Whether a step can wait for another one of the flow without a cycle."""
+        if not isinstance(other, str) or other not in self.position or other == slug:
+            return False
+        return slug not in self.tangled or other not in self.tangled
+
+    @cached_property
+    def tangled(self) -> Collection[Any]:
+        """The steps that would wait in cycles if each waited for all that it names anywhere."""
+        graph = {}
+        for slug, index in self.position.items():
+            row = self.rows[index]
+            graph[slug] = [
+                name
+                for key, value in row.items()
+                if key == "inputs" or self.keys.means(key, "depends_on")
+                for name in _list_names(value)
+                if name != slug
+            ]
+        return find_tangled(graph)
 
     @cached_property
     def waiting(self) -> dict[str, list[str]]:
@@ -188,16 +210,18 @@ class _Steps:
         return places
 
     @cached_property
-    def reading(self) -> dict[str, list[tuple[int, dict[str, Any]]]]:
-        """The steps that read each slug, with where they stand."""
-        found: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    def reading(self) -> dict[str, list[tuple[str, str]]]:
+        """Where each slug is read, and the part of the source behind it."""
+        found: dict[str, list[tuple[str, str]]] = {}
         for index, row in enumerate(self.rows):
             inputs = row.get("inputs") if isinstance(row, dict) else None
-            if not isinstance(inputs, dict):
-                continue
-            heads = {one.partition("/")[0] for one in inputs.values() if isinstance(one, str)}
-            for head in heads:
-                found.setdefault(head, []).append((index, row))
+            for name, source in inputs.items() if isinstance(inputs, dict) else ():
+                head = source.partition("/")[0] if isinstance(source, str) else ""
+                if isinstance(name, str) and names_step(
+                    source, head, is_map=row.get("type") == "map"
+                ):
+                    place = f"/steps/{index}/inputs/{escape_token(name)}"
+                    found.setdefault(head, []).append((place, source[len(head) :]))
         return found
 
     def _rename(self, index: int, slug: object, names: Sequence[str]) -> Patch | None:
@@ -208,11 +232,8 @@ class _Steps:
             return None
         places = [f"/steps/{index}/slug", *self.waiting.get(slug, ())]
         patch = [{"op": "replace", "path": place, "value": names[0]} for place in places]
-        for at, row in self.reading.get(slug, ()):
-            renamed = {"inputs": row["inputs"], "type": row.get("type")}
-            rename_sources(renamed, {slug: names[0]})
-            value = renamed["inputs"]
-            patch.append({"op": "replace", "path": f"/steps/{at}/inputs", "value": value})
+        for place, rest in self.reading.get(slug, ()):
+            patch.append({"op": "replace", "path": place, "value": f"{names[0]}{rest}"})
         return patch if fits_bounds(patch) else None
 
     def _duplicate(self, index: int, slug: str) -> Problem:
@@ -254,6 +275,7 @@ class _Steps:
                     nearest=self.nearest_step,
                     owner=name_step(row.get("slug"), self.flow),
                     pointer=f"/steps/{index}/depends_on",
+                    may_wait=partial(self._may_wait, row.get("slug")),
                 ):
                     yield self._offer_join(problem, index, row)
         yield from self._cycles()
@@ -286,6 +308,13 @@ class _Steps:
             message = say(name_flow(self.flow), text)
             yield Problem("cycle_detected", f"/steps/{index}/depends_on/{at}", message, edges)
             graph[step] = [other for other in graph[step] if other != dependency]
+
+
+def _list_names(value: Any) -> list[str]:
+    """The steps that are named by a text, in a list or in the sources of an object."""
+    parts: Any = value if isinstance(value, list | tuple) else [value]
+    parts = value.values() if isinstance(value, dict) else parts
+    return [one.partition("/")[0] for one in parts if isinstance(one, str)]
 
 
 def _dependencies(row: Any) -> Sequence[Any]:

@@ -25,7 +25,9 @@ def guess_seconds(text: str) -> float | None:
         return None
     spaced = re.sub(r"(?<=\d)(?=[a-zA-Z])", " ", text.lower())
     short = _WORDS.sub(lambda found: found[1][0], spaced)
-    try:
-        return parse_seconds(re.sub(r"\s", "", short))
-    except ValueError:
+    # Numbers side by side stay apart: "1 2 m" says nothing.
+    length = re.sub(r"(?<=\d)\s+(?=[a-z])|(?<=[a-z])\s+(?=\d)", "", short.strip())
+    units = [_UNITS[unit] for _, unit in _PART.findall(length)]
+    if not _LENGTH.fullmatch(length) or units != sorted(set(units), reverse=True):
         return None
+    return parse_seconds(length)

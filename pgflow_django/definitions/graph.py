@@ -103,6 +103,17 @@ def find_cycle(depends_on: Graph) -> list[str] | None:
     return [*cycle[first:], *cycle[: first + 1]]
 
 
+def find_tangled(depends_on: Graph) -> set[str]:
+    """The steps in cycles, or between two: those that wait for one, and that one waits for."""
+    behind = depends_on.keys() - set(topological_order(depends_on))
+    reverse: dict[str, list[str]] = {step: [] for step in behind}
+    for step in behind:
+        for dependency in known_dependencies(depends_on, step):
+            if dependency in reverse:
+                reverse[dependency].append(step)
+    return reverse.keys() - set(topological_order(reverse))
+
+
 def known_dependencies(depends_on: Graph, step: str) -> list[str]:
     """What ``step`` waits for, each once and without names that are no steps, in their order."""
     return [dep for dep in dict.fromkeys(depends_on[step]) if dep in depends_on]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pgflow_django.definitions.graph import did_you_mean
@@ -11,9 +12,17 @@ from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.schemas import escape_token
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from pgflow_django.definitions.problems import Patch
+
+
+#: Dependencies that are named where none is like the source.
+_MAX_NAMED = 3
+
+
+def _may_wait(_: str) -> bool:
+    return True
 
 
 def source_problems(
@@ -26,9 +35,13 @@ def source_problems(
     nearest: NearestNames,
     owner: str,
     pointer: str,
+    may_wait: Callable[[str], bool] = _may_wait,
 ) -> Iterator[Problem]:
-    """Whether well-formed ``inputs`` of the step at ``pointer`` name what it waits for."""
-    waits = [one for one in depends_on if isinstance(one, str)] if _is_list(depends_on) else []
+    """Whether well-formed ``inputs`` of the step at ``pointer`` name what it waits for.
+
+    ``may_wait`` tells whether it can wait for one more step without a cycle.
+    """
+    waits = _read_waits(depends_on)
     for name, source in inputs.items():
         head, slash, rest = source.partition("/")
         if head == RUN or (is_map and head in OF_MAPS) or (head in waits and head != slug):
@@ -38,7 +51,8 @@ def source_problems(
             text = (
                 f"its input {show(name)} is what {show(head)} returns, but it is not a dependency"
             )
-            fix = None if is_map and waits else _depend(depends_on, head, pointer)
+            fits = may_wait(head) and not (is_map and waits)
+            fix = _depend(depends_on, head, pointer) if fits else None
             # A map would run over what it waits for.
             certain = fix is not None and not is_map
             message = say(owner, text)
@@ -50,12 +64,20 @@ def source_problems(
             text = f"is the {head} of a map, which it is not"
         else:
             text = f"is what {show(head)} returns, but the flow has no such step"
-        names = [one for one in (nearest(head) or waits) if one != slug and one in waits]
+        among = nearest(head) or islice(waits, _MAX_NAMED)
+        names = [one for one in among if one != slug and one in waits]
         patch: Patch | None = None
         if len(names) == 1:
             patch = [{"op": "replace", "path": path, "value": f"{names[0]}{slash}{rest}"}]
         message = say(owner, f"its input {show(name)} {text}") + did_you_mean(names)
         yield Problem("unknown_source", path, message, names, patch)
+
+
+def _read_waits(depends_on: Any) -> dict[str, None]:
+    """The names that a step waits for."""
+    if not _is_list(depends_on):
+        return {}
+    return dict.fromkeys(one for one in depends_on if isinstance(one, str))
 
 
 def _is_list(depends_on: Any) -> bool:

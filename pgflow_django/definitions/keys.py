@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgflow_django.definitions.graph import did_you_mean, is_valid_slug
@@ -12,7 +11,7 @@ from pgflow_django.definitions.rules import show
 from pgflow_django.definitions.schemas import escape_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from pgflow_django.definitions.options import Option
 
@@ -32,8 +31,6 @@ _SLUGS = ("slug", "workflow_slug")
 #: What stands between the words of a key, and characters that no key of ours has.
 _BETWEEN = str.maketrans("", "", "_- ")
 _LONG = 40
-#: How alike (of 1) two keys must be for one to be the other with a slip of the pen.
-_SLIP = 0.8
 
 
 class Keys:
@@ -51,8 +48,17 @@ class Keys:
         self._words |= {_letters(name): name for name in names}
         self._nearest = NearestNames(names)
 
-    def problems(self, row: dict[Any, Any], owner: str, pointer: str) -> Iterator[Problem]:
-        """Every key of a row that is none of ours."""
+    def problems(
+        self,
+        row: dict[Any, Any],
+        owner: str,
+        pointer: str,
+        may_wait: Callable[[Any], bool] | None = None,
+    ) -> Iterator[Problem]:
+        """Every key of a row that is none of ours.
+
+        ``may_wait`` tells whether a step can wait for another one of the flow without a cycle.
+        """
         unknown = [key for key in row if key not in self._known]
         if not unknown:
             return
@@ -60,7 +66,7 @@ class Keys:
         for key in unknown:
             if name := self._meant(key).name:
                 wishes.setdefault(name, {})[key] = row[key]
-        chosen = {name: self._choose(name, values) for name, values in wishes.items()}
+        chosen = {name: self._choose(name, values, may_wait) for name, values in wishes.items()}
         for key in unknown:
             token = escape_token(key if isinstance(key, str) else show(key))
             path, meant = f"{pointer}/{token}", self._meant(key)
@@ -74,6 +80,10 @@ class Keys:
             patch = fix if isinstance(key, str) else None
             yield Problem("unknown_key", path, message, names, patch, certain=certain)
 
+    def means(self, key: Any, name: str) -> bool:
+        """Whether a key is this one of ours, or probably meant to be."""
+        return key == name or (key not in self._known and self._meant(key).name == name)
+
     def _meant(self, key: Any) -> _Meant:
         """The key that was probably meant."""
         if key not in self._asked:
@@ -86,11 +96,14 @@ class Keys:
         names = self._nearest(key)
         if len(names) != 1:
             return _Meant(names[0] if names else None)
-        alike = difflib.SequenceMatcher(None, key.casefold(), names[0]).ratio()
-        return _Meant(names[0], is_clear=alike >= _SLIP)
+        return _Meant(names[0], is_clear=_is_slip(key.casefold(), names[0]))
 
-    def _choose(self, name: str, values: dict[Any, Any]) -> Any:
+    def _choose(
+        self, name: str, values: dict[Any, Any], may_wait: Callable[[Any], bool] | None
+    ) -> Any:
         """The one key whose value can stand under ``name``; ``None`` where there are several."""
+        if name == "depends_on" and may_wait is not None:
+            values = {key: value for key, value in values.items() if _are_all(value, may_wait)}
         able = [key for key, value in values.items() if self._may_be(name, value)]
         if name in _SLUGS and len(able) > 1:
             able = [key for key in able if is_valid_slug(values[key])]
@@ -107,6 +120,28 @@ class Keys:
         option = self._options[name]
         meant = option.rule.fix(value)
         return option.fault(value) is None or (meant is not None and meant.certain)
+
+
+def _are_all(value: Any, may_wait: Callable[[Any], bool]) -> bool:
+    """Whether a step may wait for all that is named, which may be one or none."""
+    names = value if isinstance(value, list | tuple) else [value]
+    return all(name is None or may_wait(name) for name in names)
+
+
+def _is_slip(key: str, name: str) -> bool:
+    """Whether a key has one letter too many, too few or another, or two swapped."""
+    start = _count_same(key, name)
+    end = _count_same(key[start:][::-1], name[start:][::-1])
+    written, meant = key[start : len(key) - end], name[start : len(name) - end]
+    if not (written + meant).isalpha():
+        return False
+    return max(len(written), len(meant)) == 1 or (len(meant) == 2 and written == meant[::-1])
+
+
+def _count_same(one: str, other: str) -> int:
+    """How many letters two words begin with both."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 class _Meant(NamedTuple):

@@ -23,7 +23,7 @@ from pgflow_django.definitions.options import MAX_DEPENDENCIES, MAX_STEPS
 from pgflow_django.definitions.rules import shorten, show
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from pgflow_django.definitions.options import Option
 
@@ -206,10 +206,16 @@ def dependency_problems(
     nearest: NearestNames,
     owner: str,
     pointer: str,
+    may_wait: Callable[[str], bool] | None = None,
 ) -> Iterator[Problem]:
-    """Whether a step may wait for ``depends_on``, given the ``known`` steps of its flow."""
+    """Whether a step may wait for ``depends_on``, given the ``known`` steps of its flow.
+
+    ``may_wait`` tells whether it can wait for one more step without a cycle.
+    """
     if not isinstance(depends_on, list | tuple):
-        yield _no_list(depends_on, known, owner, pointer)
+        is_known = isinstance(depends_on, str) and depends_on in known
+        may = is_known and (may_wait is None or may_wait(depends_on))
+        yield _no_list(depends_on, may, owner, pointer)
         return
     accepted: dict[str, None] = {}
     for index, dependency in enumerate(depends_on):
@@ -239,14 +245,13 @@ def dependency_problems(
         yield Problem("map_step_constraint_violation", pointer, say(owner, text))
 
 
-def _no_list(depends_on: Any, known: Collection[str], owner: str, pointer: str) -> Problem:
-    """What is wrong with dependencies that are no list."""
+def _no_list(depends_on: Any, may_wait: bool, owner: str, pointer: str) -> Problem:
+    """What is wrong with dependencies that are no list, but perhaps a step to wait for."""
     fix: Patch | None = None
     certain = depends_on is None
     if isinstance(depends_on, str):
         fix = [{"op": "replace", "path": pointer, "value": [depends_on]}]
-        may_be_step = depends_on in known or is_valid_slug(depends_on)
-        certain = may_be_step and len(depends_on) <= MAX_SLUG_LENGTH
+        certain = may_wait and len(depends_on) <= MAX_SLUG_LENGTH
     elif depends_on is None:
         fix = [{"op": "remove", "path": pointer}]
     text = f"depends_on is {show(depends_on)}, but must be a list of step names"

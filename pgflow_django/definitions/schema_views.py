@@ -108,23 +108,39 @@ class View(NamedTuple):
         for count, token in enumerate(tokens):
             if isinstance(view.schema, bool):
                 break
-            view = view._step(token, 0) if count < _MAX_TOKENS else view.within(True)
+            view = view._step(token) if count < _MAX_TOKENS else view.within(True)
         return view
 
     def items(self) -> View:
         """The items of the arrays that there may be."""
-        return self._step(None, 0)
+        return self._step(None)
 
-    def _step(self, token: str | None, depth: int) -> View:
-        view, _ = self.resolve()
-        if depth > _MAX_FOLLOWED:
-            return view.within(True)
-        if choices := view.choices():
-            inner = [one._step(token, depth + 1) for one in choices]  # noqa: SLF001 - of this class
-            return view.within(_any(one.schema for one in inner))
+    def _step(self, token: str | None) -> View:
+        found = [part for view in self._alternatives() for part in view._parts(token)]  # noqa: SLF001 - of this class
+        return self.within(_any({id(part): part for part in found}.values()))
+
+    def _alternatives(self) -> list[View]:
+        """What this may be, resolved and without alternatives of its own, each once."""
+        found: list[View] = []
+        left, seen = [self], set()
+        while left:
+            view, _ = left.pop().resolve()
+            if id(view.schema) in seen:
+                continue
+            seen.add(id(view.schema))
+            choices = view.choices()
+            left += reversed(choices)
+            if not choices:
+                found.append(view)
+        return found
+
+    def _parts(self, token: str | None) -> list[Any]:
+        """The schemas of what stands behind a token in a resolved schema without alternatives."""
+        view = self
         if isinstance(view.schema, bool):
-            return view
-        kinds, found = view.kinds(), []
+            return [view.schema]
+        found: list[Any] = []
+        kinds = view.kinds()
         if "object" in kinds and token is not None:
             found.append(view.read_object().property(token).schema)
         if "array" in kinds:
@@ -133,7 +149,7 @@ class View(NamedTuple):
                 found += [*array.first, array.rest]
             elif _INDEX.fullmatch(token):
                 found.append(array.item(int(token)).schema)
-        return view.within(_any(found))
+        return found
 
 
 class Object(NamedTuple):

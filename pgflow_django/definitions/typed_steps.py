@@ -28,7 +28,7 @@ ANYTHING = View.of(None)
 ARRAY = View.of({"type": "array"})
 _INDEX = View.of({"type": "integer", "minimum": 0})
 #: Pairs of schemas that are compared for one document.
-_MAX_COMPARED = 100_000
+_MAX_COMPARED = 20_000
 
 
 class TypedFunction:

@@ -46,9 +46,17 @@ class Comparison:
 
     def __init__(self, most: int = _MAX_COMPARED) -> None:
         self._left = most
+        #: By ids and depth, with the views themselves: references lead to one schema many times.
+        self._known: dict[tuple[int, int, int], tuple[View, View, Fit]] = {}
 
     def fits(self, source: View, target: View, depth: int = 0) -> Fit:
         """See the function of this name."""
+        key = (id(source.schema), id(target.schema), depth)
+        if key not in self._known:
+            self._known[key] = (source, target, self._fits(source, target, depth))
+        return self._known[key][2]
+
+    def _fits(self, source: View, target: View, depth: int) -> Fit:
         self._left -= 1
         if depth > 2 * MAX_DEPTH or self._left < 0:
             return "unknown"
