@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import islice
 from typing import Any, NamedTuple
@@ -73,16 +74,20 @@ class Reading:
 
 def read_schema(schema: Any) -> Reading:
     """What of a JSON Schema counts here. Raises ``NoSchemaError`` where it is none."""
-    _refuse_large(schema)
+    found = _read_text(_write(schema))
+    if isinstance(found, Reading):
+        return found
+    raise NoSchemaError(found)
+
+
+@lru_cache(maxsize=64)
+def _read_text(text: str) -> Reading | list[Fault]:
+    """The schema of a JSON text, or why it is none: a document's is asked for several times."""
     reader = _Reader()
-    cleaned = reader.clean(schema, "", 1)
+    cleaned = reader.clean(json.loads(text), "", 1)
     if not reader.faults:
         reader.follow_references()
-    if not reader.faults:
-        reader.faults += _shape_faults(cleaned)
-    if reader.faults:
-        raise NoSchemaError(reader.faults)
-    return Reading(cleaned, tuple(reader.unused))
+    return reader.faults or Reading(cleaned, tuple(reader.unused))
 
 
 def schema_faults(schema: Any) -> list[Fault]:
@@ -126,14 +131,17 @@ def write_reference(path: Any) -> str:
     return "#" + to_pointer(path).replace("%", "%25")
 
 
-def _refuse_large(schema: Any) -> None:
+def _write(schema: Any) -> str:
+    """The schema as JSON text. Raises ``NoSchemaError`` for what is too large, or no JSON."""
     try:
-        size = len(json.dumps(schema, ensure_ascii=False).encode("utf-8", "replace"))
+        text = json.dumps(schema, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise NoSchemaError([Fault("", f"is no JSON: {error}")]) from None
+    size = len(text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
-        text = f"has {size:,} bytes of JSON, but may have at most {MAX_BYTES:,}"
-        raise NoSchemaError([Fault("", text)])
+        rule = f"has {size:,} bytes of JSON, but may have at most {MAX_BYTES:,}"
+        raise NoSchemaError([Fault("", rule)])
+    return text
 
 
 class _Reader:
@@ -164,11 +172,18 @@ class _Reader:
                 kept[key] = self._clean_value(key, value, below, level)
             elif key not in _NOTES | _SILENT:
                 self.unused.append(Fault(below, "is not evaluated"))
+        self._check_plain({key: kept[key] for key in kept if key in _PLAIN}, pointer)
         for index in range(len(kept.get("anyOf", ()))):
             self.same_value[pointer].append(f"{pointer}/anyOf/{index}")
         if "$ref" in kept:
             self._note_reference(kept["$ref"], pointer)
         return kept
+
+    def _check_plain(self, plain: dict[str, Any], pointer: str) -> None:
+        """Whether the keywords that hold no schemas have values that say something."""
+        for error in islice(_plain_validator().iter_errors(plain), 5) if plain else ():
+            place = f"{pointer}{to_pointer(error.absolute_path)}"
+            self.faults.append(Fault(place, f"is no valid schema: {error.message:.200}"))
 
     def _clean_value(self, key: str, value: Any, pointer: str, level: int) -> Any:
         if key in _SCHEMA:
@@ -232,12 +247,20 @@ class _Reader:
                 return
 
 
-def _shape_faults(schema: Any) -> list[Fault]:
-    """What the schema of schemas has against it."""
+@cache
+def _plain_validator() -> Any:
+    """What checks the keywords of one schema that hold no others, as the schema of schemas does."""
     from jsonschema import Draft202012Validator as Draft
 
-    errors = Draft(Draft.META_SCHEMA).iter_errors(schema)
-    return [
-        Fault(to_pointer(error.absolute_path), f"is no valid schema: {error.message:.200}")
-        for error in islice(errors, 5)
-    ]
+    kind = {"enum": ["array", "boolean", "integer", "null", "number", "object", "string"]}
+    kinds = {"type": "array", "items": kind, "minItems": 1, "uniqueItems": True}
+    number, count = {"type": "number"}, {"type": "integer", "minimum": 0}
+    properties = {
+        "$ref": {"type": "string"},
+        "type": {"anyOf": [kind, kinds]},
+        "required": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+        "enum": {"type": "array"},
+        **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), number),
+        **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), count),
+    }
+    return Draft({"properties": properties})

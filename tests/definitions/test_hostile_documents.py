@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -110,6 +111,26 @@ def rivals(size: int) -> Any:
     return {"steps": [{"slug": "a"}], **dict.fromkeys(keys, "x")}
 
 
+def unknown(size: int) -> Any:
+    """A step that waits for many steps and reads others, none of which is there."""
+    names = [f"u{n}" for n in range(size)]
+    inputs = {f"x{n}": "qq" for n in range(50)}
+    return {"workflow_slug": "x", "steps": [{"slug": "a", "depends_on": names, "inputs": inputs}]}
+
+
+def renamed(size: int) -> Any:
+    """Steps with bad names, and one that reads each of them many times."""
+    steps: list[Any] = [{"slug": f"a-{n}"} for n in range(size)]
+    inputs = {f"x{n}": f"a-{n % size}" for n in range(20 * size)}
+    return {"workflow_slug": "x", "steps": [*steps, {"slug": "z", "inputs": inputs}]}
+
+
+def crossed(size: int) -> Any:
+    """Steps that would wait for one another if each waited for what it reads."""
+    steps = [{"slug": f"s{n}", "inputs": {"x": f"s{(n + 1) % size}"}} for n in range(size)]
+    return {"workflow_slug": "x", "steps": steps}
+
+
 def patched(size: int) -> list[dict[str, Any]]:
     return [{"op": "add", "path": "/steps/-", "value": {"slug": f"s_{n}"}} for n in range(size)]
 
@@ -132,7 +153,7 @@ def count_lines(work: Callable[[], Any]) -> int:
     return count
 
 
-@pytest.mark.parametrize("maker", [*MAKERS, broken, dense, rivals])
+@pytest.mark.parametrize("maker", [*MAKERS, broken, dense, rivals, unknown, renamed, crossed])
 @pytest.mark.parametrize(
     "work", [validate_flow, repair_flow, lambda document: answer(document, validate_flow)],
     ids=["validate", "repair", "answer"],
@@ -151,3 +172,47 @@ def test_four_times_as_many_operations_are_four_times_as_much_work() -> None:
     apply_patch(document, few)
     work = count_lines(lambda: apply_patch(document, few))
     assert count_lines(lambda: apply_patch(document, many)) < 5 * work
+
+
+def alternatives(levels: int, each: int) -> Any:
+    """A schema that is one of a few, many times over."""
+    schemas: dict[str, Any] = {
+        f"a{n}": {"anyOf": [{"$ref": f"#/$defs/a{n + 1}"}] * each} for n in range(levels)
+    }
+    return {"$ref": "#/$defs/a0", "$defs": {**schemas, f"a{levels}": {"type": "array"}}}
+
+
+def web(size: int) -> Any:
+    """A schema whose parts lead to one another crosswise, without end."""
+    schemas = {
+        f"a{n}": {
+            "anyOf": [
+                {"items": {"$ref": f"#/$defs/a{(7 * n + 1) % size}"}},
+                {"items": {"$ref": f"#/$defs/a{(3 * n + 2) % size}"}},
+            ]
+        }
+        for n in range(size)
+    }
+    return {"$ref": "#/$defs/a0", "$defs": schemas}
+
+
+def wide(size: int) -> Any:
+    row = {"type": "array", "items": {"properties": {"a": {"type": "string"}}}}
+    return {"properties": {f"p{n}": row for n in range(size)}}
+
+
+@pytest.mark.parametrize("schema", [alternatives(5, 10), alternatives(18, 2), web(400), wide(600)])
+def test_a_schema_of_any_form_is_looked_at_quickly(schema: Any) -> None:
+    steps: list[Any] = [
+        {"slug": "a", "type": "map", "inputs": {"x": "item/0/0/0", "y": "run/p1/0"}}
+    ]
+    steps += [{"slug": f"s{n}", "type": "map", "depends_on": ["a"]} for n in range(50)]
+    start = time.process_time()
+    validate_flow({"workflow_slug": "x", "input_schema": schema, "steps": steps})
+    assert time.process_time() - start < 1
+
+
+def test_few_names_are_suggested_however_many_there_are() -> None:
+    [source] = [one for one in validate_flow(unknown(5_000)) if one.pointer.endswith("/x0")]
+    assert len(source.suggestions) <= 3
+    assert len(source.message) < 500

@@ -96,21 +96,9 @@ def test_a_large_value_that_fits_is_taken() -> None:
     assert WorkflowRun.objects.count() == 1
 
 
-def test_a_large_value_that_fits_by_references_and_alternatives_is_taken() -> None:
-    row = {
-        "type": "object",
-        "properties": {
-            "code": {"$ref": "#/$defs/code"},
-            "size": {"anyOf": [{"type": "integer"}, {}]},
-        },
-        "additionalProperties": False,
-    }
-    schema = {
-        "type": "array",
-        "items": {"$ref": "#/$defs/row"},
-        "$defs": {"row": row, "code": {"type": "string"}},
-    }
-    assert Checker(schema).faults([{"code": "x", "size": 1}] * 26_000) == []
+def test_a_large_value_that_fits_one_of_several_alternatives_is_taken() -> None:
+    schema = {"items": {"anyOf": [{"type": "integer"}] * 10}}
+    assert Checker(schema).faults([1] * 12_000) == []
 
 
 HOSTILE: dict[str, tuple[Any, Any]] = {
@@ -118,7 +106,7 @@ HOSTILE: dict[str, tuple[Any, Any]] = {
         {"items": {"anyOf": [{"required": [f"n{n}" for n in range(2_000)]}] * 2}},
         [{}] * 2_000,
     ),
-    "values": ({"items": {"enum": list(range(8_000))}}, [-1, *[7_999] * 1_000]),
+    "values": ({"items": {"enum": list(range(8_000))}}, [-1, *[7_999] * 300]),
     "declared": ({"items": {"properties": {f"n{n}": {} for n in range(4_000)}}}, [{}] * 2_000),
 }
 
