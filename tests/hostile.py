@@ -906,13 +906,13 @@ class NoRepr:
         raise SystemExit
 
 
-def _hooking(hook: Callable[[], object], name: str) -> None:
+def _hooking(hook: Callable[[], object], name: str, *, atomic: bool = True) -> None:
     def function(input: Any) -> int:
         transaction.on_commit(hook)
         return 1
 
     function.__name__ = function.__qualname__ = name
-    hostile(atomic=True)(function)
+    hostile(atomic=atomic)(function)
 
 
 _hooks: list[tuple[Callable[[], object], str]] = [
@@ -923,6 +923,8 @@ _hooks: list[tuple[Callable[[], object], str]] = [
 ]
 for _hook, _name in _hooks:
     _hooking(_hook, _name)
+    if not isinstance(_hook, NoRepr):  # outside a transaction a hook is called at once
+        _hooking(_hook, f"plain_{_name}", atomic=False)
 
 
 @hostile()

@@ -69,6 +69,12 @@ class _Innermost(threading.local):
 _innermost = _Innermost()
 
 
+def is_interrupted() -> bool:
+    """Whether what is raised in this thread is an interruption, and no step's own."""
+    target = _innermost.target
+    return target is not None and (target.is_struck or target.is_outer_struck)
+
+
 def raise_in_thread(thread_id: int) -> None:
     """Raise ``StepInterrupted`` in the thread of this identity, if it lives."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(

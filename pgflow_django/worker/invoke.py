@@ -89,6 +89,7 @@ class Attempt:
                 with ExitStack() as savepoints:
                     for alias in self._around.blocks:
                         savepoints.enter_context(_savepoint(alias))
+                        savepoints.enter_context(_guarded_hooks(alias))
                     return Outcome(self.task, output=self._call(function))
             return Outcome(self.task, output=self._call(function))
         except StepInterrupted:

@@ -22,8 +22,9 @@ from django.db.backends.signals import connection_created
 from django.dispatch import receiver
 
 from pgflow_django import signals
-from pgflow_django.exceptions import TransactionMisused
+from pgflow_django.exceptions import StepInterrupted, TransactionMisused
 from pgflow_django.worker.connection_state import ConnectionState, Depth
+from pgflow_django.worker.interrupting import is_interrupted
 from pgflow_django.worker.processes import leave_if_forked
 
 
@@ -110,6 +111,10 @@ def call_apart(call: Callable[[], object], using: str) -> None:
     around.begin(is_inside=around.connection.in_atomic_block)
     try:
         contextvars.copy_context().run(call)
+    except StepInterrupted as error:
+        if is_interrupted():
+            raise
+        raise RuntimeError("StepInterrupted is for those who interrupt steps") from error
     finally:
         leave_if_forked(pid)
         around.end()

@@ -14,7 +14,7 @@ from django.test import TestCase
 from django.utils import translation
 
 from pgflow_django import RunFailed, executor, flow_builder, signals
-from pgflow_django.exceptions import RunCancelled
+from pgflow_django.exceptions import RunCancelled, StepInterrupted
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowRunEvent, WorkflowTaskAttempt
 from pgflow_django.registry import registry
 from tests.engine.building import build
@@ -193,7 +193,7 @@ class Fatal(BaseException):
     pass
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError, Fatal, Odd])
+@pytest.mark.parametrize("error", [asyncio.CancelledError, Fatal, Odd, StepInterrupted])
 def test_what_a_receiver_raises_is_not_its_caller_s(error: type[BaseException]) -> None:
     build("flow", {"a": []})
 
