@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgflow_django.definitions.schemas import escape_token, unescape_token
+from pgflow_django.definitions.schemas import read_reference, write_reference
 
 _WHOLE = "#/$defs/whole"
 
@@ -39,10 +39,10 @@ class _Opener:
     def _open_reference(self, ref: str) -> str:
         if ref not in self.defs:
             target: Any = self.defs["whole"]
-            for token in ref.removeprefix(_WHOLE).split("/")[1:]:
-                target = target[int(token) if isinstance(target, list) else unescape_token(token)]
+            for token in read_reference(f"#{ref.removeprefix(_WHOLE)}") or ():
+                target = target[int(token) if isinstance(target, list) else token]
             self.defs[ref] = self.open(target)
-        return f"#/$defs/{escape_token(ref)}"
+        return write_reference(["$defs", ref])
 
 
 def _move(value: Any) -> Any:

@@ -60,6 +60,23 @@ def test_what_json_can_not_express_is_refused_and_never_printed(
         assert answer.json["error"]["code"] == "invalid_input"
 
 
+@pytest.mark.parametrize("sign", ["\x1b]0;x\x07", "\x1b[2J", "\x9b2J", "\r", "\u202e", "\x7f"])
+@pytest.mark.parametrize(
+    "options", [{}, {"json": True}, {"fix": True}, {"fix": True, "json": True}]
+)
+def test_nothing_in_a_document_steers_the_terminal(
+    path: Path, sign: str, options: dict[str, bool]
+) -> None:
+    bad = f"a{sign}b"
+    steps = [{"slug": "a", bad: 1}, {"slug": bad, "depends_on": ["a", bad], "inputs": {bad: bad}}]
+    document = {"workflow_slug": bad, bad: bad, "type": bad, "queue": bad, "steps": steps}
+    path.write_text(json.dumps(document))
+    answer = call("checkflow", str(path), **options)
+    printed = answer.stdout + answer.stderr
+    assert printed
+    assert not any(one in printed for one in sign if not one.isprintable())
+
+
 def test_the_repaired_document_is_printed_and_what_is_left_is_said(path: Path) -> None:
     answer = call("checkflow", str(path), fix=True)
     assert answer.status == 1

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator as Draft
 
-from pgflow_django import executor
+from pgflow_django import executor, step_function
 from pgflow_django.definitions.schema_values import Checker
 from pgflow_django.definitions.schemas import read_schema, schema_faults
 from pgflow_django.flow_builder import create_flow_from_spec, validate_flow
@@ -63,6 +63,17 @@ def test_a_map_knows_what_a_spelled_reference_leads_to() -> None:
     document = flow(referring("aA", "a%41"))
     document["steps"][0]["type"] = "map"
     assert [one.code for one in validate_flow(document)] == ["map_over_no_array"]
+
+
+def test_a_function_may_declare_its_input_by_a_spelled_reference() -> None:
+    rows = {"type": "object", "properties": {"rows": {"type": "array"}}, "required": ["rows"]}
+
+    @step_function("tests.spelled", input={"$defs": {"aA": rows}, "$ref": "#/$defs/a%41"})
+    def spelled(input: Any) -> Any:
+        return input
+
+    document = {"workflow_slug": "flow", "steps": [{"slug": "a", "uses": "tests.spelled"}]}
+    assert [one.code for one in validate_flow(document)] == ["missing_input"]
 
 
 def chain(length: int) -> dict[str, Any]:
