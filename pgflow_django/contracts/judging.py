@@ -27,6 +27,16 @@ def judge_core(core: Core) -> Core:
     return rebuild(core, _judge)
 
 
+def needs_judging(core: Core) -> bool:
+    """Whether this is of objects that ``check_again`` leaves as they are."""
+    return core["type"] in {"model", "dataclass"} and not _is_plain(core)
+
+
+def leaves_out(core: Core) -> bool:
+    """Whether something in this passes the judge unseen."""
+    return core["type"] in _UNKNOWN | {"function-after", "function-wrap"}
+
+
 def check_again(core: Core) -> Core:
     """A core schema that takes plain dataclasses as it takes dicts: nobody has checked them yet."""
     return {**core, "revalidate_instances": "always"} if _is_plain(core) else core

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pgflow_django.contracts.cores import Core, iterate, open_top, read_at_once, rebuild
 from pgflow_django.contracts.hints import Side
-from pgflow_django.contracts.judging import check_again, judge_core
+from pgflow_django.contracts.judging import check_again, judge_core, leaves_out, needs_judging
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -20,7 +20,9 @@ class Made(NamedTuple):
     validate: Callable[[Any], Any]
     dump: Callable[..., Any]
     #: Raises what ``validate`` does for a checked value that holds what its classes don't declare.
-    judge: Callable[[Any], Any] | None
+    judge: Callable[..., Any] | None
+    #: Whether nothing passes these unseen, and ``dump`` need not look at types again.
+    is_sure: bool
     #: Whether something in it is iterated.
     is_iterated: bool
 
@@ -44,13 +46,13 @@ def make(adapter: TypeAdapter[Any], side: Side) -> Made:
     )
     validate, dump = validator.validate_python, serializer.to_python
     if side == "output":
-        is_judged = not kinds.isdisjoint({"model", "dataclass"})
+        is_judged = any(map(needs_judging, inner))
         judge = _build(judge_core(core))[0].validate_python if is_judged else None
-        return Made(validate, dump, judge, is_iterated)
+        return Made(validate, dump, judge, not any(map(leaves_out, inner)), is_iterated)
     # What a function gets was JSON, and is strict as JSON is; what it returns is Python's.
     if any(map(_is_strict, inner)):
         validate = partial(_validate_json, validator)
-    return Made(validate, dump, None, is_iterated)
+    return Made(validate, dump, None, False, is_iterated)
 
 
 def _build(core: Core) -> tuple[Any, Any]:

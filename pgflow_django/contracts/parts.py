@@ -113,7 +113,8 @@ class TypePart(_TakesNone):
         if not self._adapter.pydantic_complete:
             self._adapter.rebuild()  # raises where a name is still unknown
         # What each call needs, at hand: to look it up costs more than to check a small value.
-        self._validate, self._dump, self._judge, self._is_iterated = make(self._adapter, side)
+        made = make(self._adapter, side)
+        self._validate, self._dump, self._judge, self._is_sure, self._is_iterated = made
         self._refusal, self._unwritable = ValidationError, PydanticSerializationError
         self._is_input = side == "input"
 
@@ -147,6 +148,13 @@ class TypePart(_TakesNone):
 
     def store(self, value: Any) -> Any:
         """See ``Part``."""
+        if self._is_sure:
+            try:
+                if self._judge is not None:
+                    self._judge(value, strict=True)
+                return self._dump(value, mode="json")
+            except self._refusal:
+                pass  # it may still be written as it is declared
         try:
             if self._judge is not None:
                 self._judge(value)
