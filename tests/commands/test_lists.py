@@ -131,6 +131,7 @@ def test_bad_choices_exit_with_2(doubles: str, options: dict[str, Any], message:
     assert call("listruns", **options) == Answer("", f"Error: {message}\n", 2)
 
 
+@pytest.mark.slow
 def test_narrow_terminals_keep_ids_whole(failing: str) -> None:
     call("runflow", failing)
     run_id = str(WorkflowRun.objects.get().id)

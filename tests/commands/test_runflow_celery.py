@@ -19,6 +19,8 @@ from tests.engine.threads import Background
 from tests.engine.workers import HandWorker
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 NO_WORKER = 'no live worker serves queue "default", where step "numbers" waits. '
 
 

@@ -12,6 +12,8 @@ from pgflow_django.models import WorkflowRun
 from tests.commands.calling import on_terminal
 from tests.engine.building import build
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_terminal_gets_a_live_table(doubles: str) -> None:
     screen = on_terminal("runflow", doubles, "--input", '{"count": 700}', columns=100)
