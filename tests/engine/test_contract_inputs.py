@@ -249,7 +249,7 @@ class Omitting(BaseModel):
 
 
 def test_what_is_left_out_on_errors_is_no_fault(door: Door) -> None:
-    def texts(input: JSON) -> list[Literal["x"]]:
+    def texts(input: JSON) -> Annotated[list[Literal["x"]], Field(min_length=1)]:
         return ["x"]
 
     def read(input: Omitting) -> int:
