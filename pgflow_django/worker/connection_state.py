@@ -151,10 +151,9 @@ class ConnectionState:
             or connection.autocommit != self._autocommit
         )
 
-    def set_back(self) -> None:
-        """Before its transaction ends in order: what it has set there ends before that."""
-        if self._session is not None and self._session.is_suspect:
-            self._session.restore()
+    def set_back(self) -> bool:
+        """Set back what the step has set, in its transaction; whether that was possible."""
+        return self._session is None or not self._session.is_suspect or self._session.restore()
 
     def end(self) -> None:
         """The step has ended: what follows is not its doing."""

@@ -51,8 +51,7 @@ _REFUSED = (
 )
 _UNWRITABLE = (
     "the step returned normally, but its completion could not be written in its transaction, which "
-    "is rolled back: a setting of its own, such as SET TRANSACTION READ ONLY, may forbid it. "
-    "PostgreSQL says: "
+    "is rolled back: a setting of its own, such as SET TRANSACTION READ ONLY, may forbid it: "
 )
 
 
@@ -116,9 +115,8 @@ class Attempt:
                     transaction.on_commit(partial(committed.append, True), self._using)
                 with _guarded_hooks(self._using):
                     output = self._call(function)
-                self._around.set_back()
                 outcome = Outcome(self.task, output=output, settled=True)
-                _settle_or_refuse(outcome, self._using)
+                self._settle_or_refuse(outcome)
         except StepInterrupted:
             raise
         except BaseException:
@@ -126,6 +124,20 @@ class Attempt:
                 return outcome
             raise
         return outcome
+
+    def _settle_or_refuse(self, outcome: Outcome) -> None:
+        if not self._around.set_back():
+            raise TransactionMisused(f"{_UNWRITABLE}it can't be set back")
+        results = f"[{outcome.result}]"
+        try:
+            if engine.settle_and_claim(None, results, None, 0, using=self._using).accepted:
+                return
+        except (DatabaseError, DatabaseNotReady) as error:
+            if remedy_of(error) in {Remedy.OPERATOR, Remedy.DOUBT}:
+                raise TransactionMisused(f"{_UNWRITABLE}{error}") from error
+            raise
+        if not engine.has_ended_here(outcome.task.group.run_id, using=self._using):
+            raise TransactionMisused(_REFUSED)
 
     def _call(self, function: RegisteredFunction) -> str:
         pid, around = os.getpid(), self._around
@@ -211,19 +223,6 @@ def _savepoint(using: str) -> transaction.Atomic:
     # Inside a TestCase a durable block of the step's own is as it is outside.
     block._from_testcase = connections[using].atomic_blocks[-1]._from_testcase  # type: ignore[attr-defined] # noqa: SLF001
     return block
-
-
-def _settle_or_refuse(outcome: Outcome, using: str) -> None:
-    results = f"[{outcome.result}]"
-    try:
-        if engine.settle_and_claim(None, results, None, 0, using=using).accepted:
-            return
-    except (DatabaseError, DatabaseNotReady) as error:
-        if remedy_of(error) in {Remedy.OPERATOR, Remedy.DOUBT}:
-            raise TransactionMisused(f"{_UNWRITABLE}{error}") from error
-        raise
-    if not engine.has_ended_here(outcome.task.group.run_id, using=using):
-        raise TransactionMisused(_REFUSED)
 
 
 @contextmanager

@@ -83,11 +83,10 @@ class Surroundings:
         for depth in self._depths:
             depth.unwind()
 
-    def set_back(self) -> None:
+    def set_back(self) -> bool:
         """Set back what an atomic step has set, so that its completion can be written."""
-        for state in self._states:
-            if state.connection is self.connection:
-                state.set_back()
+        ours = (state for state in self._states if state.connection is self.connection)
+        return all(state.set_back() for state in ours)
 
     def leave(self) -> None:
         """Put back what the step has changed; after its transaction has ended. Never raises."""

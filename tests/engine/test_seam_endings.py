@@ -299,9 +299,7 @@ def test_a_block_of_the_caller_s_on_another_database_is_left_as_it_was(other: st
 # What an atomic step has set for its transaction.
 
 
-@pytest.mark.parametrize(
-    "setting", ["role pg_read_all_data", "statement_timeout = 1", "search_path to nowhere"]
-)
+@pytest.mark.parametrize("setting", ["role pg_read_all_data", "search_path to nowhere"])
 @pytest.mark.parametrize("in_transaction", [False, True])
 def test_what_an_atomic_step_sets_ends_before_it_is_settled(
     setting: str, in_transaction: bool, atomic: Any
