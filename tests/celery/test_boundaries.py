@@ -26,6 +26,8 @@ from tests.engine.database import attempts_counts, messages, query, value
 from tests.engine.invariants import check_consistency
 from tests.waiting import wait_for, wait_until
 
+pytestmark = pytest.mark.slow
+
 LEASE = 2.0
 
 #: What comes by with the claim, and what with the result.

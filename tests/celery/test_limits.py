@@ -14,6 +14,8 @@ from tests.celery.processes import worker
 from tests.engine.database import attempts_counts, task_statuses
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("pool", ["prefork", "gevent"])
 def test_python_code_is_stopped_in_its_process(pool: str, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from tests.celery.test_pools import POOLS
 from tests.engine.database import attempts_counts, query
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 LEASE = 3.0
 
 

@@ -157,7 +157,7 @@ def drain_in_transaction(slug: str) -> WorkflowRun:
         return drain(slug)
 
 
-@pytest.mark.parametrize("way", [execute, drain])
+@pytest.mark.parametrize("way", [execute, pytest.param(drain, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_in_threads_of_this_process(name: str, way: Way) -> None:
     build_plain()
@@ -172,7 +172,9 @@ def test_in_threads_of_this_process(name: str, way: Way) -> None:
     check_all_ended()
 
 
-@pytest.mark.parametrize("way", [in_caller_transaction, drain_in_transaction])
+@pytest.mark.parametrize(
+    "way", [in_caller_transaction, pytest.param(drain_in_transaction, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", [n for n in NAMES if not TABLE[n].ends_transaction])
 def test_in_the_callers_transaction(name: str, way: Way) -> None:
     build_plain()
