@@ -8,10 +8,12 @@ from io import StringIO
 from pathlib import Path
 from uuid import UUID
 
+from django.contrib.auth import get_user_model
 from django.core.management import ManagementUtility, get_commands
 
 #: Exit statuses of the calls without arguments, as the docs say: 2 where something is needed.
 _BARE = {
+    "agenttoken": 2,
     "cancelrun": 2,
     "checkflow": 2,
     "explainrun": 2,
@@ -48,7 +50,10 @@ def complaints(runs: dict[str, UUID], folder: Path) -> list[str]:
 def _with_work(runs: dict[str, UUID], folder: Path) -> list[list[str]]:
     document, drawing = str(folder / "numbers.json"), str(folder / "numbers.svg")
     given = '{"count": 2500}'
+    (user,) = get_user_model().objects.all()[:1]
     return [
+        ["agenttoken", "create", user.get_username(), "--name", "bot", "--expires-in", "90d"],
+        *(["agenttoken", "list", *more] for more in ([], ["--json"])),
         *(["listflows", *more] for more in ([], ["--json"], ["--search", "site_list"])),
         *(["listruns", *more] for more in (["--json"], ["--flow", "numbers", "--limit", "1"])),
         ["listworkers", "--json"],
