@@ -24,7 +24,9 @@ def leave_if_forked(pid: int) -> None:
     elif error is not None:
         status = 1
         with suppress(BaseException):
-            traceback.print_exception(error)
+            # Not by sys.stderr: behind it may be logging, whose locks let other greenlets go on
+            # here, on connections that are the parent's.
+            os.write(2, "".join(traceback.format_exception(error)).encode(errors="replace"))
     for stream in (sys.stdout, sys.stderr):
         with suppress(BaseException):
             stream.flush()

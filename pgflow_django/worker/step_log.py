@@ -17,6 +17,7 @@ from django.db import connections, transaction
 
 from pgflow_django import jsonvalue
 from pgflow_django.conf import settings
+from pgflow_django.worker.async_steps import under_gevent
 
 logger = logging.getLogger("pgflow_django.steps")
 
@@ -68,6 +69,8 @@ class StepLog:
                 self._left_out += 1
                 return
             self._take({"level": level, "kind": kind, "message": text, "data": shown}, size)
+        if self._is_due() and under_gevent():
+            time.sleep(0)  # who sends them is another greenlet, and has to get its turn
 
     def _take(self, line: dict[str, Any], size: int = 0) -> None:
         if not self._lines:
