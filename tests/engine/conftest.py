@@ -64,3 +64,15 @@ def other() -> Iterator[str]:
     connections["other"].close()
     del connections["other"]
     del connections.settings["other"]
+
+
+@pytest.fixture
+def atomic() -> Iterator[Callable[[Callable[..., Any]], None]]:
+    """Register step functions, one in the place of another, as the atomic step "a"."""
+
+    def register(function: Callable[..., Any]) -> None:
+        registry.unregister("a")
+        registry.register(function, "a", atomic=True)
+
+    yield register
+    registry.unregister("a")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -16,7 +16,6 @@ from django.db import connection, connections, transaction
 from pgflow_django import RetryAfter, RunFailed, executor, signals
 from pgflow_django.exceptions import InvalidInput, WaitRefused
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowTaskAttempt
-from pgflow_django.registry import registry
 from tests.engine.building import build
 from tests.engine.conftest import Register
 from tests.engine.database import query, value
@@ -25,16 +24,6 @@ from tests.engine.threads import at_once
 from tests.waiting import wait_until
 
 Step = Callable[..., Any]
-
-
-@pytest.fixture
-def atomic() -> Iterator[Callable[[Step], None]]:
-    def register(function: Step) -> None:
-        registry.unregister("a")
-        registry.register(function, "a", atomic=True)
-
-    yield register
-    registry.unregister("a")
 
 
 # Waiting where it could never end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
 
@@ -16,7 +16,6 @@ from django.utils import translation
 from pgflow_django import RunFailed, executor, flow_builder, signals
 from pgflow_django.exceptions import RunCancelled, StepInterrupted
 from pgflow_django.models import Workflow, WorkflowRun, WorkflowRunEvent, WorkflowTaskAttempt
-from pgflow_django.registry import registry
 from tests.engine.building import build
 from tests.engine.database import query, value
 from tests.engine.invariants import check_all_ended
@@ -25,16 +24,6 @@ from tests.hostile import TABLE, Odd, nothing_left
 from tests.waiting import wait_until
 
 Step = Callable[..., Any]
-
-
-@pytest.fixture
-def atomic() -> Iterator[Callable[[Step], None]]:
-    def register(function: Step) -> None:
-        registry.unregister("a")
-        registry.register(function, "a", atomic=True)
-
-    yield register
-    registry.unregister("a")
 
 
 # Steps that end their own run.

@@ -36,6 +36,18 @@ USERS: Mapping[str, tuple[str, ...] | None] = {
     "editor": CHANGES,
     "boss": ("*",),
 }
+#: Pages of a flow that are looked at, also while it is a draft only.
+FLOW_VIEWS = (
+    "edit",
+    "canvas",
+    "panel",
+    "trial",
+    "history",
+    "export_json",
+    "export_py",
+    "diagram",
+    "import",
+)
 LogIn = Callable[..., Client]
 
 

@@ -15,22 +15,11 @@ from django.test import Client
 from pgflow_django import drafts
 from pgflow_django.admin import WorkflowAdmin
 from pgflow_django.models import Workflow, WorkflowDraft
-from tests.views.conftest import LogIn, address
+from tests.views.conftest import FLOW_VIEWS, LogIn, address
 
 pytestmark = pytest.mark.django_db
 
 SEEN, HIDDEN = "team_plan", "salaries"
-GETS = (
-    "edit",
-    "canvas",
-    "panel",
-    "trial",
-    "history",
-    "export_json",
-    "export_py",
-    "diagram",
-    "import",
-)
 POSTS = ("op", "validate", "publish", "presence", "hand_in", "return", "import")
 
 
@@ -89,7 +78,7 @@ def test_a_hidden_draft_is_in_no_list_and_not_found(
     assert status == 200
     assert SEEN in page
     assert HIDDEN not in page
-    for name in GETS:
+    for name in FLOW_VIEWS:
         assert read(client, f"workflow_{name}", SEEN)[0] == 200, name
         assert read(client, f"workflow_{name}", HIDDEN)[0] == 404, name
     version = drafts.load(HIDDEN).version

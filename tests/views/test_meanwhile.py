@@ -12,21 +12,10 @@ from django.utils import timezone
 
 from pgflow_django import drafts, engine, executor, flow_builder
 from pgflow_django.cli.pruning import ENDED
-from tests.views.conftest import LogIn, address
+from tests.views.conftest import FLOW_VIEWS, LogIn, address
 
 pytestmark = pytest.mark.django_db
 
-PAGES = (
-    "edit",
-    "canvas",
-    "panel",
-    "trial",
-    "history",
-    "export_json",
-    "export_py",
-    "diagram",
-    "import",
-)
 #: What is sent to pages that change something. Those that change a draft lock it: nobody else
 #: deletes it then, and they can't be asked in this way.
 SENT = {
@@ -73,7 +62,7 @@ def draft(db: None) -> drafts.Draft:
     return drafts.edit("flow", 0, "add_step", {"slug": "b"}, user="ann").draft
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", FLOW_VIEWS)
 def test_a_page_is_whole_or_not_found(log_in: LogIn, draft: drafts.Draft, page: str) -> None:
     client, path = log_in("boss"), address(f"workflow_{page}", "flow")
     assert get_statuses(lambda: client.get(path)) <= {200, 404}
