@@ -37,7 +37,7 @@ def run(options: Options) -> None:
     progress = Progress(options.is_quiet)
     progress.say("making a database")
     with _databases(options, progress), RawLimits() as limits:
-        warm_up()
+        warm_up(options)
         conditions = Conditions.found()
         figures = _measure(plan.items(options, limits), options.rounds, limits, progress)
     figures += plan.ratios(figures)
@@ -62,12 +62,16 @@ def _databases(options: Options, progress: Progress) -> Iterator[None]:
             yield
 
 
-def warm_up() -> None:
-    """Run each flow once: whatever is made at the first time is made now."""
+def warm_up(options: Options) -> None:
+    """Run each flow that is measured once: whatever is made at the first time is made now.
+
+    And no other: a commit that is compared may not know what the others use.
+    """
     for engine in ENGINES:
         Latency(engine, 1).measure()
-        for _, shape, is_bulk, _, _ in plan.THROUGHPUT:
-            Throughput(engine, shape, 1, is_bulk).measure()
+        for name, shape, is_bulk, sizes, large in plan.THROUGHPUT:
+            if any(options.wants(name, size) for size in sizes + large):
+                Throughput(engine, shape, 1, is_bulk).measure()
 
 
 def _measure(items: list[Item], rounds: int, limits: RawLimits, progress: Progress) -> list[Figure]:

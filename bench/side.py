@@ -39,7 +39,7 @@ def measure(options: Options) -> int:
     contracts.install()
     with ExitStack() as stack:
         items = plan.compared(options, Standing(CeleryPrefork(2), stack))
-        warm_up()
+        warm_up(options)
         print(len(items), flush=True)
         for line in sys.stdin:
             print(json.dumps(_line(items[int(line)], _SECONDS * options.scale)), flush=True)
