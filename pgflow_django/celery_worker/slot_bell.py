@@ -19,6 +19,7 @@ from psycopg import sql
 
 from pgflow_django.celery_worker.board import PARKED, SENTRY, WORKING, Board
 from pgflow_django.celery_worker.listener import WORK, number_of, take_notifications
+from pgflow_django.worker.sessions import forget
 
 
 class SlotBell:
@@ -72,6 +73,7 @@ class SlotBell:
             raw.execute(sql.SQL("listen {}").format(sql.Identifier(WORK)))
             # What comes while it does not wait is its parent's: forget it.
             raw.add_notify_handler(lambda _: None)
+            forget(raw)  # or the next step would be taken for who has done that
             self._listening = raw
             self._board.has_sentry = True
 

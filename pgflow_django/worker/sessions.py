@@ -80,14 +80,15 @@ _SENDING: Final = frozenset({"execute", "executemany", "stream", "copy"})
 class _CountingLock:
     """The lock under which the driver runs every statement: counts them, and tells of a step's.
 
-    ``known`` is how the session is where no step function has changed it.
+    ``known`` is how the session is where no step function has changed it; ``changes`` counts how
+    often its owner has changed it.
     """
 
-    __slots__ = ("_lock", "before_use", "known", "uses")
+    __slots__ = ("_lock", "before_use", "changes", "known", "uses")
 
     def __init__(self, lock: Any) -> None:
         self._lock = lock
-        self.uses = 0
+        self.uses = self.changes = 0
         self.known: list[Any] | None = None
         self.before_use: Callable[[FrameType], None] | None = None
 
@@ -119,7 +120,9 @@ def count_uses(raw: Any) -> int:
 def forget(raw: Any) -> None:
     """Look anew when a step uses this connection next: its owner may have changed its session."""
     if raw is not None:
-        _lock_of(raw).known = None
+        lock = _lock_of(raw)
+        lock.known = None
+        lock.changes += 1
 
 
 def abandon(raw: Any) -> None:
@@ -140,7 +143,7 @@ class Session:
         self._raw: Any = None
         self._lock: _CountingLock | None = None
         self._driver: DriverState | None = None
-        self._uses = 0
+        self._uses = self._changes = 0
         #: Made-up settings that statements have named, with their values before.
         self._others: dict[str, str | None] = {}
         self._is_opaque = False
@@ -160,10 +163,13 @@ class Session:
         if raw is not self._raw:
             self._raw = raw
             self._lock = None if raw is None else _lock_of(raw)
-            self._driver = None if raw is None else DriverState(raw)
+            self._driver, self._changes = None, -1
         lock = self._lock
         if lock is None:
             return
+        if lock.changes != self._changes:
+            self._changes = lock.changes
+            self._driver = DriverState(raw)
         self._uses = lock.uses
         lock.before_use = self._watcher
 

@@ -129,6 +129,15 @@ def _sentries() -> list[int]:
     return found[0][0] or []
 
 
+def _sessions() -> list[int]:
+    """All sessions of this database but the test's own."""
+    found = query(
+        "select array_agg(pid order by pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+    return found[0][0] or []
+
+
 def test_a_message_that_comes_with_a_long_step_does_not_wait_for_it(tmp_path: Path) -> None:
     hold, pid = flows.over_input("work.hold", timeout=60), flows.single("work.pid")
     mark, gate = tmp_path / "mark", tmp_path / "gate"
@@ -142,6 +151,21 @@ def test_a_message_that_comes_with_a_long_step_does_not_wait_for_it(tmp_path: Pa
         assert executor.get_run_status(first.id).status == "started"
         gate.touch()
         executor.wait(first.id, timeout=30)
+
+
+def test_a_loop_that_listens_keeps_its_session_whatever_it_runs(tmp_path: Path) -> None:
+    """A session that is new has every statement of the engine planned anew: 40 ms a run."""
+    flow = flows.mapped()
+    executor.start_flow(flow, {"count": 3})  # its session has run steps before it listens
+    with worker(tmp_path, concurrency=1) as running:
+        running.wait_ready(1)
+        wait_until(lambda: len(_sentries()) == 1, "the loop to listen")
+        sessions = []
+        for _ in range(4):
+            executor.wait(executor.start_flow(flow, {"count": 3}).id, timeout=30)
+            wait_until(lambda: _sleeps(running), "the worker asleep")
+            sessions.append(_sessions())
+        assert sessions == sessions[:1] * 4
 
 
 def test_a_loop_that_listens_notices_when_its_session_ends(tmp_path: Path) -> None:
