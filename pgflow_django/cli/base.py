@@ -19,6 +19,7 @@ from django.core.management.base import BaseCommand, CommandError, DjangoHelpFor
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connections, router
 
+from pgflow_django import engine
 from pgflow_django.cli.terminal import Terminal
 from pgflow_django.cli.words import plain, plain_json
 from pgflow_django.definitions.answers import tell
@@ -138,7 +139,7 @@ class PgflowCommand(BaseCommand):
         self.options = options
         self.using = options.get("database") or router.db_for_write(Workflow)
         try:
-            with database_errors(self.using):
+            with database_errors(self.using), engine.starting_as("", "command"):
                 output = super().execute(*args, **options)
                 self.stdout.flush()
                 return output

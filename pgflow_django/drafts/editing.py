@@ -27,7 +27,7 @@ from pgflow_django.drafts.stored import (
     start_draft,
     view,
 )
-from pgflow_django.drafts.types import Draft, Edited, name_user
+from pgflow_django.drafts.types import Author, Draft, Edited, Provenance, name_user
 from pgflow_django.exceptions import (
     DraftConflict,
     EditRefused,
@@ -60,12 +60,19 @@ def load(slug: str, *, using: str | None = None) -> Draft:
 
 @uses_database
 def create(
-    slug: str, document: Document | None = None, *, user: Any, using: str | None = None
+    slug: str,
+    document: Document | None = None,
+    *,
+    user: Any,
+    provenance: Provenance | None = None,
+    using: str | None = None,
 ) -> Draft:
     """Begin a new flow as a draft that nobody but its editors sees until it is published.
 
-    ``document`` is what it begins with (an empty flow by default). Raises ``InvalidSlug``,
-    ``WorkflowExists`` and, for a document with errors, ``EditRefused``.
+    ``document`` is what it begins with (an empty flow by default). With ``provenance`` a program
+    begins it, and the flow's origin will be ``agent``.
+
+    Raises ``InvalidSlug``, ``WorkflowExists`` and, for a document with errors, ``EditRefused``.
     """
     raise_problems(workflow_slug_problems(slug))
     alias = using or router.db_for_write(WorkflowDraft)
@@ -74,15 +81,16 @@ def create(
     if reading.problem is None and isinstance(new, dict):
         new = {**new, "workflow_slug": slug}
     new = _check(new)
-    return transact(partial(_create, slug, new, name_user(user), alias), alias)
+    author = Author(name_user(user), provenance)
+    return transact(partial(_create, slug, new, author, alias), alias)
 
 
-def _create(slug: str, document: Document, name: str, alias: str) -> Draft:
+def _create(slug: str, document: Document, author: Author, alias: str) -> Draft:
     if Workflow.objects.using(alias).filter(pk=slug).exists():
         raise _exists(slug)
     try:
         with transaction.atomic(using=alias):
-            start_draft(slug, document, None, name, alias)
+            start_draft(slug, document, None, author, alias)
     except IntegrityError as error:
         if store.violated(error) != "workflow_drafts_pkey":
             raise
@@ -98,26 +106,28 @@ def edit(
     arguments: Any,
     *,
     user: Any,
+    provenance: Provenance | None = None,
     using: str | None = None,
 ) -> Edited:
     """Do one operation on the draft of a flow; the first one makes the draft.
 
     ``version`` is that of the draft which the user has seen. ``arguments`` is a dict; ``op`` is a
     key of ``edits.OPERATIONS``, or ``undo``, ``redo``, ``restore`` (``seq`` of a revision).
+    ``provenance`` says which program does it, and is kept with the revision.
 
     Raises ``WorkflowNotFound``, ``DraftConflict`` and ``EditRefused``; nothing has changed then.
     """
     arguments = read_arguments(arguments)
     alias = using or router.db_for_write(WorkflowDraft)
-    name = name_user(user)
+    author = Author(name_user(user), provenance)
 
     def edit_locked() -> Edited:
-        stored = lock_for_edit(slug, version, name, alias)
+        stored = lock_for_edit(slug, version, author.name, alias)
         if op in ("undo", "redo"):
-            message = _step_through(stored, op, name)
+            message = _step_through(stored, op, author.name)
             touched: tuple[str, ...] = ()
         else:
-            message, touched = _change(stored, op, arguments, name)
+            message, touched = _change(stored, op, arguments, author)
         return Edited(present(stored), message, touched)
 
     return transact(edit_locked, alias)
@@ -143,7 +153,7 @@ def discard(slug: str, version: int, *, user: Any, using: str | None = None) -> 
             "discard",
             "Went back to the published flow",
             stored.published,
-            name,
+            Author(name),
             published_version=stored.workflow.version,
         )
 
@@ -198,25 +208,27 @@ def _begin(stored: Stored, name: str, alias: str) -> Stored:
     assert stored.workflow is not None  # noqa: S101 - else there is a draft already
     base = stored.workflow.version
     if stored.draft is None:
-        start_draft(stored.slug, stored.published, base, name, alias)
+        start_draft(stored.slug, stored.published, base, Author(name), alias)
         again = lock(stored.slug, alias)
         assert again is not None  # noqa: S101 - just made
         return again
     label = name_take_over(stored)
-    append_revision(stored, "take_over", label, stored.published, "", published_version=base)
+    append_revision(
+        stored, "take_over", label, stored.published, Author(""), published_version=base
+    )
     return stored
 
 
 def _change(
-    stored: Stored, op: str, arguments: dict[str, Any], name: str
+    stored: Stored, op: str, arguments: dict[str, Any], author: Author
 ) -> tuple[str, tuple[str, ...]]:
     if op == "restore":
-        return _restore(stored, arguments.get("seq"), name), ()
+        return _restore(stored, arguments.get("seq"), author), ()
     edited = apply(stored.document, op, arguments, functions=registry.names())
     new = _check(edited.document)
     if jsonvalue.same(new, stored.document):
         raise EditRefused("That changes nothing.", code="nothing_changed")
-    append_revision(stored, op, edited.message, new, name)
+    append_revision(stored, op, edited.message, new, author)
     return f"{edited.message}.", edited.touched
 
 
@@ -231,14 +243,14 @@ def _check(document: Any) -> Document:
     return write_document(read_document(document))
 
 
-def _restore(stored: Stored, seq: Any, name: str) -> str:
+def _restore(stored: Stored, seq: Any, author: Author) -> str:
     revisions = WorkflowRevision.objects.using(stored.alias).filter(draft_id=stored.slug)
     revision = revisions.filter(seq=int(seq)).first() if isinstance(seq, int) else None
     if revision is None:
         text = "This revision is not kept any more. Choose another one of the history."
         raise EditRefused(text, code="missing_revision", field="seq")
     label = f"Restored “{revision.label}” of {by_the_clock(revision.at):%Y-%m-%d %H:%M}"
-    append_revision(stored, "restore", label, _check(revision.document), name)
+    append_revision(stored, "restore", label, _check(revision.document), author)
     return f"{label}."
 
 

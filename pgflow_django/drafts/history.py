@@ -22,7 +22,7 @@ def history(slug: str, *, using: str | None = None) -> list[Revision]:
     """
     alias = using or router.db_for_read(WorkflowDraft)
     rows = WorkflowRevision.objects.using(alias).filter(draft_id=slug).order_by("-seq")
-    names = ("seq", "op", "label", "user", "at", "published_version")
+    names = ("seq", "op", "label", "user", "at", "published_version", "provenance")
     kept = list(rows.values(*names, is_current=Q(seq=F("draft__head"))))
     if not kept:  # a draft has one at least
         require(slug, alias)

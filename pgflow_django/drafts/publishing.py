@@ -23,7 +23,7 @@ def publish(slug: str, version: int, *, user: Any, using: str | None = None) -> 
     """Store the draft as the flow's definition, in one transaction and as one version.
 
     Runs in flight go on with the version that they started with. A new flow gets the origin
-    ``editor``; one that was there keeps its own.
+    ``editor``, or ``agent`` where a program began it; one that was there keeps its own.
 
     Raises ``WorkflowNotFound``, ``DraftConflict`` (also where the flow was changed from elsewhere
     since the draft began: publishing again overrules that), ``EditRefused`` while there are errors.
@@ -74,7 +74,7 @@ def refuse_errors(stored: Stored) -> None:
 def _store(stored: Stored, user: str) -> Workflow:
     workflow = create_flow_from_spec(
         stored.document,
-        origin=Origin.EDITOR,
+        origin=Origin(stored.row.origin),
         replace=stored.workflow is not None,
         using=stored.alias,
     )

@@ -11,7 +11,7 @@ from django.utils.functional import cached_property  # Python 3.11's own locks o
 
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.shape import Document, write_document
-from pgflow_django.drafts.types import Draft, HandedIn, Returned
+from pgflow_django.drafts.types import Author, Draft, HandedIn, Returned
 from pgflow_django.jsonvalue import same
 from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRevision
 from pgflow_django.storage import definitions as store
@@ -154,6 +154,7 @@ def present(stored: Stored) -> Draft:
         is_read_only=stored.is_read_only,
         handed_in=_find_submission(draft),
         returned=_find_return(draft),
+        provenance=stored.head_row.provenance if draft and not stored.is_behind else None,
     )
 
 
@@ -198,7 +199,7 @@ def _labels(stored: Stored) -> tuple[str, str]:
 
 
 def start_draft(
-    slug: str, document: Document, base_version: int | None, user: str, alias: str
+    slug: str, document: Document, base_version: int | None, author: Author, alias: str
 ) -> None:
     """Insert a draft with its first revision; ``IntegrityError`` where there is one already."""
     draft = WorkflowDraft.objects.using(alias).create(
@@ -208,9 +209,10 @@ def start_draft(
         head=0,
         base_version=base_version,
         last_action="Began",
-        created_by=user,
-        edited_by=user,
+        created_by=author.name,
+        edited_by=author.name,
         edited_at=timezone.now(),
+        origin=Origin.EDITOR if author.provenance is None else Origin.AGENT,
     )
     WorkflowRevision.objects.using(alias).create(
         draft=draft,
@@ -219,7 +221,8 @@ def start_draft(
         label="Began",
         document=document,
         draft_version=1,
-        user=user,
+        user=author.name,
+        provenance=author.provenance,
         published_version=base_version,
     )
 
@@ -229,7 +232,7 @@ def append_revision(
     op: str,
     label: str,
     document: Document,
-    user: str,
+    author: Author,
     *,
     published_version: int | None = None,
 ) -> None:
@@ -248,12 +251,13 @@ def append_revision(
         label=label,
         document=document,
         draft_version=stored.row.version + 1,
-        user=user,
+        user=author.name,
+        provenance=author.provenance,
         published_version=published_version,
     )
     if published_version is not None:
         stored.row.base_version = published_version
-    move_head(stored, revision, label, user)
+    move_head(stored, revision, label, author.name)
     old = revisions.filter(seq__lte=newest + 1 - MAX_REVISIONS)
     old.exclude(seq=parent).delete()  # undo must find the state before, however old
 

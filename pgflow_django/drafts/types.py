@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgflow_django.definitions.shape import Document
 from pgflow_django.models import Workflow
+
+#: Which program made an edit: ``by`` (the user for whom), ``via`` (``mcp``, ``http``, ``stdio``,
+#: ``generate``, ``editor``), ``token`` (its name); ``client``, ``model`` and ``prompt_sha256`` as
+#: the program itself says.
+Provenance = dict[str, str]
+
+
+class Author(NamedTuple):
+    """Who edits: the name of a user, and which program does it for him, if one does."""
+
+    name: str
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,8 @@ class Draft:
     published definition. ``published_version`` is ``None`` for a flow that was never published.
     Flows that are defined in code are read-only. ``owner`` began the flow: the name of a user, or
     what its ``created_by`` says. ``handed_in`` until it is edited, published or returned;
-    ``returned`` until it is handed in again, or published.
+    ``returned`` until it is handed in again, or published. ``provenance`` of its last edit, where a
+    program made it.
     """
 
     slug: str
@@ -53,6 +66,7 @@ class Draft:
     owner: str = ""
     handed_in: HandedIn | None = None
     returned: Returned | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,7 @@ class Revision:
     at: datetime
     published_version: int | None
     is_current: bool
+    provenance: Provenance | None = None
 
     @property
     def is_published(self) -> bool:

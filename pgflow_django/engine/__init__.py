@@ -15,6 +15,7 @@ from pgflow_django.engine.runs import (
     retry_run,
     start_flow,
     start_trial,
+    starting_as,
 )
 from pgflow_django.engine.tasks import (
     Settled,
@@ -64,5 +65,6 @@ __all__ = [
     "settle_and_claim",
     "start_flow",
     "start_trial",
+    "starting_as",
     "sweep",
 ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from django.db import DatabaseError, connections, transaction
@@ -33,6 +34,31 @@ from (
     where id = %s
 ) as run
 """
+
+
+class Starter(NamedTuple):
+    """Who starts a run: the name of a user, and the door by which."""
+
+    name: str = ""
+    via: str = ""
+
+
+#: Code starts most runs, and says nothing of itself.
+_CODE: Final = Starter()
+_starter: ContextVar[Starter] = ContextVar("pgflow_starter", default=_CODE)
+
+
+@contextmanager
+def starting_as(name: str, via: str) -> Iterator[None]:
+    """Keep with the runs that are started in this block who did it, and by which door.
+
+    Not with those that their steps start.
+    """
+    token = _starter.set(Starter(name, via))
+    try:
+        yield
+    finally:
+        _starter.reset(token)
 
 
 class WorkflowOutdated(PgflowError):
@@ -73,10 +99,10 @@ def start_flow(
     """
     return _start(
         workflow_slug,
-        "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s, %s)",
+        "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s, %s, null, %s, %s)",
         [
             *(workflow_slug, inputs_json, key, owner, has_caller_functions, parent),
-            *(fingerprint, checked),
+            *(fingerprint, checked, *_find_starter(parent)),
         ],
         using,
     )
@@ -101,11 +127,18 @@ def start_trial(
     (run_id,) = _start(
         workflow_slug,
         "select pgflow.start_flow(%s, %s::jsonb, %s, owner => %s, parent => %s, "
-        "trial => pgflow.pin_trial(%s, %s::jsonb))",
-        [workflow_slug, f"[{input_json}]", key, owner, parent, workflow_slug, steps_json],
+        "trial => pgflow.pin_trial(%s, %s::jsonb), started_by => %s, via => %s)",
+        [
+            *(workflow_slug, f"[{input_json}]", key, owner, parent),
+            *(workflow_slug, steps_json, *_find_starter(parent)),
+        ],
         using,
     )
     return run_id
+
+
+def _find_starter(parent: UUID | None) -> Starter:
+    return _starter.get() if parent is None else _CODE
 
 
 def _start(slug: str, sql: str, parameters: list[Any], using: str) -> list[UUID]:

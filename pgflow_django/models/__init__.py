@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgflow_django.models.agents import AgentToken
+from pgflow_django.models.agents import AgentCall, AgentToken, AgentUsage
 from pgflow_django.models.definitions import (
     Workflow,
     WorkflowStep,
@@ -22,7 +22,9 @@ from pgflow_django.models.runtime import (
 )
 
 __all__ = [
+    "AgentCall",
     "AgentToken",
+    "AgentUsage",
     "Workflow",
     "WorkflowClaim",
     "WorkflowDraft",

@@ -1,4 +1,4 @@
-"""Programs that act for a user: what they sign in with."""
+"""Programs that act for a user: what they sign in with, what they did, how much of it."""
 
 from __future__ import annotations
 
@@ -43,3 +43,48 @@ class AgentToken(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AgentCall(models.Model):
+    """One call of a program: what it asked for and what came of it, refusals too; no payloads."""
+
+    id = models.BigAutoField(primary_key=True)
+    at = models.DateTimeField(db_default=Now())
+    user = models.TextField(default="", blank=True, help_text="name of the user for whom it acted")
+    token = models.TextField(default="", blank=True, help_text="name of its token")
+    via = models.TextField(default="", blank=True, help_text="mcp, http, stdio, editor, command")
+    client = models.TextField(default="", blank=True, help_text="what it says that it is")
+    operation = models.TextField()
+    workflow_slug = models.TextField(default="", blank=True)
+    run_id = models.UUIDField(null=True)
+    code = models.TextField(default="", blank=True, help_text="why it was refused; empty: done")
+    milliseconds = models.IntegerField(default=0)
+    arguments_sha256 = models.TextField(default="", blank=True)
+
+    class Meta:
+        db_table = "workflow_agent_calls"
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["at"], name="agent_calls_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.operation}"
+
+
+class AgentUsage(models.Model):
+    """How often a user's programs have done something since a moment; one row for each kind."""
+
+    id = models.BigAutoField(primary_key=True)
+    user_key = models.TextField(help_text="primary key of the user")
+    kind = models.TextField()
+    since = models.DateTimeField()
+    count = models.IntegerField()
+
+    class Meta:
+        db_table = "workflow_agent_usage"
+        ordering: ClassVar = ["user_key", "kind"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["user_key", "kind"], name="agent_usage_is_one_per_kind")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_key}: {self.count} {self.kind}"

@@ -10,6 +10,7 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 
+from pgflow_django.choices import Origin
 from pgflow_django.models.definitions import SlugField, is_slug
 
 
@@ -38,6 +39,9 @@ class WorkflowDraft(models.Model):
     returned_by = models.TextField(db_default="", blank=True)
     returned_note = models.TextField(
         db_default="", blank=True, help_text="what to do better; kept until it is handed in again"
+    )
+    origin = models.TextField(
+        db_default=Origin.EDITOR, help_text="what a new flow gets that is published from it"
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -78,6 +82,9 @@ class WorkflowRevision(models.Model):
     at = models.DateTimeField(db_default=Now())
     published_version = models.IntegerField(
         null=True, help_text="version of the flow that was published from it"
+    )
+    provenance = models.JSONField(
+        null=True, help_text="which program made this edit, by which door; null: a person"
     )
 
     class Meta:

@@ -39,6 +39,8 @@ _FACTS = (
     "key",
     "parent_run_id",
     "has_caller_functions",
+    "started_by",
+    "via",
 )
 
 
@@ -85,6 +87,12 @@ class WorkflowRun(models.Model):
         null=True, help_text="the process that runs it by itself; null: any worker"
     )
     has_caller_functions = models.BooleanField(default=False, db_default=False)
+    started_by = models.TextField(
+        default="", db_default="", help_text="name of the user who started it; empty: code did"
+    )
+    via = models.TextField(
+        default="", db_default="", help_text="admin, command, mcp, http, stdio; empty: code"
+    )
     started_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
 
@@ -130,6 +138,11 @@ class WorkflowRun(models.Model):
                 fields=["workflow_slug", "-id"],
                 condition=Q(version=TRIAL_VERSION),
                 name="workflow_runs_trials",
+            ),
+            models.Index(
+                fields=["started_by", "-id"],
+                condition=~Q(started_by=""),
+                name="workflow_runs_by_starter",
             ),
         ]
         triggers: ClassVar = [

@@ -5,6 +5,7 @@
 -- `checked` is the SHA-256 of the schema that the caller has checked the inputs against. Where the flow
 -- has another one, nothing is started (PF010, with the schema); null asks for no check.
 --
+-- `started_by` is the name of the user who starts them, and `via` the door by which; empty for code.
 -- `trial` is a version that pin_trial has written: runs are of that one, whatever is stored of the flow.
 create or replace function pgflow.start_flow(
     slug text,
@@ -15,7 +16,9 @@ create or replace function pgflow.start_flow(
     parent uuid default null,
     fingerprint text default null,
     checked text default null,
-    trial bigint default null
+    trial bigint default null,
+    started_by text default '',
+    via text default ''
 )
 returns uuid[]
 language plpgsql volatile
@@ -91,12 +94,13 @@ begin
     );
     insert into workflow_runs (
         id, workflow_slug, version, version_id, input, remaining_steps, key, owner_id,
-        has_caller_functions, parent_run_id, started_at
+        has_caller_functions, parent_run_id, started_by, via, started_at
     )
     select
         i.id, start_flow.slug, v_version.version, v_version.id, i.value,
         v_version.steps_count,
-        start_flow.run_key, start_flow.owner, start_flow.has_caller_functions, start_flow.parent, v_now
+        start_flow.run_key, start_flow.owner, start_flow.has_caller_functions, start_flow.parent,
+        start_flow.started_by, start_flow.via, v_now
     from rows from (unnest(v_ids), jsonb_array_elements(start_flow.inputs)) as i (id, value)
     on conflict (workflow_slug, key) where key is not null do nothing;
     if not found then  -- somebody else has just started the run of this key

@@ -10,6 +10,8 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from pgflow_django import engine
+from pgflow_django.drafts.types import name_user
 from pgflow_django.exceptions import PgflowError, RunFailed, TrialNeedsConsent
 from pgflow_django.models import WorkflowRun
 from pgflow_django.runs import trials
@@ -74,7 +76,8 @@ def _start(
         using=using,
     )
     try:
-        run_id = trials.start_for_workers(trial, using, key=f"{KEY_PREFIX}trial-{token}")
+        with engine.starting_as(name_user(page.request.user), "admin"):
+            run_id = trials.start_for_workers(trial, using, key=f"{KEY_PREFIX}trial-{token}")
     except RunFailed as error:  # where runs are executed at once: its page says why
         run_id = cast("UUID", error.run_id)
     note_start(page, WorkflowRun.objects.defer("input", "output").get(pk=run_id), _("Tried."))
