@@ -7,7 +7,7 @@ A message says what is wrong, its hint how to fix it.
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,10 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 
+from pgflow_django.agents import policy
 from pgflow_django.conf import JOINED_BYTES_LIMIT, TRIAL_DAYS_LIMIT, Defaults
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
+from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow
 from pgflow_django.registry import registry
 from pgflow_django.storage.diagnosis import diagnose
@@ -159,14 +161,14 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     """E004, E005, W001: the dict ``PGFLOW``."""
     values = getattr(settings, "PGFLOW", {})
     if isinstance(values, dict):
-        return list(_judge_settings(values))
+        return [*_judge_settings(values), *_judge_policy()]
     what = f"PGFLOW is not a dict but of type {type(values).__name__}."
     hint = 'Write PGFLOW = {"THREADS": 8}, for instance, with only what differs from the default.'
     return [Error(what, hint=hint, id="pgflow.E004")]
 
 
 def _judge_settings(values: dict[Any, Any]) -> Iterator[CheckMessage]:
-    defaults = {field.name: field.default for field in fields(Defaults)}
+    defaults = asdict(Defaults())
     for name, value in values.items():
         if name not in defaults:
             nearest = did_you_mean(nearest_names(name, defaults, limit=1))
@@ -176,6 +178,16 @@ def _judge_settings(values: dict[Any, Any]) -> Iterator[CheckMessage]:
             what = f'PGFLOW["{name}"] is {value!r}, not {wanted}.'
             hint = f"Remove it for the default, {defaults[name]!r}, or set {wanted}."
             yield Error(what, hint=hint, id="pgflow.E005")
+
+
+def _judge_policy() -> Iterator[CheckMessage]:
+    """What programs may do: each setting has a type that fits, and may still say nothing."""
+    for read in (policy.find_mode, policy.policy):
+        try:
+            read()
+        except PgflowError as error:
+            hint = "docs/agents.md lists what can be set, with the defaults."
+            yield Error(str(error), hint=hint, id="pgflow.E016")
 
 
 def _judge_value(value: Any, default: Any, most: float = inf) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -39,6 +39,14 @@ class Defaults:
     #: Seconds after which a claiming loop ends for Celery to see whether its child process has
     #: done enough, where ``--max-tasks-per-child`` or ``--max-memory-per-child`` limit it.
     LOOP_SECONDS: float = 60.0
+    #: What programs may do here: ``off``, ``read``, or ``write``.
+    AGENTS: str = "read"
+    #: What flows they may make and how much they may do, over the defaults of ``docs/agents.md``.
+    AGENT_POLICY: dict[str, Any] = field(default_factory=dict)
+    #: Dotted names of callables ``(request) -> Principal | None`` by which else they sign in.
+    AGENT_AUTHENTICATORS: list[str] | None = None
+    #: Largest request of a program, in bytes.
+    AGENT_MAX_BYTES: int = 2 * 1024 * 1024
     #: Dotted name of the admin site whose permissions and querysets programs are held to.
     AGENT_ADMIN_SITE: str = "django.contrib.admin.site"
 
@@ -65,7 +73,7 @@ class Settings:
         return value
 
 
-NAMES = frozenset(field.name for field in fields(Defaults))
+NAMES = frozenset(each.name for each in fields(Defaults))
 _DEFAULTS = Defaults()
 
 

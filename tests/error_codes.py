@@ -36,7 +36,7 @@ def known_codes() -> set[str]:
                 for value in _values(node)
                 if isinstance(value, ast.Constant) and isinstance(value.value, str)
             )
-    return codes
+    return codes - {""}
 
 
 def _exceptions() -> set[type[PgflowError]]:

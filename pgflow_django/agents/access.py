@@ -6,7 +6,7 @@ there narrows programs too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -15,10 +15,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 from django.utils.module_loading import import_string
 
+from pgflow_django.agents.tokens import find_token
 from pgflow_django.choices import Access
 from pgflow_django.conf import settings
+from pgflow_django.drafts.types import Provenance, name_user
 from pgflow_django.exceptions import PgflowError, RunNotFound, WorkflowNotFound
-from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun
 from pgflow_django.views import access as admin_access
 
 if TYPE_CHECKING:
@@ -39,6 +41,31 @@ ASKS: Final = {
 }
 
 
+def authenticate(request: HttpRequest) -> Principal | None:
+    """Who calls, by the token of the request or by what else the site has for it; else ``None``.
+
+    The callables that ``PGFLOW["AGENT_AUTHENTICATORS"]`` names are asked in their order, after the
+    token; of an inactive user's there is none.
+    """
+    found = _find_bearer(request)
+    for name in () if found else settings.AGENT_AUTHENTICATORS or ():
+        found = import_string(name)(request)
+        if found is not None:
+            break
+    if found is None or not found.user.is_active:
+        return None
+    return replace(found, base_url=request.build_absolute_uri("/").rstrip("/"))
+
+
+def _find_bearer(request: HttpRequest) -> Principal | None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    known = find_token(secret.strip()) if scheme.lower() == "bearer" else None
+    if known is None:
+        return None
+    token, user = known
+    return Principal(user, Access(token.access), token.name, token.flows_prefix)
+
+
 class AccessDenied(PgflowError):
     """A program may see a flow or run, and not do with it what it asked for."""
 
@@ -50,7 +77,8 @@ class Principal:
     """Who calls: a user, or a program that acts for one.
 
     ``name`` is what people call the program; ``flows_prefix`` narrows it to the flows whose slugs
-    begin so; ``via`` says by which door it came.
+    begin so; ``via`` says by which door it came, and ``client`` what it says that it is.
+    ``base_url`` is where its user finds the site.
     """
 
     user: Any
@@ -58,6 +86,19 @@ class Principal:
     name: str = ""
     flows_prefix: str = ""
     via: str = ""
+    client: str = ""
+    base_url: str = ""
+
+    def provenance(self, model: str = "", prompt_sha256: str = "") -> Provenance:
+        """What is kept with an edit that it makes; ``model`` and what follows is its own word."""
+        return {
+            "by": name_user(self.user),
+            "via": self.via,
+            "token": self.name,
+            "client": self.client,
+            "model": model,
+            "prompt_sha256": prompt_sha256,
+        }
 
     def may_know(self, slug: str) -> bool:
         """Whether flows of this slug are any of its business."""
@@ -110,6 +151,35 @@ class Principal:
             raise WorkflowNotFound(slug)
         self._require(action, flow)
         return flow
+
+    def can_begin(self, action: str) -> bool:
+        """Whether it may do ``action`` with some flow or run, or with none in particular.
+
+        A user who may only add flows may write drafts.
+        """
+        return self.can(action) or (action == "change" and self.can("add"))
+
+    def require_access(self, action: str) -> None:
+        """Raise ``AccessDenied`` unless it may do ``action`` at all."""
+        if not self.can_begin(action):
+            self._require(action, None)
+
+    def require_any(self, action: str, slug: Any) -> None:
+        """Raise ``AccessDenied`` unless it may do ``action``, with a flow of that name, too."""
+        if isinstance(slug, str) and not self.may_know(slug):
+            self.require_new(slug)
+        self._require(action, None)
+
+    def redact(self, run: WorkflowRun, value: Any) -> Any:
+        """An input or output of a run as its user may see it."""
+        runs: Any = admin_access.find_admin(self.admin, WorkflowRun)
+        return runs.redact_payload(self.request, run, value)
+
+    def list_unpublished(self) -> QuerySet[WorkflowDraft]:
+        """The drafts of flows never published that it may know of."""
+        admin: Any = self.admin
+        found: QuerySet[WorkflowDraft] = admin.get_draft_queryset(self.request)
+        return found.filter(pk__startswith=self.flows_prefix)
 
     def require_new(self, slug: str) -> None:
         """Raise ``AccessDenied`` unless it may make a flow of this slug."""

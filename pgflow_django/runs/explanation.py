@@ -6,7 +6,8 @@ Pure but for the names of moments: ``explaining`` reads the database and fills t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -80,11 +81,17 @@ class SameError:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something to do next. ``certain``: it can be done at once, and nothing else need be."""
+    """Something to do next: a command for a person, a ``tool`` with ``arguments`` for a program.
+
+    Either is empty where there is none. ``certain``: it can be done at once, and nothing else need
+    be.
+    """
 
     command: str
     why: str
     certain: bool = False
+    tool: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,9 @@ def _first(value: Any) -> Any:
 
 def _to_json(value: Any) -> Any:
     if is_dataclass(value):
-        return {field.name: _to_json(getattr(value, field.name)) for field in fields(value)}
+        return {each.name: _to_json(getattr(value, each.name)) for each in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
     if isinstance(value, UUID):

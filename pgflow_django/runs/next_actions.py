@@ -144,7 +144,7 @@ def _act(advice: Advice, situation: Situation) -> Iterator[Action]:
     flow, using = situation.flow, situation.using
     match advice.kind:
         case "retry":
-            yield Action(_retry(situation), why, advice.certain)
+            yield _retry(situation, why, certain=advice.certain)
         case "edit" if situation.version == TRIAL_VERSION:
             yield _try_again(situation, why)
         case "start" if situation.version == TRIAL_VERSION:
@@ -154,11 +154,14 @@ def _act(advice: Advice, situation: Situation) -> Iterator[Action]:
         case "edit":
             export = manage_command("exportflow", flow, "--output", "flow.json", using=using)
             store = manage_command("importflow", "flow.json", "--replace", using=using)
-            yield Action(export, f"{why} Store it with {store}.")
+            yield Action(
+                export, f"{why} Store it with {store}.", tool="patch_flow", arguments={"slug": flow}
+            )
         case "start" if situation.newest is not None:
             run = manage_command("runflow", flow, "--input", "@input.json", using=using)
             changed = f"It is at version {situation.newest} now. "
-            yield Action(run, f"{changed if situation.newest != situation.version else ''}{why}")
+            news = changed if situation.newest != situation.version else ""
+            yield Action(run, f"{news}{why}", tool="start_run", arguments={"slug": flow})
         case "doctor":
             yield Action(manage_command("pgflow_doctor", using=using), why)
         case "workers":
@@ -171,13 +174,20 @@ def _try_again(situation: Situation, why: str) -> Action:
     consent = ("--yes",) if situation.has_effects else ()
     again = manage_command("runflow", situation.flow, "--draft", *consent, using=situation.using)
     as_before = "with the outputs given as before, if there were any"
-    return Action(again, f"{why} Correct the draft, then try it anew, {as_before}.")
+    return Action(
+        again,
+        f"{why} Correct the draft, then try it anew, {as_before}.",
+        tool="start_trial",
+        arguments={"slug": situation.flow},
+    )
 
 
 _WHERE = {True: "The flow is defined in code.", False: "The flow is deleted: create it anew."}
 
 
-def _retry(situation: Situation) -> str:
-    if situation.has_caller_functions:
-        return f'executor.retry_run("{situation.run_id}", step_functions=…)'
-    return manage_command("retryrun", situation.run_id, using=situation.using)
+def _retry(situation: Situation, why: str, *, certain: bool) -> Action:
+    run = situation.run_id
+    if situation.has_caller_functions:  # which its caller alone has
+        return Action(f'executor.retry_run("{run}", step_functions=…)', why, certain)
+    command = manage_command("retryrun", run, using=situation.using)
+    return Action(command, why, certain, tool="retry_run", arguments={"run_id": str(run)})

@@ -176,7 +176,7 @@ def test_pgflow_w001_unknown_setting(settings: Any, name: str, nearest: str) -> 
     assert question.startswith("Did you mean ")
     assert nearest in question
     assert list_of_all.startswith(
-        "The settings are AGENT_ADMIN_SITE, LEASE_SECONDS, LOOP_SECONDS, MAX_BATCH, "
+        "The settings are AGENTS, AGENT_ADMIN_SITE, AGENT_AUTHENTICATORS, AGENT_MAX_BYTES, "
     )
 
 

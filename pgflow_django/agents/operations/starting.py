@@ -1,0 +1,88 @@
+"""Runs begun by programs: of what is published, and trials of drafts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pgflow_django import drafts, engine, executor
+from pgflow_django.agents import quotas
+from pgflow_django.agents.operations.shapes import Started, StartRun, StartTrial
+from pgflow_django.agents.operations.words import link
+from pgflow_django.agents.policy import policy
+from pgflow_django.choices import StepType
+from pgflow_django.definitions.problems import raise_problems
+from pgflow_django.drafts.types import name_user
+from pgflow_django.exceptions import InvalidInput
+from pgflow_django.flow_builder import validate_flow
+from pgflow_django.models import WorkflowRun, WorkflowStep
+
+if TYPE_CHECKING:
+    from pgflow_django.agents.access import Principal
+
+
+def start_run(principal: Principal, asked: StartRun, using: str) -> Started:
+    """Start a run of the published flow, for workers; then get_run says how it stands."""
+    principal.require_flow("run", asked.slug)
+    roots = WorkflowStep.objects.using(using).filter(
+        workflow_slug=asked.slug, step_type=StepType.MAP, initial_tasks=None, deps_count=0
+    )
+    if roots.exists():
+        _refuse_wide(asked.slug, asked.input)
+    with (
+        quotas.room_for_run(principal.user, using=using),
+        engine.starting_as(name_user(principal.user), principal.via),
+    ):
+        run = executor.start_flow(asked.slug, asked.input, key=asked.key or None, using=using)
+    # With a key it may be an older run, and of somebody whose runs are not to be seen.
+    principal.require_run("view_run", run.pk)
+    return _started(principal, run)
+
+
+def _refuse_wide(slug: str, value: Any) -> None:
+    most = policy().max_fan_out
+    if isinstance(value, list) and len(value) > most:
+        raise InvalidInput(
+            f'Flow "{slug}" maps over its input, which has {len(value):,} items: programs may have '
+            f"{most:,}.",
+            code="fan_out_too_large",
+        )
+
+
+def start_trial(principal: Principal, asked: StartTrial, using: str) -> Started:
+    """Try a draft or a document with real workers, without publishing it.
+
+    Steps whose outputs are given are not called.
+    """
+    if (asked.document is None) == (not asked.slug):
+        raise InvalidInput("Give either a document or a slug.", code="invalid_arguments")
+    if asked.document is None:
+        principal.require_flow("run", asked.slug)
+        document = drafts.load(asked.slug, using=using).document
+    else:
+        document = asked.document
+        slug = document.get("workflow_slug")
+        if isinstance(slug, str) and principal.find_flow(slug) is not None:
+            principal.require_flow("run", slug)
+        else:
+            principal.require_any("run", slug)
+    raise_problems(validate_flow(document, policy=policy()))
+    _refuse_wide(document["workflow_slug"], asked.input)
+    with (
+        quotas.room_for_run(principal.user, using=using),
+        engine.starting_as(name_user(principal.user), principal.via),
+    ):
+        run = executor.start_trial(
+            document,
+            asked.input,
+            outputs=asked.outputs,
+            until=asked.until or None,
+            allow_effects=asked.allow_effects,
+            using=using,
+        )
+    return _started(principal, run)
+
+
+def _started(principal: Principal, run: WorkflowRun) -> Started:
+    return Started(
+        run_id=run.pk, status=run.status, url=link(principal, "workflowrun_change", run.pk)
+    )
