@@ -96,7 +96,7 @@ def perform(
         answer, code = refuse(error), error.code
     except Exception as error:
         logger.exception("the operation %s failed", name)
-        answer = _error(500, "internal_error", "This is a fault of the site: its log has it.")
+        answer = _error(500, "This is a fault of the site: its log has it.", code="internal_error")
         code = f"internal_error: {type(error).__name__}"
     log_call(
         principal,
@@ -140,10 +140,10 @@ def _perform(principal: Principal, name: str, given: Mapping[str, Any], alias: s
 def refuse(error: PgflowError) -> Answer:
     """The answer that tells of an error."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 422)
-    return _error(status, error.code, str(error), **dict(_tell_more(error)))
+    return _error(status, str(error), code=error.code, **dict(_tell_more(error)))
 
 
-def _error(status: int, code: str, message: str, **more: Any) -> Answer:
+def _error(status: int, message: str, *, code: str, **more: Any) -> Answer:
     message = jsonvalue.cut(message, _MESSAGE)
     return Answer({"error": {"code": code, "message": message, **more}}, status)
 
