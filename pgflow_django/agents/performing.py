@@ -196,7 +196,8 @@ def _describe(details: ErrorDetails, known: list[str]) -> Problem:
     pointer = "".join(
         f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in details["loc"]
     )
-    message, suggestions = details["msg"], ()
+    message = details["msg"]
+    suggestions: tuple[str, ...] = ()
     if details["type"] == "extra_forbidden":
         suggestions = tuple(nearest_names(str(details["loc"][-1]), known))
         message = f"there is no such argument.{did_you_mean(suggestions)}"

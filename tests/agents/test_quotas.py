@@ -30,7 +30,7 @@ def limited(**values: Any) -> Any:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_eight_threads_as_many_get_through_as_may() -> None:
-    user = make_user("ann", [])
+    user = make_user("ann", ())
     passed: list[int] = []
     waits: list[int | None] = []
 
@@ -56,12 +56,12 @@ def test_of_eight_threads_as_many_get_through_as_may() -> None:
 
 @pytest.mark.django_db
 def test_the_count_begins_anew_when_its_time_is_over() -> None:
-    user = make_user("ann", [])
+    user = make_user("ann", ())
     with limited(CALLS_PER_MINUTE=1):
         count(user, "calls")
         with pytest.raises(QuotaExceeded, match=r"may make 1 calls a minute, and have"):
             count(user, "calls")
-        count(make_user("bob", []), "calls")
+        count(make_user("bob", ()), "calls")
         usage = AgentUsage.objects.get(user_key=str(user.pk))
         AgentUsage.objects.filter(pk=usage.pk).update(
             since=usage.since - quotas._WINDOWS["calls"][0]
