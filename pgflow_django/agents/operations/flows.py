@@ -44,7 +44,7 @@ def list_flows(principal: Principal, asked: ListFlows, using: str) -> Flows:
             description__icontains=asked.query
         )
         unpublished = unpublished.filter(workflow_slug__icontains=asked.query)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "slug": row["workflow_slug"],
             "description": row["description"],
