@@ -29,6 +29,7 @@ from pgflow_django.registry import step_function
 
 if TYPE_CHECKING:
     from pgflow_django import executor, flow_builder
+    from pgflow_django.definitions.strict import read_strict
     from pgflow_django.flow_builder import flow_schema, repair_flow, validate_flow
     from pgflow_django.flows import Flow, step
     from pgflow_django.runs.explaining import explain_run
@@ -56,6 +57,7 @@ __all__ = [
     "explain_run",
     "flow_builder",
     "flow_schema",
+    "read_strict",
     "repair_flow",
     "simulate_flow",
     "step",
@@ -69,6 +71,7 @@ _LAZY = {
     "flow_schema": "pgflow_django.flow_builder",
     "repair_flow": "pgflow_django.flow_builder",
     "validate_flow": "pgflow_django.flow_builder",
+    "read_strict": "pgflow_django.definitions.strict",
     "executor": "pgflow_django.executor",
     "explain_run": "pgflow_django.runs.explaining",
     "simulate_flow": "pgflow_django.runs.simulating",

@@ -47,6 +47,8 @@ class Defaults:
     AGENT_AUTHENTICATORS: list[str] | None = None
     #: Largest request of a program, in bytes.
     AGENT_MAX_BYTES: int = 2 * 1024 * 1024
+    #: Most step functions that a language model chooses from at once.
+    AI_MAX_FUNCTIONS: int = 60
     #: Dotted name of the admin site whose permissions and querysets programs are held to.
     AGENT_ADMIN_SITE: str = "django.contrib.admin.site"
 

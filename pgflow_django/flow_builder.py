@@ -16,6 +16,7 @@ from django.db import IntegrityError, router, transaction
 from pgflow_django import engine
 from pgflow_django.async_twins import async_twin
 from pgflow_django.choices import Origin
+from pgflow_django.conf import settings
 from pgflow_django.definitions import bounds, schema
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.graph import is_valid_slug
@@ -41,6 +42,7 @@ from pgflow_django.definitions.shape import (
     read_document,
     write_document,
 )
+from pgflow_django.definitions.strict import strict_schema
 from pgflow_django.exceptions import (
     InvalidWorkflow,
     WorkflowConflict,
@@ -311,12 +313,17 @@ def validate_flow(document: Any, *, policy: Policy | None = None) -> list[Proble
     return validate(document, registry.names(), registry.contracts(), policy, registry.search)
 
 
-def flow_schema(*, functions: Sequence[str] | None = None) -> dict[str, Any]:
+def flow_schema(*, strict: bool = False, functions: Sequence[str] | None = None) -> dict[str, Any]:
     """The JSON Schema (Draft 2020-12) of flow documents, as ``validate_flow`` accepts them.
 
-    ``functions`` are the names that steps may call, those of this process by default.
+    ``functions`` are the names that steps may call, those of this process by default. The
+    ``strict`` one is of a smaller document, within the limits of the structured output of language
+    models, with the first ``AI_MAX_FUNCTIONS`` names; ``read_strict`` makes a flow document of it.
     """
-    return schema.flow_schema(registry.names() if functions is None else list(functions))
+    names = registry.names() if functions is None else list(functions)
+    if strict:
+        return strict_schema(names[: settings.AI_MAX_FUNCTIONS])
+    return schema.flow_schema(names)
 
 
 def repair_flow(document: Any, *, policy: Policy | None = None) -> Repair:

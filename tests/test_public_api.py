@@ -21,6 +21,7 @@ from pgflow_django.runs.status import RunStatus
 NAMES = {
     *("Example", "Flow", "executor", "flow_builder", "step", "step_function", "validate_flow"),
     "flow_schema",
+    "read_strict",
     *("explain_run", "simulate_flow"),
     *("PgflowError", "InvalidSlug", "InvalidStep", "PermanentFailure", "RetryAfter"),
     *("RunCancelled", "RunFailed", "RunNotFound", "RunTimedOut", "StepExists"),
@@ -72,7 +73,7 @@ EXECUTOR = {
 #: `await` is a keyword.
 TWINS = {"wait": "await_"}
 #: No query, no twin; and a helper of the commands.
-WITHOUT_TWIN = {"flow_schema", "is_valid_slug", "repair_flow", "validate_flow"}
+WITHOUT_TWIN = {"flow_schema", "is_valid_slug", "read_strict", "repair_flow", "validate_flow"}
 
 FUNCTIONS = [
     *((flow_builder, name, signature) for name, signature in FLOW_BUILDER.items()),
@@ -155,7 +156,7 @@ def test_the_decorators_have_these_signatures() -> None:
     )
     assert signature_of(pgflow_django.Flow.start) == "input={}, **options"
     assert signature_of(pgflow_django.validate_flow) == "document, *, policy=None"
-    assert signature_of(pgflow_django.flow_schema) == "*, functions=None"
+    assert signature_of(pgflow_django.flow_schema) == "*, strict=False, functions=None"
     assert signature_of(pgflow_django.explain_run) == "run_id, *, using=None"
     assert signature_of(pgflow_django.simulate_flow) == (
         "document_or_slug, input=unknown, *, outputs=None, using=None"

@@ -20,7 +20,8 @@ class Command(PgflowCommand):
     epilog = """\
 examples:
   manage.py flowschema > flow.schema.json
-  manage.py flowschema --functions csv.load csv.check"""
+  manage.py flowschema --functions csv.load csv.check
+  manage.py flowschema --strict"""
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Define the options."""
@@ -29,6 +30,11 @@ examples:
             metavar="NAME",
             nargs="+",
             help="the functions that steps may call (default: all that are registered)",
+        )
+        parser.add_argument(
+            "--strict",
+            action="store_true",
+            help="the smaller document that language models are held to by their providers",
         )
         super().add_arguments(parser)
 
@@ -39,4 +45,4 @@ examples:
             if name not in registry:
                 meant = did_you_mean(nearest_names(name, registry.names()))
                 raise BadUsage(f'No function "{name}" is registered.{meant}')
-        self.show_json(flow_builder.flow_schema(functions=names))
+        self.show_json(flow_builder.flow_schema(strict=options["strict"], functions=names))
