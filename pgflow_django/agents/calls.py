@@ -64,4 +64,8 @@ def _text(value: Any) -> str:
 def _digest(arguments: Mapping[str, Any] | None) -> str:
     if arguments is None:
         return ""
-    return sha256(jsonvalue.dump(arguments).encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        text = jsonvalue.dump(arguments)
+    except (RecursionError, TypeError, ValueError):  # what is no JSON, or endless, was refused
+        return ""
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -246,7 +246,18 @@ def test_a_wrong_argument_says_what_was_meant() -> None:
     assert any(problem["suggestions"] == ["slug"] for problem in error["problems"])
 
 
-@pytest.mark.parametrize("text", ["a\u202eb", "a\u0007b", "a\U000e0041b", "a\u2066b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\u202eb",
+        "a\u0007b",
+        "a\U000e0041b",
+        "a\u2066b",
+        "a\U000e0100b",
+        "a\ufe00\ufe01b",
+        "a\u3164b",
+    ],
+)
 def test_what_people_can_t_see_is_refused(text: str) -> None:
     who = principal("editor", Access.AUTHOR)
     document = {**DOCUMENT, "description": text}
@@ -267,6 +278,32 @@ def test_a_site_that_lets_programs_read_lets_them_do_nothing_else() -> None:
     assert {each.name for each in list_operations(principal("viewer"))} == {
         name for name, operation in OPERATIONS.items() if operation.is_read_only
     }
+
+
+def test_what_is_no_json_is_refused_and_in_the_log_too() -> None:
+    deep: Any = []
+    for _ in range(2000):
+        deep = [deep]
+    who = principal()
+    for value in (float("inf"), deep, "\ud800", object()):
+        assert refused(who, "validate_flow", document={"a": value})[0] == 422
+        assert AgentCall.objects.latest("id").code
+
+
+def test_signs_of_all_languages_are_taken() -> None:
+    words = "naïve, 日本語, עברית, العربية, हिन्दी, 葛\U000e0100城"
+    text = f"{words}\n\t👩\u200d👩\u200d👧 ❤\ufe0f 1\ufe0f\u20e3"
+    ask(principal("editor"), "save_flow", document={**DOCUMENT, "description": text}, note=text)
+
+
+def test_who_may_not_see_a_run_starts_none() -> None:
+    who = principal("editor", Access.RUN)
+    slug = published(who)
+    permissions = who.user.user_permissions
+    permissions.remove(*permissions.filter(codename="view_workflowrun"))
+    who = Principal(type(who.user).objects.get(pk=who.user.pk), Access.RUN, "bot")
+    assert refused(who, "start_run", slug=slug) == (404, "run_not_found")
+    assert not WorkflowRun.objects.exists()
 
 
 def test_an_answer_of_a_fault_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

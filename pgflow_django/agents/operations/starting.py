@@ -12,7 +12,7 @@ from pgflow_django.agents.policy import policy
 from pgflow_django.choices import StepType
 from pgflow_django.definitions.problems import raise_problems
 from pgflow_django.drafts.types import name_user
-from pgflow_django.exceptions import InvalidInput
+from pgflow_django.exceptions import InvalidInput, RunNotFound
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.models import WorkflowRun, WorkflowStep
 
@@ -33,8 +33,11 @@ def start_run(principal: Principal, asked: StartRun, using: str) -> Started:
         engine.starting_as(name_user(principal.user), principal.via),
     ):
         run = executor.start_flow(asked.slug, asked.input, key=asked.key or None, using=using)
-    # With a key it may be an older run, and of somebody whose runs are not to be seen.
-    principal.require_run("view_run", run.pk)
+        try:
+            principal.require_run("view_run", run.pk)
+        except RunNotFound:  # nothing was started, or an older run of somebody else has this key
+            why = " that you may see: take another key" if asked.key else " that you may see"
+            raise RunNotFound(asked.key, why) from None
     return _started(principal, run)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from pgflow_django import jsonvalue
@@ -22,6 +23,8 @@ LIST_BYTES: Final = 25 * 1024
 _PROBLEM_BYTES: Final = 12 * 1024
 #: What separates lines, and joins letters: of the rest of their kinds nothing is to be seen.
 _HARMLESS: Final = frozenset("\n\t\u200c\u200d")
+#: Letters and marks by their kind of which there is nothing to be seen.
+_UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 
 
 def refuse_hidden(text: str, what: str, pointer: str = "") -> None:
@@ -30,8 +33,8 @@ def refuse_hidden(text: str, what: str, pointer: str = "") -> None:
     People read what programs write before they approve it: nothing in it may be invisible, or turn
     the direction of text.
     """
-    for letter in text:
-        if letter not in _HARMLESS and unicodedata.category(letter) in {"Cc", "Cf", "Co", "Cs"}:
+    for before, letter in pairwise(f" {text}"):
+        if _is_hidden(letter, before):
             error = InvalidInput(
                 f"{what} has the character U+{ord(letter):04X}, which can't be seen, or turns the "
                 "direction of text: remove it.",
@@ -39,6 +42,15 @@ def refuse_hidden(text: str, what: str, pointer: str = "") -> None:
             )
             error.problems = [{"pointer": pointer, "message": str(error)}]
             raise error
+
+
+def _is_hidden(letter: str, before: str) -> bool:
+    if letter in _UNSEEN or unicodedata.category(letter) in {"Cc", "Cf", "Co", "Cs"}:
+        return letter not in _HARMLESS
+    # What chooses between shapes of a sign stands behind it: rows of these hide whole sentences.
+    if "\ufe00" <= letter <= "\ufe0f":
+        return unicodedata.category(before) in {"Mn", "Zs"}
+    return "\U000e0100" <= letter <= "\U000e01ef" and unicodedata.category(before) != "Lo"
 
 
 def refuse_hidden_in(document: Mapping[str, Any]) -> None:
