@@ -1,15 +1,17 @@
-"""The tables of options in the docs, made from the option tables of the package.
+"""The tables in the docs of options and of operations, made from those of the package.
 
 ``manage.py doctables`` writes them between their marks; a test finds those that are old.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 
+from pgflow_django.agents.operations import OPERATIONS
 from pgflow_django.definitions.options import FLOW_OPTIONS, STEP_OPTIONS
 from pgflow_django.models import Workflow, WorkflowStep, WorkflowVersionStep
 from project.settings import BASE_DIR
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from django.db.models import Model
+    from pydantic import BaseModel
 
     from pgflow_django.definitions.options import Option
 
@@ -94,6 +97,27 @@ def _list_columns(
     return _draw(["Column", "Type", *(["Constraint"] if owner else [])], rows)
 
 
+def _list_operations() -> Iterator[str]:
+    rows = [
+        (
+            f"`{each.name}({_show_arguments(each.arguments)})`",
+            each.summary,
+            f"`{each.access}`",
+            f"`{each.method} {each.path}`",
+        )
+        for each in OPERATIONS.values()
+    ]
+    return _draw(("Tool", "What it does", "Access", "Over HTTP"), rows)
+
+
+def _show_arguments(model: type[BaseModel]) -> str:
+    shown = []
+    for name, field in model.model_fields.items():
+        default = "" if field.is_required() else f"={json.dumps(field.default)}"
+        shown.append(f"{field.alias or name}{default}")
+    return ", ".join(shown)
+
+
 def _show_default(option: Option) -> str:
     if option.default is None:
         return "none"
@@ -114,6 +138,7 @@ def _draw(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
 
 #: The tables of each page by the name in their marks.
 TABLES: dict[str, dict[str, Callable[[], Iterator[str]]]] = {
+    "agents.md": {"operations": _list_operations},
     "flows.md": {"options": _list_options},
     "errors.md": {"codes of options": _list_codes},
     "sql.md": {

@@ -1,4 +1,4 @@
-"""`manage.py doctables`: write the docs' tables of options, from those of the package."""
+"""`manage.py doctables`: write the docs' tables of options and operations, from the package's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from project.option_tables import DOCS, TABLES, render_page
 
 
 class Command(BaseCommand):
-    """Writes the tables of options into the docs."""
+    """Writes the tables of options and of operations into the docs."""
 
-    help = "Write the docs' tables of options, of their columns and of their error codes."
+    help = "Write the docs' tables of options, their columns and error codes, and of operations."
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
