@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from pgflow_django import engine
 from pgflow_django.choices import RunState
-from pgflow_django.models import WorkflowRun
+from pgflow_django.models import AgentCall, WorkflowRun
 from pgflow_django.models.querysets import IS_TRIAL
 
 if TYPE_CHECKING:
@@ -63,6 +63,25 @@ def prune(
         if after is None:
             return total
         on_batch(total)
+
+
+def count_calls(before: datetime, *, using: str) -> int:
+    """How many calls of programs ``prune_calls`` would delete from their log."""
+    return AgentCall.objects.using(using).filter(at__lt=before).count()
+
+
+def prune_calls(before: datetime, *, batch: int, using: str) -> int:
+    """Delete calls of programs from before then, ``batch`` in a transaction of their own; how many.
+
+    The oldest first: who stops it has deleted these for good.
+    """
+    calls, total = AgentCall.objects.using(using), 0
+    while True:
+        oldest = calls.filter(at__lt=before).order_by("at").values("pk")[:batch]
+        deleted, _ = calls.filter(pk__in=oldest).delete()
+        total += deleted
+        if deleted < batch:
+            return total
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from pgflow_django import engine, executor, flow_builder
-from pgflow_django.cli.pruning import ENDED, prune
+from pgflow_django.cli.pruning import ENDED, prune, prune_calls
 from pgflow_django.models import (
+    AgentCall,
     Workflow,
     WorkflowRun,
     WorkflowRunEvent,
@@ -268,3 +269,29 @@ def test_the_function_deletes_the_oldest_first_and_no_more_than_a_batch(doubles:
 def test_a_time_before_all_time_deletes_nothing(doubles: str) -> None:
     run_of(doubles)
     assert call("pruneruns", older_than="36500d", json=True).json["deleted"] == 0
+
+
+def test_old_calls_of_programs_go_too_in_batches(doubles: str) -> None:
+    now = timezone.now()
+    ages = (40, 35, 31, 29, 0)
+    AgentCall.objects.bulk_create(
+        AgentCall(operation=f"of-{days}", at=now - timedelta(days)) for days in ages
+    )
+    told = call("pruneruns", older_than="30d", dry_run=True)
+    assert "Would delete 3 calls of programs." in told.stdout
+    assert AgentCall.objects.count() == 5
+    answer = call("pruneruns", older_than="30d", batch_size="2", json=True).json
+    assert (answer["found_calls"], answer["deleted_calls"]) == (3, 3)
+    left = AgentCall.objects.order_by("at").values_list("operation", flat=True)
+    assert list(left) == ["of-29", "of-0"]
+    assert "calls" not in call("pruneruns", older_than="30d").stdout
+    assert "Deleted 1 call of programs." in call("pruneruns", older_than="20d").stdout
+    later = timezone.now() + timedelta(1)
+    AgentCall.objects.bulk_create(AgentCall(operation="x") for _ in range(5))
+    assert prune_calls(later, batch=2, using="default") == 6
+
+
+def test_calls_go_whatever_the_status_of_runs(doubles: str) -> None:
+    AgentCall.objects.create(operation="old", at=timezone.now() - timedelta(40))
+    call("pruneruns", older_than="30d", status="failed")
+    assert not AgentCall.objects.exists()

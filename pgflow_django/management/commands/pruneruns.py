@@ -10,7 +10,14 @@ from django.utils import timezone
 
 from pgflow_django.cli.base import PgflowCommand
 from pgflow_django.cli.options import read_age, read_count, read_words
-from pgflow_django.cli.pruning import ENDED, count_prunable, prune, show_progress
+from pgflow_django.cli.pruning import (
+    ENDED,
+    count_calls,
+    count_prunable,
+    prune,
+    prune_calls,
+    show_progress,
+)
 from pgflow_django.cli.words import clock, plural
 from pgflow_django.conf import TRIAL_DAYS_LIMIT, settings
 
@@ -26,7 +33,8 @@ class Command(PgflowCommand):
     help = """\
 Delete runs that ended long ago, with their steps, tasks, attempts and events, and the versions
 of flows that only they used. Trials of drafts go after PGFLOW["TRIAL_DAYS"] (7) at the latest.
-Runs that have not ended are never touched. Safe to interrupt, and to run from cron."""
+What programs asked for so long ago goes from their log. Runs that have not ended are never
+touched. Safe to interrupt, and to run from cron."""
     epilog = """\
 examples:
   manage.py pruneruns --older-than 30d --dry-run
@@ -69,15 +77,19 @@ examples:
         found = f"{plural(total, 'run')} that ended before {clock(before)}"
         found += f", trials before {clock(trials_before)}" if trials_before > before else ""
         found += f" ({parts})" if parts else ""
-        deleted = 0
+        calls = count_calls(before, using=self.using)
+        deleted = deleted_calls = 0
         if options["dry_run"]:
             self._tell(f"Would delete {found}.")
+            self._tell_calls(f"Would delete {plural(calls, 'call')} of programs.", calls)
         else:
             if total:
                 self.say(f"Deleting {found} …")
             delete = partial(prune, before, statuses, trials_before=trials_before, batch=batch)
             deleted = self._prune(delete, total)
             self._tell(f"Deleted {plural(deleted, 'run')}.")
+            deleted_calls = prune_calls(before, batch=batch, using=self.using)
+            self._tell_calls(f"Deleted {plural(deleted_calls, 'call')} of programs.", deleted_calls)
         if self.is_json:
             self.show_json(
                 {
@@ -85,6 +97,8 @@ examples:
                     "trials_before": trials_before,
                     "found": counts,
                     "deleted": deleted,
+                    "found_calls": calls,
+                    "deleted_calls": deleted_calls,
                     "dry_run": options["dry_run"],
                 }
             )
@@ -94,6 +108,10 @@ examples:
             return delete(using=self.using)
         with show_progress(self.err, total) as show:
             return delete(using=self.using, on_batch=show)
+
+    def _tell_calls(self, text: str, count: int) -> None:
+        if count:
+            self._tell(text)
 
     def _tell(self, text: str) -> None:
         if not self.is_json:
