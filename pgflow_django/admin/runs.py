@@ -34,6 +34,7 @@ from pgflow_django.views.pieces import (
     show_pill,
     show_time,
 )
+from pgflow_django.views.programs import name_starter
 from pgflow_django.views.urls import RUN_PAGES, urls_of
 
 #: Flows that the filter offers; a search finds the runs of others.
@@ -242,8 +243,15 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
 
     @admin.display(description=gettext_lazy("Started"), ordering="id")
     def started(self, run: WorkflowRun) -> SafeString | str:
-        """Show when it was started."""
-        return show_time(run.started_at)
+        """Show when it was started, and by whom."""
+        by = name_starter(run.started_by, run.via)
+        if not by:
+            return show_time(run.started_at)
+        return format_html(
+            '<div class="pgf pgf-last-run">{}<small><bdi>{}</bdi></small></div>',
+            show_time(run.started_at),
+            by,
+        )
 
     @admin.display(description=gettext_lazy("Took"))
     def duration(self, run: WorkflowRun) -> str:

@@ -26,6 +26,8 @@ _RUN_COLUMNS = (
     "ended_at",
     "key",
     "parent_run_id",
+    "started_by",
+    "via",
     "error",
 )
 

@@ -9,7 +9,16 @@ from rich.text import Text
 
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
-from pgflow_django.cli.words import ago, clock, duration, one_line, plain, plural, shorten
+from pgflow_django.cli.words import (
+    ago,
+    clock,
+    duration,
+    name_starter,
+    one_line,
+    plain,
+    plural,
+    shorten,
+)
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
 from pgflow_django.runs.status import describe_error
 from pgflow_django.runs.view import load
@@ -110,6 +119,8 @@ class Report:
     def _facts(self, now: datetime) -> Iterator[Text]:
         run, view = self.run, self.view
         started = f"{clock(run.started_at)} ({ago(run.started_at, now)})"
+        if by := name_starter(run.started_by, run.via):
+            started += f" by {by}"
         yield fact("version", "trial of a draft" if view.is_trial else f"{run.version:,}")
         if run.key:
             yield fact("key", run.key)

@@ -84,3 +84,8 @@ def clock(moment: datetime) -> str:
 def parse_age(text: str) -> timedelta:
     """``30d``, ``12h``, ``1d12h``, ``0s`` as a length of time; raises ``ValueError``."""
     return timedelta(seconds=parse_seconds(text))
+
+
+def name_starter(name: str, via: str) -> str:
+    """Who started a run, and by which door: ``ann, mcp``; ``""`` where code did."""
+    return ", ".join(filter(None, (name, via)))

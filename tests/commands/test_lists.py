@@ -72,14 +72,14 @@ def test_runs_newest_first(doubles: str, failing: str) -> None:
     call("runflow", failing)
     newest, oldest = WorkflowRun.objects.order_by("-id")
     lines = call("listruns").stdout.splitlines()
-    assert lines[0].split() == ["RUN", "STATUS", "FLOW", "STEPS", "STARTED", "TOOK", "ERROR"]
+    assert lines[0].split() == ["RUN", "STATUS", "FLOW", "STEPS", "STARTED", "TOOK", "BY", "ERROR"]
     assert re.fullmatch(
-        rf"{newest.id}  ✗ failed     failing    1/3  just now  +[\d.]+ m?s  "
+        rf"{newest.id}  ✗ failed     failing    1/3  just now  +[\d.]+ m?s  command  "
         r'step "fail", attempt 2: ValueError: no luck, and more',
         lines[1],
     )
     assert re.fullmatch(
-        rf"{oldest.id}  ✓ completed  doubles    3/3  just now  +[\d.]+ m?s", lines[2]
+        rf"{oldest.id}  ✓ completed  doubles    3/3  just now  +[\d.]+ m?s  command", lines[2]
     )
 
 

@@ -13,7 +13,7 @@ from pgflow_django.cli.options import read_count, read_words
 from pgflow_django.cli.overview import list_runs
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.terminal import style_of
-from pgflow_django.cli.words import ago, duration, one_line
+from pgflow_django.cli.words import ago, duration, name_starter, one_line
 from pgflow_django.models import Workflow
 from pgflow_django.runs.status import describe_error
 from pgflow_django.storage.definitions import is_draft, workflow_not_found
@@ -28,6 +28,7 @@ _COLUMNS = (
     Column("STEPS", from_width=100, is_number=True),
     Column("STARTED"),
     Column("TOOK", from_width=90, is_number=True),
+    Column("BY", from_width=140, is_flexible=True),
     Column("ERROR", from_width=120, is_flexible=True),
 )
 
@@ -108,5 +109,6 @@ examples:
             f"{run['steps_done']:,}/{run['steps_count']:,}",
             ago(run["started_at"], now),
             duration((end - run["started_at"]).total_seconds()),
+            one_line(name_starter(run["started_by"], run["via"])),
             Text(one_line(describe_error(run["error"])), "red") if run["error"] else "",
         ]

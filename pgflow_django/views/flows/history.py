@@ -15,9 +15,10 @@ from pgflow_django.views.flows.changes import draw_changes, list_changes
 from pgflow_django.views.flows.versions import Versions, read_version, say_version
 from pgflow_django.views.page import Page
 from pgflow_django.views.pieces import show_time
+from pgflow_django.views.programs import Program, read_program
 
 if TYPE_CHECKING:
-    pass
+    from pgflow_django.drafts import Revision
 
 
 def _describe(page: Page) -> dict[str, Any]:
@@ -39,9 +40,16 @@ def history(page: Page) -> HttpResponse:
         _("History of %(flow)s") % {"flow": page.slug},
         **described,
         versions=versions.offer(*versions.choose(page.request.GET)),
-        revisions=[(each, show_time(each.at)) for each in drafts.history(page.slug)],
+        revisions=[
+            (each, show_time(each.at), _find_program(each)) for each in drafts.history(page.slug)
+        ],
     )
     return render(page.request, "pgflow_django/flows/history.html", context)
+
+
+def _find_program(revision: Revision) -> Program | None:
+    """The program that made a revision, if one did."""
+    return read_program(revision.provenance) if revision.provenance else None
 
 
 def diff(page: Page, seq: int) -> HttpResponse:
@@ -63,6 +71,7 @@ def diff(page: Page, seq: int) -> HttpResponse:
         revision.label,
         **described,
         revision=revision,
+        program=_find_program(revision),
         is_first=is_first,
         changes=[] if is_first else list_changes(changes),
         drawing=draw_changes(chosen.document if is_first else before, chosen.document, page.slug),

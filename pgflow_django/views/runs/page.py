@@ -23,6 +23,7 @@ from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, find_comparison, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
+from pgflow_django.views.programs import name_starter
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.stored import load, show_stored
@@ -99,6 +100,7 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
+        "starter": name_starter(run.started_by, run.via),
         "shown_key": "" if (run.key or "").startswith(KEY_PREFIX) else run.key,
         "chosen": chosen,
         "may_see_payload": may_see,
