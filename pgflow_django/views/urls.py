@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from pgflow_django.models import Workflow
 from pgflow_django.views import access, workers
 from pgflow_django.views.editor import edits, handing_in, page
-from pgflow_django.views.flows import export, history, imports, new
+from pgflow_django.views.flows import export, history, imports, new, review
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
 from pgflow_django.views.runs import page as run
@@ -66,6 +66,9 @@ FLOW_PAGES = [
     Address(f"{_FLOW}/publish/", "publish", edits.publish, "publish", _CHANGE),
     Address(f"{_FLOW}/hand-in/", "hand_in", handing_in.hand_in, "change", _CHANGE),
     Address(f"{_FLOW}/return/", "return", handing_in.send_back, "publish", _CHANGE),
+    Address(f"{_FLOW}/review/", "review", review.review, "view"),
+    Address(f"{_FLOW}/review/publish/", "approve", review.approve, "publish", _CHANGE),
+    Address(f"{_FLOW}/review/return/", "review_return", review.send_back, "publish", _CHANGE),
     Address(f"{_FLOW}/presence/", "presence", edits.presence, "change", _CHANGE),
     Address(f"{_FLOW}/history/", "history", history.history, "view"),
     Address(f"{_FLOW}/history/<int:seq>/diff/", "diff", history.diff, "view"),

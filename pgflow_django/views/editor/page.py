@@ -44,6 +44,7 @@ _FOREIGN_LINKS = (
     "simulate",
     "hand_in",
     "return",
+    "review",
 )
 
 

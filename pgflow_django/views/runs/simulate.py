@@ -56,7 +56,7 @@ def simulate(page: Page) -> HttpResponse:
     if is_read and outputs is not None:
         try:
             found = simulate_flow(scene.draft.document, value, outputs=outputs)
-            context = _describe(found)
+            context = describe_simulation(found)
         except PgflowError as error:
             form.error = str(error)
     has_error = not context
@@ -70,7 +70,8 @@ def simulate(page: Page) -> HttpResponse:
     )
 
 
-def _describe(found: Simulation) -> dict[str, Any]:
+def describe_simulation(found: Simulation) -> dict[str, Any]:
+    """The variables of the part of a page that shows a simulation."""
     steps = sorted(found.steps, key=lambda step: step.wave)
     return {
         "steps": [_show(step) for step in steps[:_STEPS]],

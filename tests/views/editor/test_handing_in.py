@@ -76,7 +76,7 @@ def test_the_list_tells_what_waits_for_whom(writer: Client, boss: Client, log_in
     listed = boss.get(url).content.decode()
     assert "Waiting for approval (2)" in " ".join(listed.split())
     waiting = listed[listed.index('id="pgf-waiting"') :].partition("</ul>")[0]
-    assert re.findall(r"workflow/(\w+)/edit/", waiting) == ["plan", "numbers"]
+    assert re.findall(r"workflow/(\w+)/review/", waiting) == ["plan", "numbers"]
     assert "Waiting for approval" not in writer.get(url).content.decode()
     assert "Waiting for approval" not in log_in("viewer").get(url).content.decode()
     assert "What it changes" in see(boss, "numbers")
