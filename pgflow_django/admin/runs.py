@@ -8,17 +8,15 @@ from uuid import UUID
 
 from django.contrib import admin
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from pgflow_django.admin.own import LookedAt, OwnAdmin, OwnList
+from pgflow_django.admin.own import LimitedPaginator, LookedAt, OwnAdmin, OwnList
 from pgflow_django.choices import ACTIVE_RUNS, RunState
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
@@ -39,8 +37,6 @@ from pgflow_django.views.urls import RUN_PAGES, urls_of
 
 #: Flows that the filter offers; a search finds the runs of others.
 _FLOWS = 30
-#: Runs that the list counts and pages through; filters find older ones.
-_COUNTED = 10_000
 #: Characters of an error that the list shows.
 _SHOWN = 120
 
@@ -117,15 +113,6 @@ class RunList(OwnList):
         found = super().get_queryset(request, *args, **kwargs)
         short: QuerySet[Any] = found.annotate(cut_error=cut_error(_SHOWN))
         return short.defer("input", "output", "error")
-
-
-class LimitedPaginator(Paginator):  # type: ignore[type-arg]  # Django's has no argument
-    """Pages of a table that may have very many rows, which nobody wants to wait for counting."""
-
-    @cached_property
-    def count(self) -> int:
-        """Count the runs, but not beyond a limit."""
-        return int(self.object_list.values("pk")[:_COUNTED].count())  # type: ignore[attr-defined]
 
 
 @admin.register(WorkflowRun)

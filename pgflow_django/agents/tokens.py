@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from hashlib import sha256
 from typing import Any
@@ -119,6 +121,24 @@ def find_user(token: AgentToken) -> Any | None:
         return find_users().filter(pk=token.user_key).first()
     except (ValueError, ValidationError):  # the site has other keys by now
         return None
+
+
+def find_users_of(tokens: Iterable[AgentToken]) -> dict[str, Any]:
+    """The users for whom tokens act, by the tokens' ``user_key``, in one query."""
+    key, found = get_user_model()._meta.pk, []  # noqa: SLF001 - Django's own name for it
+    for user_key in {token.user_key for token in tokens}:
+        with suppress(ValidationError):  # the site has other keys by now
+            found.append(key.to_python(user_key))
+    return {str(user.pk): user for user in find_users().filter(pk__in=found)}
+
+
+def state_of(token: AgentToken, user: Any) -> str:
+    """Whether a token of this user is good, and why it is not."""
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is not None and token.expires_at <= timezone.now():
+        return "expired"
+    return "good" if user is not None and user.is_active else "without its user"
 
 
 def list_tokens(user: Any = None, *, using: str | None = None) -> QuerySet[AgentToken]:

@@ -18,7 +18,13 @@ from pgflow_django import drafts
 from pgflow_django.choices import Origin
 from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.exceptions import PgflowError
-from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowWorker
+from pgflow_django.models import (
+    AgentToken,
+    Workflow,
+    WorkflowDraft,
+    WorkflowRun,
+    WorkflowWorker,
+)
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -33,15 +39,23 @@ _HOOKS: dict[str, tuple[Any, str]] = {
     **{action: (Workflow, hook) for action, hook in _FLOW_HOOKS.items()},
     **{action: (WorkflowRun, hook) for action, hook in _RUN_HOOKS.items()},
     "view_workers": (WorkflowWorker, "view"),
+    "view_tokens": (AgentToken, "view"),
+    "add_token": (AgentToken, "add"),
+    "revoke_token": (AgentToken, "revoke"),
 }
+
+
+#: The largest number that a row of a table can have.
+_MAX_ID = 2**63 - 1
 
 
 def can(admin: ModelAdmin[Any], request: HttpRequest, action: str, obj: Any = None) -> bool:
     """Whether the user may do ``action`` with ``obj``, or at all where that is ``None``.
 
     ``action`` is one of view, add, change, delete, publish, run (a flow), view_run, cancel_run,
-    retry_run, view_payload (a run), and view_workers. ``admin`` may be that of flows, runs or
-    workers. Flows that code defines are changed there only.
+    retry_run, view_payload (a run), view_workers, view_tokens, add_token and revoke_token (a token
+    of a program). ``admin`` may be that of any of them. Flows that code defines are changed there
+    only.
     """
     if action in {"change", "publish"} and getattr(obj, "origin", None) == Origin.CODE:
         return False
@@ -115,6 +129,32 @@ def require_new(admin: ModelAdmin[Any], request: HttpRequest) -> None:
         raise Http404
     if not can(admin, request, "add"):
         raise PermissionDenied
+
+
+def require_new_token(admin: ModelAdmin[Any], request: HttpRequest) -> None:
+    """Raise as ``require`` does unless the user may make tokens for programs."""
+    if not can(admin, request, "view_tokens"):
+        raise Http404
+    if not can(admin, request, "add_token"):
+        raise PermissionDenied
+
+
+def require_token(
+    admin: ModelAdmin[Any], request: HttpRequest, action: str, token_id: int
+) -> AgentToken:
+    """The token of this number if the action is allowed.
+
+    Raises as ``require`` does.
+    """
+    tokens = find_admin(admin, AgentToken)
+    is_number = token_id <= _MAX_ID
+    found = tokens.get_queryset(request).filter(pk=token_id) if tokens and is_number else None
+    token: AgentToken | None = found.first() if found is not None else None
+    if token is None or not can(admin, request, "view_tokens", token):
+        raise Http404(_("There is no token %(id)s for you.") % {"id": token_id})
+    if not can(admin, request, action, token):
+        raise PermissionDenied
+    return token
 
 
 def require_import(admin: ModelAdmin[Any], request: HttpRequest, slug: str) -> Workflow:

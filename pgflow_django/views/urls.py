@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 
 from pgflow_django.models import Workflow
 from pgflow_django.views import access, workers
+from pgflow_django.views.agents import connect, tokens
 from pgflow_django.views.editor import edits, handing_in, page
 from pgflow_django.views.flows import export, history, imports, new, review
 from pgflow_django.views.htmx import admin_page
@@ -49,6 +50,7 @@ _RUN = "<uuid:run_id>"
 #: The first that matches counts. Below the list of flows:
 FLOW_PAGES = [
     Address("new/", "new", new.new, "add", _FORM),
+    Address("connect/", "connect", connect.connect, "view"),
     Address(f"{_FLOW}/change/", "change", new.change, "view", is_quoted=True),
     Address(f"{_FLOW}/delete/", "delete", new.delete, "delete", _FORM, is_quoted=True),
     Address(f"{_FLOW}/export.json", "export_json", export.export_json, "view"),
@@ -90,6 +92,11 @@ RUN_PAGES = [
 ]
 #: In place of the list of workers:
 WORKER_PAGES = [Address("", "changelist", workers.workers, "view_workers")]
+#: Below the list of tokens of programs:
+TOKEN_PAGES = [
+    Address("add/", "add", tokens.add, "add_token", _FORM),
+    Address("<int:token_id>/revoke/", "revoke", tokens.revoke, "revoke_token", _FORM),
+]
 
 
 def urls_of(admin: ModelAdmin[Any], addresses: list[Address]) -> list[URLPattern]:
@@ -119,6 +126,11 @@ def _serve(admin: ModelAdmin[Any], address: Address) -> Callable[..., HttpRespon
             flow = _find_flow(admin, request, address.asks, slug)
         elif "run_id" in kwargs:
             found = access.require_run(admin, request, address.asks, kwargs.pop("run_id"))
+        elif "token_id" in kwargs:
+            token_id = kwargs.pop("token_id")
+            kwargs["token"] = access.require_token(admin, request, address.asks, token_id)
+        elif address.asks == "add_token":
+            access.require_new_token(admin, request)
         elif address.asks == "add":
             access.require_new(admin, request)
         elif not access.can(admin, request, address.asks):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from pgflow_django import drafts
-from pgflow_django.models import Workflow
+from pgflow_django.agents.tokens import create_token
+from pgflow_django.models import AgentCall, AgentToken, Workflow
 from tests.e2e.conftest import TOUCH, OpenPage
 from tests.e2e.editor import GUIDE
 from tests.e2e.test_crawl import FIND_FAULTS, find_with_axe
@@ -65,3 +67,30 @@ def test_reviewed_returned_and_published(
     page.get_by_role("button", name="Publish").click()
     expect(page).to_have_url(page.url.partition(BASE)[0] + f"{BASE}/workflow/numbers/edit/")
     assert Workflow.objects.get().origin == "agent"
+
+
+@SIZES
+@THEMES
+def test_pages_about_programs(
+    open_page: OpenPage, boss: User, options: dict[str, Any], theme: str
+) -> None:
+    create_token(boss, "etl-bot-" + "w" * 80, "author", flows_prefix="etl_")
+    AgentCall.objects.create(
+        user="boss", token="etl-bot", via="mcp", client="c" * 90, operation="save_flow",
+        workflow_slug="w" * 128, code="draft_conflict", milliseconds=12,
+    )  # fmt: skip
+    names = ("agenttoken/", "agenttoken/add/", "agentcall/", "workflow/connect/")
+    for name in names:
+        page = open_page(f"{BASE}/{name}", boss, color_scheme=theme, **options)
+        look(page, f"{name.strip('/').replace('/', '-')}-{theme}-{len(options)}")
+    page = open_page(f"{BASE}/agenttoken/add/", boss, color_scheme=theme, **options)
+    page.get_by_label("Name", exact=True).fill("my-agent")
+    page.get_by_role("button", name="Make the token").click()
+    expect(page.get_by_label("Token", exact=True)).to_have_value(re.compile("^pgf_"))
+    look(page, f"made-{theme}-{len(options)}")
+    page.get_by_role("link", name="All tokens").click()
+    page.get_by_role("link", name="Revoke my-agent").click()
+    look(page, f"revoke-{theme}-{len(options)}")
+    page.get_by_role("button", name="Revoke this token").click()
+    expect(page.get_by_text("good for nothing any more")).to_be_visible()
+    assert AgentToken.objects.get(name="my-agent").revoked_at is not None

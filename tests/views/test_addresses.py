@@ -12,9 +12,10 @@ from django.test import RequestFactory
 
 from pgflow_django import drafts
 from pgflow_django.admin import WorkflowAdmin
+from pgflow_django.agents.tokens import create_token
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.views.page import Page
-from pgflow_django.views.urls import FLOW_PAGES, RUN_PAGES, WORKER_PAGES, Address
+from pgflow_django.views.urls import FLOW_PAGES, RUN_PAGES, TOKEN_PAGES, WORKER_PAGES, Address
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("steps")]
@@ -23,6 +24,7 @@ PAGES = [
     *(("workflow", page) for page in FLOW_PAGES),
     *(("workflowrun", page) for page in RUN_PAGES),
     *(("workflowworker", page) for page in WORKER_PAGES),
+    *(("agenttoken", page) for page in TOKEN_PAGES),
 ]
 #: What a user needs for each action, beside what lets the thing be seen.
 RIGHTS = {
@@ -38,8 +40,15 @@ RIGHTS = {
     "retry_run": "retry_workflowrun",
     "view_payload": "view_payload",
     "view_workers": "view_workflowworker",
+    "add_token": "add_agenttoken",
+    "revoke_token": "change_agenttoken",
 }
-SEES = {"workflow": "view_workflow", "workflowrun": "view_workflowrun", "workflowworker": None}
+SEES = {
+    "workflow": "view_workflow",
+    "workflowrun": "view_workflowrun",
+    "workflowworker": None,
+    "agenttoken": "view_agenttoken",
+}
 MAY_NOT = {403, 404}
 
 
@@ -51,8 +60,12 @@ def run() -> WorkflowRun:
     return run_flow()
 
 
-def path_of(model: str, page: Address, run: WorkflowRun) -> str:
+def path_of(model: str, page: Address, run: WorkflowRun, user: str = "nobody") -> str:
+    """The address of a page; what it names that is only for its owner is the user's."""
     values: dict[str, Any] = {"slug": "numbers", "run_id": run.pk, "seq": 0, "which": "input"}
+    if "token_id" in page.route:
+        owner, _ = User.objects.get_or_create(username=user)
+        values["token_id"] = create_token(owner, "bot")[0].pk
     return address(f"{model}_{page.name}", *(v for k, v in values.items() if k in page.route))
 
 
@@ -65,6 +78,8 @@ def test_a_page_is_for_those_who_may_do_what_it_asks(
     model: str, page: Address, run: WorkflowRun, log_in: LogIn
 ) -> None:
     path, sees, right = path_of(model, page, run), SEES[model], RIGHTS[page.asks]
+    for_sees = log_in("sees", sees) if sees is not None and sees != right else None
+    for_may = log_in("may", *{sees, right} - {None})
     for method in ("GET", "POST"):
         assert request(log_in("anonymous"), method, path) == 302
         stranger = request(log_in("bare"), method, path)
@@ -72,10 +87,10 @@ def test_a_page_is_for_those_who_may_do_what_it_asks(
             assert stranger == 405
             continue
         assert stranger == 404
-        if sees is not None and sees != right:
-            assert request(log_in("sees", sees), method, path) == 403
-        may = log_in("may", *{sees, right} - {None})
-        assert request(may, method, path) not in {*MAY_NOT, 405, 500}
+        if for_sees is not None:
+            assert request(for_sees, method, path_of(model, page, run, "sees")) == 403
+        own = path_of(model, page, run, "may")
+        assert request(for_may, method, own) not in {*MAY_NOT, 405, 500}
 
 
 def test_every_action_is_asked_by_a_page() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -12,7 +13,13 @@ from django.contrib.admin.utils import quote as quote_pk
 from django.contrib.auth.models import User
 from django.test import Client
 
-from pgflow_django.models import Workflow, WorkflowRun, WorkflowWorker
+from pgflow_django.models import (
+    AgentCall,
+    AgentToken,
+    Workflow,
+    WorkflowRun,
+    WorkflowWorker,
+)
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +41,8 @@ PAGES: Mapping[str, tuple[str, ...]] = {
         *("diagram.svg", "canvas/", "history/0/diff/", "history/99999999999999999999/diff/"),
     ),
     "workflowworker": ("", "change/", "history/", "delete/", "add/"),
+    "agenttoken": ("", "change/", "history/", "delete/", "add/", "password/", "revoke/"),
+    "agentcall": ("", "change/", "history/", "delete/", "add/"),
 }
 NOT_FOUND = 404
 
@@ -125,7 +134,13 @@ def test_nobody_learns_whether_there_is_what_he_may_not_see(
 
 
 def test_pages_of_django_are_left_for_the_list_alone() -> None:
-    kept = {Workflow: {"changelist", "add"}, WorkflowRun: {"changelist"}, WorkflowWorker: set()}
+    kept: dict[Any, set[str]] = {
+        Workflow: {"changelist", "add"},
+        WorkflowRun: {"changelist"},
+        WorkflowWorker: set(),
+        AgentToken: {"changelist"},
+        AgentCall: {"changelist"},
+    }
     for model, names in kept.items():
         admin = site.get_model_admin(model)
         found = {

@@ -14,6 +14,7 @@ from pgflow_django.agents.tokens import (
     find_users,
     list_tokens,
     revoke_token,
+    state_of,
 )
 from pgflow_django.choices import Access
 from pgflow_django.cli.base import BadUsage, PgflowCommand
@@ -155,16 +156,8 @@ def _describe(token: AgentToken, user: Any) -> dict[str, Any]:
         "expires_at": token.expires_at,
         "revoked_at": token.revoked_at,
         "last_used_at": token.last_used_at,
-        "state": _state(token, user),
+        "state": state_of(token, user),
     }
-
-
-def _state(token: AgentToken, user: Any) -> str:
-    if token.revoked_at is not None:
-        return "revoked"
-    if token.expires_at is not None and token.expires_at <= timezone.now():
-        return "expired"
-    return "good" if user is not None and user.is_active else "without its user"
 
 
 def _row(facts: dict[str, Any], now: datetime) -> list[Text | str]:
