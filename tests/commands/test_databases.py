@@ -44,6 +44,7 @@ def test_every_command_works_on_another_alias(
 ) -> None:
     document = tmp_path / "flow.json"
     arguments: dict[str, tuple[str, ...]] = {
+        "agentguide": (),
         "agenttoken": ("list",),
         "listflows": ("--search", "doub"),
         "flowschema": ("--functions", "pgflow.join"),

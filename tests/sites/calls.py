@@ -13,6 +13,7 @@ from django.core.management import ManagementUtility, get_commands
 
 #: Exit statuses of the calls without arguments, as the docs say: 2 where something is needed.
 _BARE = {
+    "agentguide": 0,
     "agenttoken": 2,
     "cancelrun": 2,
     "checkflow": 2,
