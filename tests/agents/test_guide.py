@@ -44,7 +44,7 @@ def test_every_block_can_be_done_as_it_stands(kind: str) -> None:
     finally:
         for name in names:
             registry.unregister(name)
-    assert answers[0]["functions"][0]["name"] == "csv.read"
+    assert "csv.read" in [one["name"] for one in answers[0]["functions"]]
     assert answers[1]["problems"] == answers[2]["problems"] == []
     assert answers[-1]["status"] == "waiting_for_approval"
 
