@@ -48,6 +48,8 @@ PROVOKED = re.compile(
 )
 #: Tables of drafts, children first.
 DRAFTS = ("workflow_presences", "workflow_revisions", "workflow_drafts")
+#: Tables of programs.
+PROGRAMS = ("workflow_agent_tokens", "workflow_agent_calls", "workflow_agent_usage")
 
 collect_ignore_glob = [] if Path(CHROMIUM).exists() else ["test_[!c]*.py", "test_c[!h]*.py"]
 
@@ -103,7 +105,7 @@ def empty() -> None:
     with transaction.atomic():
         # A request that a closed page has left behind may still write.
         query(f"lock table {', '.join(DRAFTS)} in access exclusive mode")
-        for table in DRAFTS:
+        for table in (*DRAFTS, *PROGRAMS):
             query(f"delete from {table}")
     clean()
     query("delete from django_admin_log")

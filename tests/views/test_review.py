@@ -154,7 +154,7 @@ def test_a_draft_that_was_edited_meanwhile_says_so_and_keeps_the_note(
         answer = send(boss, name, version=1, note="my own words")
         page = " ".join(answer.content.decode().split())
         assert answer.status_code == 409
-        assert "by bob last" in page
+        assert "bob edited it last" in page
         assert address("workflow_approve", plan) not in page
     assert "my own words" in page
     drafts.hand_in(plan, 2, user="bob")
