@@ -19,7 +19,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections, router
 
 from pgflow_django.agents import policy
-from pgflow_django.conf import JOINED_BYTES_LIMIT, TRIAL_DAYS_LIMIT, Defaults
+from pgflow_django.conf import AI_OUTPUTS, JOINED_BYTES_LIMIT, TRIAL_DAYS_LIMIT, Defaults
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import Workflow
@@ -161,7 +161,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     """E004, E005, W001: the dict ``PGFLOW``."""
     values = getattr(settings, "PGFLOW", {})
     if isinstance(values, dict):
-        return [*_judge_settings(values), *_judge_policy()]
+        return [*_judge_settings(values), *_judge_policy(), *_judge_output(values)]
     what = f"PGFLOW is not a dict but of type {type(values).__name__}."
     hint = 'Write PGFLOW = {"THREADS": 8}, for instance, with only what differs from the default.'
     return [Error(what, hint=hint, id="pgflow.E004")]
@@ -188,6 +188,15 @@ def _judge_policy() -> Iterator[CheckMessage]:
         except PgflowError as error:
             hint = "docs/agents.md lists what can be set, with the defaults."
             yield Error(str(error), hint=hint, id="pgflow.E016")
+
+
+def _judge_output(values: dict[Any, Any]) -> Iterator[CheckMessage]:
+    """How a language model is held to the schema of flows."""
+    found = values.get("AI_OUTPUT", "auto")
+    if isinstance(found, str) and found not in AI_OUTPUTS:
+        words = ", ".join(AI_OUTPUTS)
+        what = f'PGFLOW["AI_OUTPUT"] is {found!r}, not one of {words}.'
+        yield Error(what, hint="Remove it for the default, 'auto'.", id="pgflow.E005")
 
 
 def _judge_value(value: Any, default: Any, most: float = inf) -> str:

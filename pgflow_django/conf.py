@@ -49,10 +49,22 @@ class Defaults:
     AGENT_MAX_BYTES: int = 2 * 1024 * 1024
     #: Most step functions that a language model chooses from at once.
     AI_MAX_FUNCTIONS: int = 60
+    #: Name of the language model that generates flows, as pydantic-ai has it.
+    AI_MODEL: str = ""
+    #: Address of a server that speaks as OpenAI's does; empty: the provider's own.
+    AI_BASE_URL: str = ""
+    #: Name of the environment variable that has the key; empty: the provider's own.
+    AI_API_KEY_ENV: str = ""
+    #: Dotted name of a callable ``(prompt, registry, current) -> document`` in place of a model.
+    AI_BACKEND: str = ""
+    #: How a model is held to the schema: ``auto``, ``native``, ``tool`` or ``prompted``.
+    AI_OUTPUT: str = "auto"
     #: Dotted name of the admin site whose permissions and querysets programs are held to.
     AGENT_ADMIN_SITE: str = "django.contrib.admin.site"
 
 
+#: What ``AI_OUTPUT`` may be.
+AI_OUTPUTS = ("auto", "native", "tool", "prompted")
 #: What PostgreSQL bears: it refuses a jsonb of 256 MiB.
 JOINED_BYTES_LIMIT = 255 * 1024 * 1024
 #: A hundred years: there is a date so long ago.

@@ -61,6 +61,9 @@ CELERY_MODULES = {"celery", "celery_worker", "tasks"}
 CELERY = {"celery", "kombu", "billiard"}
 FOREIGN = {"celery", "kombu", "billiard", "project", "tests", "bench"}
 
+#: What only some sites have installed: adapters know it, and import it when they are called.
+EXTRAS = {"mcp", "ninja", "pydantic_ai"}
+
 Sources = dict[str, str]
 Finder = Callable[[Sources], list[str]]
 
@@ -150,6 +153,35 @@ def foreign_imports(sources: Sources) -> list[str]:
     ]
 
 
+def extras_outside(sources: Sources) -> list[str]:
+    """Every import of an extra below the adapters, or while a module is itself imported."""
+    return [
+        f"{module} -> {name}"
+        for module, source in sources.items()
+        for name in (
+            early_imports(source) if layer_of(module) == "adapters" else imports_of(source, module)
+        )
+        if name.partition(".")[0] in EXTRAS
+    ]
+
+
+def early_imports(source: str) -> Iterator[str]:
+    """Full names of what is imported when a module is, not inside functions or for types."""
+    late = {
+        inner
+        for node in ast.walk(parse(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(node)
+    }
+    for node in walk(parse(source), for_types=False):
+        if node in late:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
 def forbidden_neighbours(sources: Sources) -> list[str]:
     """Every import between neighbours of one layer of which one must not know the other."""
     return [
@@ -223,6 +255,10 @@ def test_only_the_worker_knows_celery_and_nothing_the_demo_site_or_the_tests() -
     assert foreign_imports(SOURCES) == []
 
 
+def test_extras_are_imported_by_adapters_only_and_when_they_are_called() -> None:
+    assert extras_outside(SOURCES) == []
+
+
 def test_pure_modules_take_only_settings_words_and_conditions_from_django() -> None:
     found = {
         f"{module} -> {name}"
@@ -285,6 +321,15 @@ FOR_TYPES = "if TYPE_CHECKING:\n    "
         ("cli.runs", "from pgflow_django.views import pieces", forbidden_neighbours),
         ("worker.pool", "from celery import shared_task", foreign_imports),
         ("apps", "import project.rows", foreign_imports),
+        ("executor", f"{LATE}import pydantic_ai", extras_outside),
+        ("drafts.editing", f"{FOR_TYPES}from mcp import types", extras_outside),
+        ("checks", "import pydantic_ai", extras_outside),
+        (
+            "agents.policy",
+            "try:\n    from ninja import Router\nfinally:\n    x = 1",
+            extras_outside,
+        ),
+        ("agents.policy", "class A:\n    from mcp.server import Server", extras_outside),
         ("executor", "sql = 'select pgflow.sweep()'", sql_outside),
         ("checks", "sql = 'select count(*) from pgmq.meta'", sql_outside),
     ],
