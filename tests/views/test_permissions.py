@@ -219,7 +219,7 @@ def test_runs_are_neither_added_nor_edited_nor_deleted(log_in: LogIn, run: Workf
 
 def test_composite_keys_are_not_in_the_admin() -> None:
     ours = {model.__name__ for model in site._registry if model._meta.app_label == "pgflow_django"}
-    assert ours == {"Workflow", "WorkflowRun", "WorkflowWorker"}
+    assert ours == {"AgentCall", "AgentToken", "Workflow", "WorkflowRun", "WorkflowWorker"}
 
 
 def test_answers_with_payloads_are_not_stored(log_in: LogIn, run: WorkflowRun) -> None:
