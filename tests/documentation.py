@@ -24,7 +24,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 #: Languages of code blocks, and what becomes of them: see test_docs.py.
 LANGUAGES = {"python", "console", "json", "sql", "mermaid", "text"}
 #: Programs that are not ours to try.
-OTHER_PROGRAMS = {"git", "cd", "createdb", "celery"}
+OTHER_PROGRAMS = {"git", "cd", "createdb", "celery", "curl"}
 
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 _VALUE = re.compile(r"  # -> (?P<value>.+)$")
