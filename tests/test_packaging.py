@@ -24,7 +24,13 @@ PACKAGE = ROOT / "pgflow_django"
 DATABASE = "pgflow_packaging"
 
 SETTINGS = """
+import sys
+
+# Extras are not there: they can neither be found nor imported.
+sys.modules.update(dict.fromkeys(["mcp", "ninja", "pydantic_ai"]))
+
 SECRET_KEY = "scratch"
+ROOT_URLCONF = "scratch.urls"
 INSTALLED_APPS = [
     "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.postgres",
     "pgtrigger", "pgflow_django", "shop",
@@ -46,6 +52,11 @@ class FlowsRouter:
 
     def allow_migrate(self, db, app_label, **hints):
         return (app_label == "pgflow_django") == (db == "flows")
+"""
+URLS = """
+from django.urls import include, path
+
+urlpatterns = [path("agents/", include("pgflow_django.agents.urls"))]
 """
 STEPS = """
 from pgflow_django import step_function
@@ -73,6 +84,15 @@ functions = {
 output = executor.execute_dynamic("scratch", {"count": 5}, functions, using="flows")
 by_router = executor.execute_dynamic("scratch", {"count": 3}, functions)
 print(json.dumps([pgflow_django.__file__, output, by_router]))
+"""
+CALL = """
+import json
+import django
+django.setup()
+from django.test import Client
+paths = ["api/v1/flows", "api/v1/openapi.json"]
+answers = [Client().post(f"/agents/{path}") for path in paths]
+print(json.dumps([[answer.status_code, answer.json()["error"]] for answer in answers]))
 """
 
 
@@ -174,6 +194,7 @@ def scratch_site(folder: Path, database: dict[str, Any]) -> None:
         (folder / package / "__init__.py").touch()
     (folder / "scratch" / "settings.py").write_text(SETTINGS % {"flows": database})
     (folder / "scratch" / "routers.py").write_text(ROUTER)
+    (folder / "scratch" / "urls.py").write_text(URLS)
     (folder / "shop" / "steps.py").write_text(STEPS)
 
 
@@ -208,3 +229,7 @@ def test_the_wheel_works_in_a_site_with_an_alias_of_its_own(
     assert Path(place).is_relative_to(tmp_path / "venv")
     assert output == {"total": 20}
     assert by_router == {"total": 6}
+    answers = json.loads(run(python, "-c", CALL, cwd=site, **environment))
+    for extra, (status, error) in zip(("api", "api"), answers, strict=True):
+        assert (status, error["code"]) == (404, "not_installed")
+        assert f"pgflow_django[{extra}]" in error["message"]
