@@ -103,7 +103,7 @@ def test_a_flow_is_drawn_handed_in_and_approved_by_a_person() -> None:
     assert ["added", "read", None] in [list(change.values())[:3] for change in saved["changes"]]
     handed = ask(who, "publish_flow", slug="adding", version=1, note="please")
     assert handed["status"] == "waiting_for_approval"
-    assert handed["url"].endswith("/adding/edit/")
+    assert handed["url"].endswith("/adding/review/")
     shown = ask(who, "get_flow", slug="adding")
     assert (shown["submitted"], shown["document"]["steps"][0]["slug"]) == (True, "read")
     assert shown["provenance"] == {
@@ -150,6 +150,9 @@ def test_edits_are_done_together_or_not_at_all() -> None:
     assert (conflict.status, conflict.value["error"]["code"]) == (409, "draft_conflict")
     assert conflict.value["error"]["changes"]
     assert refused(who, "patch_flow", slug="adding", version=3) == (422, "invalid_arguments")
+    undo = [{"op": "undo", "arguments": {}}]
+    told = refused(who, "patch_flow", slug="adding", version=3, edits=undo)
+    assert told == (422, "unknown_operation")
     newest = WorkflowRevision.objects.latest("seq")
     assert newest.provenance is not None
     assert newest.provenance["token"] == "bot"

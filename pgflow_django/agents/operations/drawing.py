@@ -24,7 +24,9 @@ from pgflow_django.agents.operations.words import (
 )
 from pgflow_django.agents.policy import policy
 from pgflow_django.agents.policy import quotas as read_quotas
+from pgflow_django.definitions.edits import OPERATIONS as EDITS
 from pgflow_django.definitions.edits import compare
+from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.problems import raise_problems
 from pgflow_django.exceptions import InvalidInput, WorkflowNotFound
 from pgflow_django.flow_builder import validate_flow
@@ -87,6 +89,9 @@ def _read_edit(edit: dict[str, Any], index: int) -> Any:
             f"Edit {index} must be an object with op, a text, and arguments, and nothing else.",
             code="invalid_arguments",
         )
+    if edit["op"] not in EDITS:  # undo and the like are for people, who see what they take back
+        meant = did_you_mean(nearest_names(edit["op"], EDITS))
+        raise InvalidInput(f'There is no edit "{edit["op"]}".{meant}', code="unknown_operation")
     return edit.get("arguments", {})
 
 
@@ -109,10 +114,11 @@ def publish_flow(principal: Principal, asked: PublishFlow, using: str) -> Publis
 
 
 def _published(principal: Principal, slug: str, version: int | None, status: Any) -> Published:
+    page = "workflow_edit" if status == "published" else "workflow_review"
     return Published(
         status=status,
         published_version=version,
-        url=link(principal, "workflow_edit", slug),
+        url=link(principal, page, slug),
     )
 
 
