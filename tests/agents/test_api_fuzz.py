@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, settings
 from pgflow_django.agents.http import describe_api
 from pgflow_django.choices import Access
 from tests.agents.calling import ROOT, sign_in
+from tests.engine.effort import EFFORT
 from tests.views.conftest import make_flow, run_flow, steps
 
 __all__ = ["steps"]
@@ -44,7 +45,7 @@ def load(examples: int, *, is_thorough: bool) -> Any:
     return schema
 
 
-quick, thorough = load(10, is_thorough=False), load(60, is_thorough=True)
+quick, thorough = load(5, is_thorough=False), load(12 * EFFORT, is_thorough=True)
 untimed = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
