@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.checks import run_checks
 from django.test import override_settings
 
@@ -22,7 +22,7 @@ from pgflow_django.exceptions import (
     StepFunctionMissing,
     WorkflowExists,
 )
-from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun
+from pgflow_django.models import AgentCall, Workflow, WorkflowDraft, WorkflowRun
 from tests.agents.scripted import (
     BROKEN,
     REFUSE,
@@ -235,7 +235,7 @@ def test_the_twin() -> None:
             return await agenerate_flow("Add up", functions=NAMES)
 
     with serve(RIGHT) as script:
-        assert asyncio.run(ask(script)).document["steps"] == DOCUMENT["steps"]
+        assert async_to_sync(ask)(script).document["steps"] == DOCUMENT["steps"]
 
 
 @pytest.mark.parametrize(
@@ -304,3 +304,18 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     assert 'ai_not_configured pydantic-ai is not installed: pip install "pgflow_django[ai]".' in (
         run.stdout
     )
+
+
+def test_calls_are_in_the_log_however_they_end() -> None:
+    user = make_user("ann", ())
+    with serve(RIGHT) as script:
+        generate(script, user=user)
+    with serve(REFUSE) as script:
+        fails(script)
+    calls = AgentCall.objects.order_by("id")
+    told = [(call.operation, call.user, call.via, call.workflow_slug, call.code) for call in calls]
+    assert told == [
+        ("generate_flow", "ann", "generate", "adding", ""),
+        ("generate_flow", "", "", "", "model_refused"),
+    ]
+    assert all(len(call.arguments_sha256) == 64 for call in calls)

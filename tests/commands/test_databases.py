@@ -39,15 +39,22 @@ def runs(doubles: str) -> dict[str, str]:
     return {"waiting": waiting, "cancelled": cancelled, "again": again}
 
 
+def propose(prompt: str, registry: Any, document: Any) -> dict[str, Any]:
+    """What stands in for a language model."""
+    return {"workflow_slug": "proposed", "steps": [{"slug": "joined", "uses": "pgflow.join"}]}
+
+
 def test_every_command_works_on_another_alias(
-    runs: dict[str, str], other: str, tmp_path: Path
+    runs: dict[str, str], other: str, tmp_path: Path, settings: Any
 ) -> None:
+    settings.PGFLOW = {"AI_BACKEND": f"{__name__}.propose"}
     document = tmp_path / "flow.json"
     arguments: dict[str, tuple[str, ...]] = {
         "agentguide": (),
         "agenttoken": ("list",),
         "listflows": ("--search", "doub"),
         "flowschema": ("--functions", "pgflow.join"),
+        "generateflow": ("Double it",),
         "listfunctions": (),
         "listruns": (),
         "showflow": ("doubles",),

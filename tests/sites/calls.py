@@ -20,6 +20,7 @@ _BARE = {
     "explainrun": 2,
     "exportflow": 2,
     "flowschema": 0,
+    "generateflow": 2,
     "importflow": 2,
     "listflows": 0,
     "listfunctions": 0,

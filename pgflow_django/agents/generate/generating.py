@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,19 +13,22 @@ from django.utils.module_loading import import_string
 
 from pgflow_django import flow_builder
 from pgflow_django.agents import quotas
+from pgflow_django.agents.access import Principal
+from pgflow_django.agents.calls import log_call
 from pgflow_django.agents.generate import asking
 from pgflow_django.agents.generate.judging import Judge
 from pgflow_django.agents.generate.prompting import write_instructions, write_request
 from pgflow_django.agents.generate.proposals import GenerationFailed, Proposal, Usage
 from pgflow_django.agents.policy import policy as read_policy
 from pgflow_django.async_twins import waiting_twin
+from pgflow_django.choices import Access
 from pgflow_django.conf import settings
 from pgflow_django.definitions.document import validate
 from pgflow_django.definitions.edits import compare
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.problems import raise_problems, workflow_slug_problems
 from pgflow_django.definitions.shape import read_document, write_document
-from pgflow_django.exceptions import InvalidInput, StepFunctionMissing
+from pgflow_django.exceptions import InvalidInput, PgflowError, StepFunctionMissing
 from pgflow_django.registry import registry
 
 if TYPE_CHECKING:
@@ -55,9 +60,69 @@ def generate_flow(
     ``GENERATIONS_PER_DAY``. ``model`` is a pydantic-ai model or the name of one, by default
     that of the settings.
 
-    Nothing is stored, published or run. Raises ``GenerationFailed``; for what can't be asked
-    ``InvalidInput``, ``StepFunctionMissing``, ``InvalidSlug``, or what is wrong with ``current``.
+    Nothing is published or run, and nothing stored but that it was asked for. Raises
+    ``GenerationFailed``; for what can't be asked ``InvalidInput``, ``StepFunctionMissing``,
+    ``InvalidSlug``, or what is wrong with ``current``.
     """
+    asked = partial(
+        _generate,
+        prompt,
+        model=model,
+        current=current,
+        slug=slug,
+        functions=functions,
+        repairs=repairs,
+        timeout=timeout,
+        max_tokens=max_tokens,
+        user=user,
+        using=using,
+    )
+    return _log(asked, {"prompt": str(prompt), "slug": str(slug)}, user, using)
+
+
+agenerate_flow = waiting_twin(generate_flow)
+
+
+def _log(
+    ask: Callable[[], Proposal], arguments: dict[str, str], user: Any, using: str | None
+) -> Proposal:
+    """What ``ask`` gives; that somebody has asked is in the log of calls, however it ends."""
+    began, code, slug = time.monotonic(), "", ""
+    try:
+        proposal = ask()
+        slug = proposal.document["workflow_slug"]
+    except PgflowError as error:
+        code = error.code
+        raise
+    except Exception as error:
+        code = f"internal_error: {type(error).__name__}"
+        raise
+    finally:
+        log_call(
+            None if user is None else Principal(user, Access.AUTHOR, via="generate"),
+            "generate_flow",
+            workflow_slug=slug,
+            code=code,
+            milliseconds=round((time.monotonic() - began) * 1000),
+            arguments=arguments,
+            using=using,
+        )
+    return proposal
+
+
+def _generate(
+    prompt: str,
+    *,
+    model: Any,
+    current: Any,
+    slug: str | None,
+    functions: Collection[str] | None,
+    repairs: int,
+    timeout: float,
+    max_tokens: int,
+    user: Any,
+    using: str | None,
+) -> Proposal:
     _check_request(prompt, repairs, timeout, max_tokens)
     before = _read_current(current)
     name = _read_slug(slug, before)
@@ -81,9 +146,6 @@ def generate_flow(
         usage = asking.ask(found, question, judge)
     told = backend if found is None else found.model_name
     return _propose(judge, usage, told, prompt, using)
-
-
-agenerate_flow = waiting_twin(generate_flow)
 
 
 def _propose(judge: Judge, usage: Usage, model: str, prompt: str, using: str | None) -> Proposal:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib.auth import get_user_model
 from django.utils import timezone
 from rich.text import Text
 
 from pgflow_django.agents.tokens import (
     create_token,
     find_user,
-    find_users,
     list_tokens,
     revoke_token,
     state_of,
@@ -19,6 +17,7 @@ from pgflow_django.agents.tokens import (
 from pgflow_django.choices import Access
 from pgflow_django.cli.base import BadUsage, PgflowCommand
 from pgflow_django.cli.options import read_age, read_count
+from pgflow_django.cli.people import read_user
 from pgflow_django.cli.tables import Column, build_table
 from pgflow_django.cli.words import ago, clock
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
@@ -95,7 +94,7 @@ examples:
                 f"{self.command('agenttoken', 'create', 'USER', '--name', 'NAME')}"
             )
         age, access = options["expires_in"], options["access"]
-        user = _find_user(options["who"])
+        user = read_user(options["who"])
         token, secret = create_token(
             user,
             options["name"],
@@ -114,7 +113,7 @@ examples:
         )
 
     def _list(self, options: dict[str, Any]) -> None:
-        user = None if options["who"] is None else _find_user(options["who"])
+        user = None if options["who"] is None else read_user(options["who"])
         tokens = list(list_tokens(user, using=self.using))
         users = {token.user_key: find_user(token) for token in tokens}
         facts = [_describe(token, users[token.user_key]) for token in tokens]
@@ -136,13 +135,6 @@ examples:
         if self.is_json:
             self.show_json(_describe(token, find_user(token)))
         self.say(f'Token {token.pk}, "{token.name}", is revoked.')
-
-
-def _find_user(name: str) -> Any:
-    found = find_users().filter(**{get_user_model().USERNAME_FIELD: name}).first()
-    if found is None:
-        raise BadUsage(f'There is no user "{name}".')
-    return found
 
 
 def _describe(token: AgentToken, user: Any) -> dict[str, Any]:
