@@ -18,6 +18,7 @@ from pgflow_django.agents import GenerationFailed, Proposal, agenerate_flow, gen
 from pgflow_django.agents.generate.prompting import MAX_PROBLEM_BYTES, write_problems, write_request
 from pgflow_django.definitions.problems import Problem
 from pgflow_django.exceptions import (
+    DraftConflict,
     InvalidInput,
     StepFunctionMissing,
     WorkflowExists,
@@ -216,6 +217,18 @@ def test_a_proposal_becomes_a_draft_that_says_where_it_comes_from() -> None:
     assert [step["slug"] for step in again.document["steps"]] == ["read", "total"]
     assert again.can_undo
     assert not Workflow.objects.filter(pk="adding").exists()
+
+
+def test_what_was_edited_since_the_model_saw_it_is_not_lost() -> None:
+    draft = drafts.create("adding", {**DOCUMENT, "steps": DOCUMENT["steps"][:1]}, user="ann")
+    with serve(RIGHT) as script:
+        changed = generate(script, current=draft.document)
+    described = {"description": "Mine."}
+    mine = drafts.edit("adding", draft.version, "set_flow", described, user="bob").draft
+    with pytest.raises(DraftConflict) as conflict:
+        changed.save("ann")
+    assert conflict.value.edited_by == "bob"
+    assert drafts.load("adding").document == mine.document
 
 
 def test_the_quota_of_a_user() -> None:

@@ -160,7 +160,7 @@ def _propose(judge: Judge, usage: Usage, model: str, prompt: str, using: str | N
         usage=usage,
         model=model,
         prompt_sha256=sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest(),
-        may_replace=judge.slug is not None,
+        current=judge.current,
         using=using,
     )
 

@@ -10,6 +10,7 @@ from pgflow_django import drafts
 from pgflow_django.definitions.answers import is_valid
 from pgflow_django.drafts.types import name_user
 from pgflow_django.exceptions import PgflowError, WorkflowNotFound
+from pgflow_django.jsonvalue import same
 
 if TYPE_CHECKING:
     from pgflow_django.definitions.edits import Change
@@ -83,16 +84,17 @@ class Proposal:
     usage: Usage
     model: str
     prompt_sha256: str
-    #: Whether it is meant to change a flow that may be there.
-    may_replace: bool = False
+    #: The document that it is meant to change, as the model has seen it; ``None`` for a new flow.
+    current: dict[str, Any] | None = field(default=None, repr=False)
     using: str | None = field(default=None, repr=False)
 
     def save(self, user: Any) -> Draft:
         """Make it a draft of ``user``, for people to look at and publish.
 
-        Where it was asked for with ``current`` or ``slug``, it becomes one edit, which can be
-        undone, of the flow of that name, if there is one. Raises as ``drafts.create`` and
-        ``drafts.edit``: ``WorkflowExists`` where the name that the model chose is taken.
+        Where it was asked for with ``current``, it becomes one edit of the flow of that name, which
+        can be undone. Raises as ``drafts.create`` and ``drafts.edit``: ``WorkflowExists`` where
+        the name of a new flow is taken, ``DraftConflict`` where the draft is not what the model has
+        seen any more.
         """
         slug = self.document["workflow_slug"]
         provenance = {
@@ -104,11 +106,13 @@ class Proposal:
             "prompt_sha256": self.prompt_sha256,
         }
         options: dict[str, Any] = {"user": user, "provenance": provenance, "using": self.using}
-        if self.may_replace:
-            try:
-                version = drafts.load(slug, using=self.using).version
-            except WorkflowNotFound:
-                return drafts.create(slug, self.document, **options)
-            arguments = {"document": self.document}
-            return drafts.edit(slug, version, "replace", arguments, **options).draft
-        return drafts.create(slug, self.document, **options)
+        if self.current is None:
+            return drafts.create(slug, self.document, **options)
+        try:
+            draft = drafts.load(slug, using=self.using)
+        except WorkflowNotFound:
+            return drafts.create(slug, self.document, **options)
+        # No draft has the version -1: the conflict says what was done meanwhile.
+        version = draft.version if same(draft.document, self.current) else -1
+        arguments = {"document": self.document}
+        return drafts.edit(slug, version, "replace", arguments, **options).draft
