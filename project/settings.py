@@ -74,4 +74,5 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 
-PGFLOW: dict[str, Any] = {}
+# Programs look, and write where `manage.py serve` says so: at an address of this machine only.
+PGFLOW: dict[str, Any] = {"AGENTS": os.environ.get("PGFLOW_AGENTS", "read")}

@@ -1,10 +1,10 @@
-"""Pages of the demo site: the landing page and the admin."""
+"""Pages of the demo site: the landing page, the admin, and what programs call."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.templatetags.static import static
-from django.urls import path
+from django.urls import include, path
 from django.views.generic import RedirectView, TemplateView
 
 urlpatterns = [
@@ -12,4 +12,5 @@ urlpatterns = [
     # What browsers ask for where no page has named the icon: a picture or a file opened by itself.
     path("favicon.ico", RedirectView.as_view(url=static("project/icon.svg")), name="icon"),
     path("admin/", admin.site.urls),
+    path("agents/", include("pgflow_django.agents.urls")),
 ]

@@ -16,6 +16,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.core.management.base import CommandError
 
 from pgflow_django.models import WorkflowRun
+from tests.commands.calling import nothing_to_read
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -166,7 +167,8 @@ def run_manage_command(words: list[str]) -> tuple[int, str]:
         words = [newest if word == "RUN" else word for word in words]
     printed, status = StringIO(), 0
     try:
-        call_command(*words, stdout=printed, stderr=StringIO())
+        with nothing_to_read():
+            call_command(*words, stdout=printed, stderr=StringIO())
     except CommandError as error:
         status = error.returncode
     except SystemExit as error:

@@ -21,10 +21,12 @@ THROUGHPUT = [*HEAD, "tasks", "wall_s", "tasks_per_s", "procs"]
 LATENCY = ["first_p50_ms", "first_p95_ms", "step_p50_ms", "step_p95_ms", "run_p50_ms"]
 
 
-def bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def bench(
+    *arguments: str, module: str = "bench", **environment: str
+) -> subprocess.CompletedProcess[str]:
     database = f"pgflow_bench_test_{secrets.token_hex(4)}"
     result = subprocess.run(
-        [sys.executable, "-m", "bench", "--database", database, *arguments],
+        [sys.executable, "-m", module, "--database", database, *arguments],
         check=False,
         cwd=ROOT,
         capture_output=True,
@@ -131,3 +133,12 @@ def test_celery_workers_are_measured_as_well() -> None:
     assert {(line["engine"], line["procs"]) for line in lines} == {("celery-prefork-2", 2)}
     counts = {(line["workload"], line["size"]): line.get("tasks") for line in lines}
     assert counts == {("W1", 50): 150, ("W2", 100): 102, ("W3", 1): None}
+
+
+def test_a_call_over_mcp_is_measured_beside_the_same_in_python() -> None:
+    result = bench("--calls", "3", module="bench.mcp")
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stdout.splitlines()
+    row = json.loads(line)
+    assert (row["row"], row["calls"], row["target_ms"]) == ("mcp", 3, 10)
+    assert row["more_ms"] == pytest.approx(row["mcp_ms"] - row["python_ms"], abs=0.11)

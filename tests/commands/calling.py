@@ -11,7 +11,8 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -40,6 +41,18 @@ class Answer:
     def json(self) -> Any:
         """stdout as JSON: all of it, or it is none."""
         return json.loads(self.stdout)
+
+
+@contextmanager
+def nothing_to_read() -> Iterator[None]:
+    """A standard input that is at its end: ``mcp`` serves until then."""
+    before = sys.stdin
+    with Path(os.devnull).open(encoding="utf-8") as nothing:
+        sys.stdin = nothing
+        try:
+            yield
+        finally:
+            sys.stdin = before
 
 
 def call(name: str, *arguments: str, **options: Any) -> Answer:

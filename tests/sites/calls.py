@@ -11,6 +11,8 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.core.management import ManagementUtility, get_commands
 
+from tests.commands.calling import nothing_to_read
+
 #: Exit statuses of the calls without arguments, as the docs say: 2 where something is needed.
 _BARE = {
     "agentguide": 0,
@@ -26,6 +28,7 @@ _BARE = {
     "listfunctions": 0,
     "listruns": 0,
     "listworkers": 0,
+    "mcp": 2,
     "pgflow_doctor": 0,
     "pruneruns": 2,
     "publishflow": 2,
@@ -59,6 +62,7 @@ def _with_work(runs: dict[str, UUID], folder: Path) -> list[list[str]]:
         *(["listflows", *more] for more in ([], ["--json"], ["--search", "site_list"])),
         *(["listruns", *more] for more in (["--json"], ["--flow", "numbers", "--limit", "1"])),
         ["listworkers", "--json"],
+        ["mcp", "--user", user.get_username()],
         ["pgflow_doctor", "--json"],
         *(["showflow", "numbers", *more] for more in ([], ["--json"])),
         *(
@@ -84,7 +88,7 @@ def _with_work(runs: dict[str, UUID], folder: Path) -> list[list[str]]:
 
 def _call(*words: str, wanted: int = 0) -> list[str]:
     out, err, status = StringIO(), StringIO(), 0
-    with redirect_stdout(out), redirect_stderr(err):
+    with redirect_stdout(out), redirect_stderr(err), nothing_to_read():
         try:
             ManagementUtility(["manage.py", *words]).execute()
         except SystemExit as error:

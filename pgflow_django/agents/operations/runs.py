@@ -97,7 +97,7 @@ def get_run(principal: Principal, asked: GetRun, using: str) -> Run:
         steps=steps,
         more=more,
         output=_find_output(principal, run, view, using) if asked.payload else None,
-        error=dict(view.error) or None,
+        failure=dict(view.error) or None,
         waiting=asdict(view.waiting) if view.waiting else None,
         url=link(principal, "workflowrun_change", run.pk),
     )

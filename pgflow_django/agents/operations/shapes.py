@@ -271,7 +271,7 @@ class Run(Result):
     steps: list[JSONObject]
     more: int = 0
     output: Any = None
-    error: JSONObject | None = None
+    failure: JSONObject | None = None
     waiting: JSONObject | None = None
     url: str
 

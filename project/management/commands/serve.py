@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 NAME, PASSWORD = "demo", "demo"
 #: Seconds that the web server and the worker get to end by themselves.
 PATIENCE = 15
+#: Addresses that only this machine reaches: there programs may write.
+LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 
 def add_address(parser: CommandParser) -> None:
@@ -68,6 +70,7 @@ class Command(BaseCommand):
             _wait_for_answer(options["address"], children["web server"])
             address = f"http://{options['address']}/admin/"
             self.stdout.write(f"\nOpen {address} and log in as {NAME}, password {PASSWORD}.")
+            self.stdout.write(f"Agents: http://{options['address']}/agents/mcp/, with a token.")
             self.stdout.write("Ctrl-C ends the web server and the worker.\n")
             self.stdout.flush()
             ended = _wait_for_one(children)
@@ -93,8 +96,11 @@ class Command(BaseCommand):
             size = ["--concurrency", str(options["workers"])]
             worker = ["worker", *size, "--loglevel", "WARNING"]
             commands["worker"] = [python, "-m", "celery", "-A", "project", "--quiet", *worker]
+        host = options["address"].rpartition(":")[0]
+        mode = "write" if host in LOOPBACK else "read"
+        env = {**os.environ, "PGFLOW_AGENTS": mode}
         return {
-            name: subprocess.Popen(command, cwd=BASE_DIR, start_new_session=True)
+            name: subprocess.Popen(command, cwd=BASE_DIR, env=env, start_new_session=True)
             for name, command in commands.items()
         }
 
