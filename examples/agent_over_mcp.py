@@ -151,9 +151,10 @@ async def work(base: str, secret: str) -> None:
         broken = await agent.wait(await agent.call("start_run", slug=slug, input=day))
         expect(broken, "failed")
         why = await agent.call("explain_run", run_id=broken["run_id"])
-        patch = mend(why, await agent.call("get_flow", slug=slug))
+        flow = await agent.call("get_flow", slug=slug)
+        patch, version = mend(why, flow), flow["version"]
         draft = await agent.call(
-            "patch_flow", slug=slug, version=draft["version"], patch=patch, note=why["headline"]
+            "patch_flow", slug=slug, version=version, patch=patch, note=why["headline"]
         )
         approve(await agent.hand_in(draft), draft)
 
