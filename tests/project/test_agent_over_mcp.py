@@ -28,7 +28,7 @@ def test_an_agent_gets_from_a_sentence_to_the_output(folder: Path) -> None:
     assert done.returncode == 0, said + done.stderr
     tools = re.findall(r"^ agent: (\w+) {", said, re.MULTILINE)
     assert tools[:2] == ["search_step_functions", "save_flow"]
-    assert tools.count("patch_flow") == 3
+    assert tools.count("patch_flow") == 2
     assert tools.count("publish_flow") == said.count("has published version") == 2
     assert {"start_trial", "start_run", "get_run", "explain_run"} <= set(tools)
     assert '"code": "unknown_function"' in said
