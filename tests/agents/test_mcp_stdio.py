@@ -98,7 +98,6 @@ def test_it_writes_where_both_allow_it(version: str) -> None:
         "client": "",
         "model": "m-7",
         "prompt_sha256": "",
-        "note": "",
     }
     assert provenance["client"]
     assert set(AgentCall.objects.values_list("via", flat=True)) == {"stdio"}

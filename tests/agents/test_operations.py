@@ -77,7 +77,7 @@ def published(who: Principal, document: dict[str, Any] = DOCUMENT) -> str:
 
 
 def test_functions_are_found_by_words_and_by_names() -> None:
-    found = ask(principal(), "search_step_functions", query="add numbers")
+    found = ask(principal(), "search_step_functions", query="ops total add")
     assert found["functions"][0] == {
         "name": "ops.total",
         "summary": "Add numbers up.",
