@@ -56,7 +56,6 @@ def sign_in(
 
 
 def test_the_list_has_every_operation_in_few_bytes(live_server: LiveServer, version: str) -> None:
-@pytest.mark.slow
     tools = sign_in(live_server, version).list_tools()
     assert [tool.name for tool in tools] == list(OPERATIONS)
     assert len(tools) <= 18
@@ -71,6 +70,8 @@ def test_the_list_has_every_operation_in_few_bytes(live_server: LiveServer, vers
         assert tool.annotations is not None
         assert tool.annotations.read_only_hint == operation.is_read_only
         assert tool.annotations.destructive_hint == operation.is_destructive
+
+
 def test_from_a_sentence_to_an_explained_run(live_server: LiveServer, version: str) -> None:
     agent = sign_in(live_server, version, "editor", Access.OPERATE)
     found = agent.get("search_step_functions", query="number")
