@@ -90,6 +90,7 @@ def test_pages_about_programs(
     look(page, f"made-{theme}-{len(options)}")
     page.get_by_role("link", name="All tokens").click()
     page.get_by_role("link", name="Revoke my-agent").click()
+    expect(page.get_by_role("button", name="Revoke this token")).to_be_visible()
     look(page, f"revoke-{theme}-{len(options)}")
     page.get_by_role("button", name="Revoke this token").click()
     expect(page.get_by_text("good for nothing any more")).to_be_visible()
