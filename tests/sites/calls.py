@@ -62,6 +62,7 @@ def _with_work(runs: dict[str, UUID], folder: Path) -> list[list[str]]:
         *(["listflows", *more] for more in ([], ["--json"], ["--search", "site_list"])),
         *(["listruns", *more] for more in (["--json"], ["--flow", "numbers", "--limit", "1"])),
         ["listworkers", "--json"],
+        ["mcp", "--user", user.get_username()],
         ["pgflow_doctor", "--json"],
         *(["showflow", "numbers", *more] for more in ([], ["--json"])),
         *(

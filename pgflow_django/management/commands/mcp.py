@@ -98,12 +98,15 @@ def _act_for(user: Any, access: Access) -> Principal:
 
 @contextmanager
 def _own_stdout() -> Iterator[TextIO]:
-    """The standard output of this process; what others print from now on goes to stderr."""
+    """The standard output of this process; what others print meanwhile goes to stderr."""
     sys.stdout.flush()
     wire = os.dup(1)
     os.dup2(2, 1)
     with os.fdopen(wire, "w", encoding="utf-8") as stdout:
-        yield stdout
+        try:
+            yield stdout
+        finally:
+            os.dup2(wire, 1)
 
 
 async def _serve(server: Server[Any], stdout: Any) -> None:
