@@ -30,6 +30,12 @@ _RECENT = 5_000
 _SHOWN = 80
 
 
+def _show_pill(look: str, word: Any) -> SafeString:
+    return format_html(
+        '<span class="pgf"><span class="pgf-pill pgf-{}">{}</span></span>', look, word
+    )
+
+
 class OfOneUser(OwnAdmin):
     """Rows that each user has of his own. Superusers see those of all."""
 
@@ -152,9 +158,7 @@ class AgentTokenAdmin(OfOneUser):
             "expired": (_("expired"), "cancelled"),
         }
         word, look = words.get(token.pgf_state, (_("without its user"), "error"))
-        return format_html(
-            '<span class="pgf"><span class="pgf-pill pgf-{}">{}</span></span>', look, word
-        )
+        return _show_pill(look, word)
 
     @admin.display(description=gettext_lazy("End it"))
     def revoke(self, token: Any) -> SafeString | str:
@@ -288,9 +292,7 @@ class AgentCallAdmin(LookedAt, OfOneUser):
     def outcome(self, call: AgentCall) -> SafeString:
         """Show whether it was done, or why not."""
         look, word = ("error", call.code) if call.code else ("ok", _("done"))
-        return format_html(
-            '<span class="pgf"><span class="pgf-pill pgf-{}">{}</span></span>', look, word
-        )
+        return _show_pill(look, word)
 
     def _link(self, name: str, key: Any, text: str) -> SafeString:
         link = reverse(f"admin:pgflow_django_{name}", args=[key], current_app=self.admin_site.name)
