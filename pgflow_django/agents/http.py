@@ -91,11 +91,7 @@ def _answer(request: HttpRequest, operation: Operation, path: dict[str, str]) ->
     principal = request.auth  # type: ignore[attr-defined] # ninja puts it there
     try:
         arguments = _read_arguments(request, operation, path)
-    except Refused as refused:
-        code = json.loads(refused.response.content)["error"]["code"]
-        log_call(principal, operation.name, workflow_slug=path.get("slug", ""), code=code)
-        raise
-    except InvalidInput as error:
+    except (Refused, InvalidInput) as error:
         log_call(principal, operation.name, workflow_slug=path.get("slug", ""), code=error.code)
         raise
     return _respond(perform(principal, operation.name, arguments))

@@ -22,6 +22,7 @@ from pgflow_django.definitions import bounds
 from pgflow_django.definitions.answers import tell
 from pgflow_django.definitions.graph import did_you_mean, nearest_names
 from pgflow_django.definitions.problems import Problem
+from pgflow_django.definitions.schemas import to_pointer
 from pgflow_django.exceptions import (
     DatabaseNotReady,
     DraftConflict,
@@ -53,8 +54,8 @@ _STATUS: Final[tuple[tuple[type[Exception], int], ...]] = (
     (QuotaExceeded, 429),
     (DatabaseNotReady, 503),
 )
-#: What is counted beside the call itself.
-_COUNTED: Final = {"start_run": "runs", "start_trial": "runs"}
+#: What counts as a run, beside the call itself.
+_RUNS: Final = frozenset({"start_run", "start_trial"})
 #: Problems and characters of an error that are told.
 _PROBLEMS: Final = 20
 _MESSAGE: Final = 2_000
@@ -131,7 +132,7 @@ def _perform(principal: Principal, name: str, given: Mapping[str, Any], alias: s
         asked = operation.arguments.model_validate(reading.value)
     except ValidationError as error:
         raise _refuse_arguments(operation, error) from None
-    if name in _COUNTED:
+    if name in _RUNS:
         count(principal.user, "runs", using=alias)
     result = operation.call(principal, asked, alias)
     return Answer(result.model_dump(mode="json", by_alias=True, exclude_none=False))
@@ -193,9 +194,7 @@ def _refuse_arguments(operation: Operation, error: ValidationError) -> PgflowErr
 
 
 def _describe(details: ErrorDetails, known: list[str]) -> Problem:
-    pointer = "".join(
-        f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in details["loc"]
-    )
+    pointer = to_pointer(details["loc"])
     message = details["msg"]
     suggestions: tuple[str, ...] = ()
     if details["type"] == "extra_forbidden":

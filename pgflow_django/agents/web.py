@@ -24,9 +24,10 @@ _UNKNOWN: Final = (
 class Refused(Exception):
     """A request that goes no further than the door."""
 
-    def __init__(self, response: HttpResponse) -> None:
-        super().__init__(response.status_code)
+    def __init__(self, response: HttpResponse, code: str) -> None:
+        super().__init__(code)
         self.response = response
+        self.code = code
 
 
 def refuse(status: int, message: str, *, code: str, **headers: str) -> Refused:
@@ -34,7 +35,7 @@ def refuse(status: int, message: str, *, code: str, **headers: str) -> Refused:
     response = JsonResponse({"error": {"code": code, "message": message}}, status=status)
     for name, value in headers.items():
         response[name.replace("_", "-")] = value
-    return Refused(response)
+    return Refused(response, code)
 
 
 def require_on() -> None:

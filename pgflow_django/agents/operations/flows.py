@@ -19,7 +19,7 @@ from pgflow_django.agents.operations.shapes import (
     ValidateFlow,
     Validation,
 )
-from pgflow_django.agents.operations.words import fit, link, tell_problems
+from pgflow_django.agents.operations.words import fit, link, require_one, tell_problems
 from pgflow_django.agents.policy import policy
 from pgflow_django.definitions import bounds
 from pgflow_django.definitions.answers import answer
@@ -142,8 +142,7 @@ def _find_document(
     principal: Principal, document: dict[str, Any] | None, slug: str, using: str
 ) -> dict[str, Any]:
     """The document that was given, or the draft of the flow that was named."""
-    if (document is None) == (not slug):
-        raise InvalidInput("Give either a document or a slug.", code="invalid_arguments")
+    require_one(document, slug)
     if document is not None:
         return document
     principal.require_flow("view", slug)

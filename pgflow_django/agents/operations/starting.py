@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pgflow_django import drafts, engine, executor
 from pgflow_django.agents import quotas
 from pgflow_django.agents.operations.shapes import Started, StartRun, StartTrial
-from pgflow_django.agents.operations.words import link
+from pgflow_django.agents.operations.words import link, require_one
 from pgflow_django.agents.policy import policy
 from pgflow_django.choices import StepType
 from pgflow_django.definitions.problems import raise_problems
@@ -56,8 +56,7 @@ def start_trial(principal: Principal, asked: StartTrial, using: str) -> Started:
 
     Steps whose outputs are given are not called.
     """
-    if (asked.document is None) == (not asked.slug):
-        raise InvalidInput("Give either a document or a slug.", code="invalid_arguments")
+    require_one(asked.document, asked.slug)
     if asked.document is None:
         principal.require_flow("run", asked.slug)
         document = drafts.load(asked.slug, using=using).document

@@ -71,6 +71,12 @@ def _find_texts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"{pointer}/{key}", value
 
 
+def require_one(document: Any, slug: str) -> None:
+    """Raise ``InvalidInput`` unless either a document is given or a flow is named."""
+    if (document is None) == (not slug):
+        raise InvalidInput("Give either a document or a slug.", code="invalid_arguments")
+
+
 def tell_problems(document: Any) -> list[dict[str, Any]]:
     """What keeps a document from being published for a program, as far as it can be told."""
     told: list[dict[str, Any]] = tell(validate_flow(document, policy=policy()), _PROBLEM_BYTES)[
