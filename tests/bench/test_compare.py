@@ -20,7 +20,8 @@ from tests.bench.test_bench import bench, databases
 #: Each makes a checkout of its own, and starts both sides.
 pytestmark = pytest.mark.slow
 
-#: What makes the last step of a chain 20 ms slower, in whatever process it runs.
+#: What makes the last step of a chain slower in whatever process it runs, by so much that no
+#: neighbour on the machine can hide it.
 SLOWER = """
 import time as _time
 
@@ -29,7 +30,7 @@ _run = Attempt.run
 
 def _run_slowly(self, resolve):
     if self.task.group.step_slug == "c":
-        _time.sleep(0.02)
+        _time.sleep(0.3)
     return _run(self, resolve)
 
 
