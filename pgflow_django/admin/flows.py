@@ -41,8 +41,8 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
     """The list of flows, and the pages of each.
 
     Sites narrow who may do what by overriding ``get_queryset``, ``get_draft_queryset`` and
-    ``has_*_permission``: view, add, change, delete, publish and run. A flow that was never
-    published is asked about as a ``Workflow`` that is not stored.
+    ``has_*_permission``: view, add, change, delete, publish, run and use_ai. A flow that was
+    never published is asked about as a ``Workflow`` that is not stored.
     """
 
     kept_views = ("changelist", "add")
@@ -79,6 +79,10 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
         """Whether the user may start runs of this flow."""
         return request.user.has_perm("pgflow_django.run_workflow")
 
+    def has_use_ai_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may have a language model propose flows, or changes of this one."""
+        return request.user.has_perm("pgflow_django.use_ai")
+
     def get_draft_queryset(self, request: HttpRequest) -> QuerySet[WorkflowDraft]:
         """Give the drafts of flows that were never published, as far as the user may know of them.
 
@@ -108,6 +112,7 @@ class WorkflowAdmin(FlowColumns, OwnAdmin):
             "title": _("Flows"),
             **frame_options(),
             "may_add": may_add,
+            "may_describe": may_add and can(self, request, "describe"),
             "may_change": can(self, request, "change"),
             "may_see_runs": can(self, request, "view_run"),
             "may_see_workers": can(self, request, "view_workers"),

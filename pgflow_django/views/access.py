@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: What is asked of the admin of flows, and of that of runs: action -> hook.
 _FLOW_HOOKS = {"view": "view", "add": "add", "change": "change", "delete": "delete"}
-_FLOW_HOOKS |= {"publish": "publish", "run": "run"}
+_FLOW_HOOKS |= {"publish": "publish", "run": "run", "describe": "use_ai"}
 _RUN_HOOKS = {"view_run": "view", "cancel_run": "cancel", "retry_run": "retry"}
 _RUN_HOOKS |= {"view_payload": "payload"}
 _HOOKS: dict[str, tuple[Any, str]] = {
@@ -43,6 +43,8 @@ _HOOKS: dict[str, tuple[Any, str]] = {
     "add_token": (AgentToken, "add"),
     "revoke_token": (AgentToken, "revoke"),
 }
+#: Who has a model describe a flow adds or changes it, too.
+_DESCRIBE = "describe"
 
 
 #: The largest number that a row of a table can have.
@@ -52,10 +54,10 @@ _MAX_ID = 2**63 - 1
 def can(admin: ModelAdmin[Any], request: HttpRequest, action: str, obj: Any = None) -> bool:
     """Whether the user may do ``action`` with ``obj``, or at all where that is ``None``.
 
-    ``action`` is one of view, add, change, delete, publish, run (a flow), view_run, cancel_run,
-    retry_run, view_payload (a run), view_workers, view_tokens, add_token and revoke_token (a token
-    of a program). ``admin`` may be that of any of them. Flows that code defines are changed there
-    only.
+    ``action`` is one of view, add, change, delete, publish, run, describe (a flow), view_run,
+    cancel_run, retry_run, view_payload (a run), view_workers, view_tokens, add_token and
+    revoke_token (a token of a program). ``admin`` may be that of any of them. Flows that code
+    defines are changed there only.
     """
     if action in {"change", "publish"} and getattr(obj, "origin", None) == Origin.CODE:
         return False
@@ -118,16 +120,17 @@ def require(admin: ModelAdmin[Any], request: HttpRequest, action: str, slug: str
     flow = find_flow(admin, request, slug)
     if flow is None:
         raise Http404(_("There is no flow %(slug)s for you.") % {"slug": slug})
-    if not can(admin, request, action, flow):
+    actions = ("change", action) if action == _DESCRIBE else (action,)
+    if not all(can(admin, request, each, flow) for each in actions):
         raise PermissionDenied
     return flow
 
 
-def require_new(admin: ModelAdmin[Any], request: HttpRequest) -> None:
-    """Raise as ``require`` does unless the user may add flows."""
+def require_new(admin: ModelAdmin[Any], request: HttpRequest, action: str = "add") -> None:
+    """Raise as ``require`` does unless the user may add flows, in the way of ``action``."""
     if not can(admin, request, "view"):
         raise Http404
-    if not can(admin, request, "add"):
+    if not all(can(admin, request, each) for each in {"add", action}):
         raise PermissionDenied
 
 

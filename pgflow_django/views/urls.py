@@ -14,7 +14,7 @@ from pgflow_django.models import Workflow
 from pgflow_django.views import access, workers
 from pgflow_django.views.agents import connect, tokens
 from pgflow_django.views.editor import edits, handing_in, page
-from pgflow_django.views.flows import export, history, imports, new, review
+from pgflow_django.views.flows import describing, export, history, imports, new, review
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
 from pgflow_django.views.runs import page as run
@@ -51,6 +51,7 @@ _RUN = "<uuid:run_id>"
 FLOW_PAGES = [
     Address("new/", "new", new.new, "add", _FORM),
     Address("connect/", "connect", connect.connect, "view"),
+    Address("describe/", "describe_new", describing.describe_new, "describe", _FORM),
     Address(f"{_FLOW}/change/", "change", new.change, "view", is_quoted=True),
     Address(f"{_FLOW}/delete/", "delete", new.delete, "delete", _FORM, is_quoted=True),
     Address(f"{_FLOW}/export.json", "export_json", export.export_json, "view"),
@@ -58,6 +59,7 @@ FLOW_PAGES = [
     Address(f"{_FLOW}/diagram.svg", "diagram", export.diagram, "view"),
     Address("import/", "import_new", imports.import_new, "add", _FORM),
     Address(f"{_FLOW}/import/", "import", imports.import_flow, "import", _FORM),
+    Address(f"{_FLOW}/describe/", "describe", describing.describe_flow, "describe", _FORM),
     Address(f"{_FLOW}/edit/", "edit", page.edit, "view"),
     Address(f"{_FLOW}/find/", "find", page.find, "view"),
     Address(f"{_FLOW}/canvas/", "canvas", page.canvas, "view"),
@@ -131,8 +133,8 @@ def _serve(admin: ModelAdmin[Any], address: Address) -> Callable[..., HttpRespon
             kwargs["token"] = access.require_token(admin, request, address.asks, token_id)
         elif address.asks == "add_token":
             access.require_new_token(admin, request)
-        elif address.asks == "add":
-            access.require_new(admin, request)
+        elif address.asks in {"add", "describe"}:
+            access.require_new(admin, request, address.asks)
         elif not access.can(admin, request, address.asks):
             raise Http404
         return address.view(Page(request, admin, flow, found, granted=address.asks), **kwargs)

@@ -42,6 +42,7 @@ RIGHTS = {
     "view_workers": "view_workflowworker",
     "add_token": "add_agenttoken",
     "revoke_token": "change_agenttoken",
+    "describe": ("use_ai", "add_workflow", "change_workflow"),
 }
 SEES = {
     "workflow": "view_workflow",
@@ -78,8 +79,9 @@ def test_a_page_is_for_those_who_may_do_what_it_asks(
     model: str, page: Address, run: WorkflowRun, log_in: LogIn
 ) -> None:
     path, sees, right = path_of(model, page, run), SEES[model], RIGHTS[page.asks]
-    for_sees = log_in("sees", sees) if sees is not None and sees != right else None
-    for_may = log_in("may", *{sees, right} - {None})
+    rights = {right} if isinstance(right, str) else {*right}
+    for_sees = log_in("sees", sees) if sees is not None and {sees} != rights else None
+    for_may = log_in("may", *({sees} | rights) - {None})
     for method in ("GET", "POST"):
         assert request(log_in("anonymous"), method, path) == 302
         stranger = request(log_in("bare"), method, path)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pgflow_django.agents.generate.asking import find_what_misses, name_model
 from pgflow_django.agents.generate.generating import agenerate_flow, generate_flow
-from pgflow_django.agents.generate.proposals import Attempt, GenerationFailed, Proposal, Usage
+from pgflow_django.agents.generate.proposals import (
+    Attempt,
+    GenerationFailed,
+    Proposal,
+    Usage,
+    make_provenance,
+)
 
 __all__ = [
     "Attempt",
@@ -11,5 +18,8 @@ __all__ = [
     "Proposal",
     "Usage",
     "agenerate_flow",
+    "find_what_misses",
     "generate_flow",
+    "make_provenance",
+    "name_model",
 ]

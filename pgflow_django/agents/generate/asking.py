@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
     from pgflow_django.agents.generate.judging import Judge
+
+logger = logging.getLogger("pgflow_django.agents")
 
 _INSTALL = 'pip install "pgflow_django[ai]"'
 
@@ -66,6 +69,22 @@ def find_model(model: Any) -> Model:
         return infer_model(name)
     except (UserError, ImportError, ValueError, TypeError) as error:
         raise _not_configured(f"The model {name} can't be asked: {cut(str(error), 500)}") from None
+
+
+def name_model() -> str:
+    """What the settings say is asked; empty where they say nothing."""
+    return settings.AI_BACKEND or settings.AI_MODEL
+
+
+def find_what_misses() -> str:
+    """What must be installed or set before a flow can be generated; empty if nothing."""
+    if settings.AI_BACKEND:
+        return ""
+    try:
+        find_model(None)
+    except GenerationFailed as error:
+        return str(error)
+    return ""
 
 
 def _find_compatible(name: str, key: str) -> Model:
@@ -124,8 +143,9 @@ def ask(model: Model, question: Question, judge: Judge) -> Usage:
                 f"The model has not answered: {error}", judge, code="model_timeout"
             ) from None
         except exceptions.ModelAPIError as error:
-            text = f"The model can't be reached: {error}"
-            raise _failed(text, judge, code="model_unreachable") from None
+            # What a provider answers can have parts of the key: it is for the log of the server.
+            logger.warning("The model %s can't be reached: %s", model.model_name, error)
+            raise _failed(_tell_unreachable(error), judge, code="model_unreachable") from None
         except exceptions.UsageLimitExceeded as error:
             judge.note_broken(_count_answers(messages))
             raise _failed(f"The model has used up what it may: {error}", judge) from None
@@ -134,6 +154,12 @@ def ask(model: Model, question: Question, judge: Judge) -> Usage:
             raise _failed(f"No answer was a valid flow: {error}", judge) from None
         except exceptions.UserError as error:
             raise _not_configured(f"The model can't be asked: {cut(str(error), 500)}") from None
+
+
+def _tell_unreachable(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    why = f"its server answers with HTTP status {status}" if status else "nothing answers"
+    return f"The model can't be reached: {why}. The log of this process has the details"
 
 
 async def _ask(model: Model, question: Question, judge: Judge) -> Usage:

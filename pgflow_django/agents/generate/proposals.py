@@ -97,14 +97,7 @@ class Proposal:
         seen any more.
         """
         slug = self.document["workflow_slug"]
-        provenance = {
-            "by": name_user(user),
-            "via": "generate",
-            "token": "",
-            "client": "",
-            "model": self.model,
-            "prompt_sha256": self.prompt_sha256,
-        }
+        provenance = make_provenance(user, self.model, self.prompt_sha256)
         options: dict[str, Any] = {"user": user, "provenance": provenance, "using": self.using}
         if self.current is None:
             return drafts.create(slug, self.document, **options)
@@ -116,3 +109,15 @@ class Proposal:
         version = draft.version if same(draft.document, self.current) else -1
         arguments = {"document": self.document}
         return drafts.edit(slug, version, "replace", arguments, **options).draft
+
+
+def make_provenance(user: Any, model: str, prompt_sha256: str) -> dict[str, str]:
+    """Where a proposal comes from, as the history of the flow tells it."""
+    return {
+        "by": name_user(user),
+        "via": "generate",
+        "token": "",
+        "client": "",
+        "model": model,
+        "prompt_sha256": prompt_sha256,
+    }
