@@ -41,6 +41,9 @@ def hand_in() -> None:
 
 
 def look(page: Page, name: str) -> None:
+    page.wait_for_load_state()
+    # A page that has only just come to a phone is laid out for a desk at first.
+    page.wait_for_function("innerWidth <= screen.width")
     assert page.evaluate(FIND_FAULTS) == []
     assert find_with_axe(page, None) == []
     if folder := os.environ.get("PGFLOW_PICTURES"):

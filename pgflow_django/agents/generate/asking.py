@@ -57,8 +57,7 @@ def find_model(model: Any) -> Model:
     name = settings.AI_MODEL if model is None else model
     if not isinstance(name, str) or not name:
         raise _not_configured(
-            'No model is named: set PGFLOW["AI_MODEL"], to "openai:gpt-5" for instance, or give '
-            "model="
+            'No model is named: set PGFLOW["AI_MODEL"], to "openai:gpt-5" for instance'
         )
     key = _find_key()
     try:

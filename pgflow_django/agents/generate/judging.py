@@ -102,4 +102,7 @@ def _carry_step(before: dict[str, dict[str, Any]], step: Any) -> Any:
     old = before.get(slug) if isinstance(slug, str) else None
     if old is None:
         return step
-    return {**{key: old[key] for key in old if key not in _TOLD_OF_STEP}, **step}
+    carried = {**{key: old[key] for key in old if key not in _TOLD_OF_STEP}, **step}
+    if "uses" not in old and carried.get("uses") == slug:
+        del carried["uses"]  # a model has to name the function; a document needs not
+    return carried
