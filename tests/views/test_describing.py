@@ -86,15 +86,13 @@ def test_a_proposal_is_drawn_and_applied_as_one_edit(ann: Client, sums: str) -> 
         assert "Add up" in shown.text
         assert drafts.load(sums).version == 1
         applied = ann.post(url, {"offer": find_offer(shown), "apply": ""})
-    assert applied.url == address("workflow_edit", sums)
+    assert applied["Location"] == address("workflow_edit", sums)
     draft = drafts.load(sums)
     assert [step["slug"] for step in draft.document["steps"]] == ["read", "total"]
     # What no model says is kept.
     assert draft.document["steps"][0]["description"] == "A note"
-    newest = drafts.history(sums)[0]
-    assert newest.provenance["model"] == "gpt-5"
-    assert newest.provenance["via"] == "generate"
-    assert newest.provenance["by"] == "ann"
+    made = drafts.history(sums)[0].provenance or {}
+    assert (made["by"], made["via"], made["model"]) == ("ann", "generate", "gpt-5")
     assert LogEntry.objects.filter(object_id=sums).exists()
     assert not Workflow.objects.filter(pk=sums).exists()
     assert not WorkflowRun.objects.exists()
@@ -142,9 +140,9 @@ def test_a_new_flow_gets_its_name_from_the_user(ann: Client) -> None:
         assert wrong.status_code == 422
         assert 'value="no name"' in wrong.text
         made = ann.post(url, {"offer": find_offer(wrong), "apply": "", "name": "mine"})
-    assert made.url == address("workflow_edit", "mine")
+    assert made["Location"] == address("workflow_edit", "mine")
     assert drafts.load("mine").document["workflow_slug"] == "mine"
-    assert drafts.history("mine")[0].provenance["model"] == "gpt-5"
+    assert (drafts.history("mine")[0].provenance or {})["model"] == "gpt-5"
 
 
 def test_an_empty_draft_keeps_what_it_says_of_itself(ann: Client) -> None:

@@ -72,7 +72,7 @@ def find_model(model: Any) -> Model:
 
 def name_model() -> str:
     """What the settings say is asked; empty where they say nothing."""
-    return settings.AI_BACKEND or settings.AI_MODEL
+    return str(settings.AI_BACKEND or settings.AI_MODEL)
 
 
 def find_what_misses() -> str:
@@ -136,7 +136,9 @@ def ask(model: Model, question: Question, judge: Judge) -> Usage:
             text = f"The model has not answered within {question.timeout:g} seconds"
             raise _failed(text, judge, code="model_timeout") from None
         except exceptions.ContentFilterError as error:
-            raise _failed(f"The model refuses: {error}", judge, code="model_refused") from None
+            # Its text has the whole answer, with what providers add to it.
+            text = f"The model refuses: {error.message}"
+            raise _failed(text, judge, code="model_refused") from None
         except exceptions.ModelTimeoutError as error:
             raise _failed(
                 f"The model has not answered: {error}", judge, code="model_timeout"
@@ -150,7 +152,7 @@ def ask(model: Model, question: Question, judge: Judge) -> Usage:
             raise _failed(f"The model has used up what it may: {error}", judge) from None
         except exceptions.UnexpectedModelBehavior as error:
             judge.note_broken(_count_answers(messages))
-            raise _failed(f"No answer was a valid flow: {error}", judge) from None
+            raise _failed(f"No answer was a valid flow: {error.message}", judge) from None
         except exceptions.UserError as error:
             raise _not_configured(f"The model can't be asked: {cut(str(error), 500)}") from None
 
