@@ -9,12 +9,14 @@ import re
 import tomllib
 import unittest
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.admin import site
 from django.contrib.auth.models import User
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
@@ -31,6 +33,7 @@ from pgflow_django.sql import FUNCTIONS
 from project import flows
 from project.models import Airport
 from tests import documentation as documents
+from tests.agents.scripted import serve, strict_answer, strict_step
 from tests.documentation import DOCS, PAGES, ROOT, Block
 from tests.engine.database import clean
 from tests.error_codes import SOURCES, known_codes
@@ -75,12 +78,57 @@ def test_the_blocks_of_a_page_run_one_after_another(
     flows.install()
     User.objects.create_superuser("ann")
     namespace: dict[str, Any] = {"__name__": f"docs.{page.stem}"}
-    for block in documents.read_blocks(page):
-        if block.language in TRIALS:
-            TRIALS[block.language](block, namespace)
+    with asked_by(page, monkeypatch):
+        for block in documents.read_blocks(page):
+            if block.language in TRIALS:
+                TRIALS[block.language](block, namespace)
     for value in namespace.values():
         if isinstance(value, type) and issubclass(value, unittest.TestCase):
             try_test_case(value)
+
+
+#: What the pages that ask a model are answered, one after another.
+_EXTRACT = strict_step("extract_csv", "etl.extract_csv")
+_VALIDATE = strict_step(
+    *("validate_rows", "etl.validate_row", "extract_csv"),
+    type="map",
+    inputs=[{"name": "row", "source": "item"}],
+)
+_LOAD = strict_step("load_db", "etl.load_rows", "validate_rows")
+_VALID = [{"name": "rows", "source": "validate_rows"}]
+_ALL = {"depends_on": ["extract_csv"], "inputs": [{"name": "rows", "source": "extract_csv"}]}
+ANSWERS: dict[str, list[Any]] = {
+    "patterns": [
+        # A dependency that is not there: it comes back, and is mended.
+        strict_answer(_EXTRACT, {**_LOAD, "inputs": _VALID}, slug="claude_etl"),
+        strict_answer(
+            *(_EXTRACT, _VALIDATE, {**_LOAD, "inputs": _VALID}),
+            slug="claude_etl",
+            unmet=["fax a summary"],
+        ),
+        "Kiel: one airport.",
+        "Kiel has one airport.",
+        strict_answer(_EXTRACT, {**_LOAD, **_ALL}, slug="ab_test_b"),
+    ]
+}
+
+
+@contextmanager
+def asked_by(page: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a page ask a model that was told what to answer; it asks for just that."""
+    if page.stem not in ANSWERS:
+        yield
+        return
+    before = dict(site._registry)
+    with serve(*ANSWERS[page.stem]) as script:
+        monkeypatch.setenv("OPENAI_BASE_URL", script.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        with override_settings(PGFLOW={"AI_MODEL": "openai-chat:gpt-5"}):
+            yield
+    site._registry.clear()
+    site._registry.update(before)
+    assert script.faults == []
+    assert len(script.asked) == len(script.answers)
 
 
 @pytest.mark.parametrize("text", ["1 + 1  # -> 3\n", "a = [1]  # -> [2]\n", "await b()  # -> 2\n"])

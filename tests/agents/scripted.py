@@ -29,6 +29,12 @@ class Script:
     def next(self, body: dict[str, Any]) -> Any:
         """Note the request, and whether its schema keeps to all limits; give the answer."""
         self.asked.append(body)
+        answer = self.answers[min(len(self.asked), len(self.answers)) - 1]
+        if not isinstance(answer, str):
+            self._check(body)
+        return answer
+
+    def _check(self, body: dict[str, Any]) -> None:
         schemas = []
         if form := body.get("response_format"):
             schemas.append(form["json_schema"])
@@ -41,12 +47,11 @@ class Script:
             schema = holder.get("schema") or holder.get("parameters")
             for check in CHECKERS.values():
                 self.faults += check(schema)
-        return self.answers[min(len(self.asked), len(self.answers)) - 1]
 
 
 @contextmanager
 def serve(*answers: Any) -> Iterator[Script]:
-    """Serve a script: documents of the strict form, statuses of HTTP, or what is above."""
+    """Serve a script: documents of the strict form, texts, statuses of HTTP, or what is above."""
     script = Script(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
@@ -88,7 +93,8 @@ def serve(*answers: Any) -> Iterator[Script]:
 
 def complete(body: dict[str, Any], answer: Any) -> dict[str, Any]:
     """A completion as the API gives it: by text, by the tool, or a refusal."""
-    text = '{"flow": {' if answer is BROKEN else json.dumps(answer, default=str)
+    text = answer if isinstance(answer, str) else json.dumps(answer, default=str)
+    text = '{"flow": {' if answer is BROKEN else text
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
     if answer is REFUSE:
         message |= {"content": None, "refusal": "I can't help with that."}
