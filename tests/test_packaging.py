@@ -59,11 +59,16 @@ from django.urls import include, path
 urlpatterns = [path("agents/", include("pgflow_django.agents.urls"))]
 """
 STEPS = """
+from typing import TypedDict
+
 from pgflow_django import step_function
 
-@step_function("shop.double")
-def double(input):
-    return input["item"] * 2
+class Number(TypedDict):
+    number: int
+
+@step_function("shop.double", effects="none")
+def double(input: Number) -> int:
+    return input["number"] * 2
 """
 RUN = """
 import json
@@ -74,7 +79,8 @@ from pgflow_django import executor, flow_builder
 flow_builder.create_flow("scratch", using="flows")
 flow_builder.add_step("scratch", "numbers", using="flows")
 flow_builder.add_step(
-    "scratch", "double", ["numbers"], step_type="map", function="shop.double", using="flows"
+    "scratch", "double", ["numbers"], step_type="map", function="shop.double",
+    inputs={"number": "item"}, using="flows",
 )
 flow_builder.add_step("scratch", "total", ["double"], using="flows")
 functions = {
@@ -90,7 +96,7 @@ import json
 import django
 django.setup()
 from django.test import Client
-paths = ["api/v1/flows", "api/v1/openapi.json"]
+paths = ["mcp/", "api/v1/flows", "api/v1/openapi.json"]
 answers = [Client().post(f"/agents/{path}") for path in paths]
 print(json.dumps([[answer.status_code, answer.json()["error"]] for answer in answers]))
 """
@@ -230,6 +236,6 @@ def test_the_wheel_works_in_a_site_with_an_alias_of_its_own(
     assert output == {"total": 20}
     assert by_router == {"total": 6}
     answers = json.loads(run(python, "-c", CALL, cwd=site, **environment))
-    for extra, (status, error) in zip(("api", "api"), answers, strict=True):
+    for extra, (status, error) in zip(("mcp", "api", "api"), answers, strict=True):
         assert (status, error["code"]) == (404, "not_installed")
         assert f"pgflow_django[{extra}]" in error["message"]
