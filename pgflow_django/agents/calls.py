@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from django.db import DatabaseError, router
+from django.utils import timezone
 
 from pgflow_django import jsonvalue
 from pgflow_django.drafts.types import name_user
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("pgflow_django.agents")
 
+#: Rows that all strangers get in a minute: who floods the address must not fill the table.
+_STRANGERS: Final = 60
 #: Characters that are kept of what a program says of itself, or of a flow that may be none.
 _TEXT: Final = 255
 
@@ -55,6 +59,20 @@ def log_call(
         )
     except DatabaseError as error:
         logger.warning("a call of %s is not in the log of programs: %s", operation, error)
+
+
+def log_stranger(via: str) -> None:
+    """Keep that somebody without a good token came by the door ``via``, unless very many do."""
+    since = timezone.now() - timedelta(minutes=1)
+    alias = router.db_for_write(AgentCall)
+    try:
+        found = AgentCall.objects.using(alias).filter(at__gte=since, user="").order_by()
+        is_flood = found[:_STRANGERS].count() == _STRANGERS
+    except DatabaseError as error:
+        logger.warning("a stranger is not in the log of programs: %s", error)
+        return
+    if not is_flood:
+        log_call(None, via, code="not_signed_in", using=alias)
 
 
 def _text(value: Any) -> str:

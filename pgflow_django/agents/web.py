@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.request import UnreadablePostError
 
 from pgflow_django.agents.access import Principal, authenticate
-from pgflow_django.agents.calls import log_call
+from pgflow_django.agents.calls import log_stranger
 from pgflow_django.agents.policy import find_mode
 from pgflow_django.conf import settings
 
@@ -48,7 +48,7 @@ def require_principal(request: HttpRequest, via: str) -> Principal:
     """Who calls, by the door ``via``. Raises ``Refused`` (401) for whoever has no good token."""
     principal = authenticate(request)
     if principal is None:
-        log_call(None, via, code="not_signed_in")
+        log_stranger(via)
         raise refuse(401, _UNKNOWN, code="not_signed_in", WWW_Authenticate="Bearer")
     return replace(principal, via=via)
 

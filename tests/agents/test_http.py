@@ -232,8 +232,15 @@ def test_without_a_good_token_there_is_401(name: str) -> None:
 def test_what_the_api_tells_of_itself_is_for_programs_only(program: Program) -> None:
     path = f"{ROOT}/openapi.json"
     assert read_error(make_client().get(path)) == (401, "not_signed_in")
+
     revoke_token(AgentToken.objects.get().pk)
     assert read_error(program.send("GET", "/openapi.json"))[0] == 401
+
+
+def test_a_flood_of_strangers_does_not_fill_the_log() -> None:
+    for _ in range(70):
+        assert make_client().get(f"{ROOT}/flows").status_code == 401
+    assert AgentCall.objects.count() == 60
 
 
 def test_a_person_who_is_logged_in_is_no_program(program: Program) -> None:
