@@ -76,3 +76,7 @@ X_FRAME_OPTIONS = "DENY"
 
 # Programs look, and write where `manage.py serve` says so: at an address of this machine only.
 PGFLOW: dict[str, Any] = {"AGENTS": os.environ.get("PGFLOW_AGENTS", "read")}
+# Which language model "Describe it" asks: PGFLOW_AI_MODEL=openai:gpt-5 make serve.
+for _name in ("AI_MODEL", "AI_BASE_URL", "AI_API_KEY_ENV"):
+    if f"PGFLOW_{_name}" in os.environ:
+        PGFLOW[_name] = os.environ[f"PGFLOW_{_name}"]

@@ -34,6 +34,7 @@ FOLDER = BASE_DIR / "docs" / "images"
 CHROMIUM = os.environ.get("PGFLOW_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESK, PHONE = {"width": 1280, "height": 760}, {"width": 390, "height": 844}
+TALL = {"width": 1280, "height": 1000}
 ADMIN = "/admin/pgflow_django"
 EDITOR = f"{ADMIN}/workflow/shop_day/edit/"
 #: A draft with a mistake in it, which is thrown away afterwards.
@@ -46,6 +47,27 @@ PROBLEM: dict[str, Any] = {
         {"slug": "mail_report", "uses": "mail_reprot", "depends_on": ["check_stock"]},
     ],
 }
+
+
+#: What a program has drawn, and a person is to look at.
+REVIEWED: dict[str, Any] = {
+    "workflow_slug": "labels",
+    "description": "Prints the labels of the orders that can be sent.",
+    "steps": [
+        {"slug": "list_orders"},
+        {"slug": "check_stock", "depends_on": ["list_orders"], "type": "map"},
+        {"slug": "print_label", "depends_on": ["check_stock"], "type": "map"},
+    ],
+}
+MADE = {
+    "by": NAME,
+    "via": "mcp",
+    "token": "orders-bot",
+    "client": "some-agent/1.0",
+    "model": "some-model",
+    "prompt_sha256": "",
+}
+WISH = "Before anything is charged, check the stock once more, and fax the report."
 
 
 class Command(BaseCommand):
@@ -180,6 +202,32 @@ def _take_simulation(page: Page) -> None:
     page.get_by_role("table").first.scroll_into_view_if_needed()
 
 
+def _take_review(page: Page) -> None:
+    """A draft that a program has handed in."""
+    user, slug = get_user_model().objects.get(username=NAME), REVIEWED["workflow_slug"]
+    draft = drafts.create(slug, REVIEWED, user=user, provenance=MADE)
+    try:
+        drafts.hand_in(slug, draft.version, user=user, note="For the morning's orders.")
+        page.goto(f"{ADMIN}/workflow/{slug}/review/")
+        page.get_by_role("button", name="Publish").wait_for()
+    finally:
+        drafts.discard(slug, drafts.load(slug).version, user=user)
+
+
+def _take_connect(page: Page) -> None:
+    page.goto(f"{ADMIN}/workflow/connect/")
+
+
+def _take_description(page: Page) -> None:
+    """What a model proposes, if the site has one: see ``PGFLOW_AI_MODEL`` in its settings."""
+    page.goto(f"{ADMIN}/workflow/shop_day/describe/")
+    wish = page.get_by_label("What should change?")
+    if wish.count():
+        wish.fill(WISH)
+        page.get_by_role("button", name="Propose").click()
+        page.locator("#pgf-stage").wait_for(timeout=90_000)
+
+
 def _take_run(page: Page) -> None:
     """In the middle of a run, whose slow steps leave time enough."""
     run = _start("shop_day", orders=24, pace=4)
@@ -210,6 +258,9 @@ _PICTURES: tuple[tuple[str, Callable[[Page], None], Look], ...] = (
     ("problem", _take_problem, {}),
     ("try", _take_trial, {}),
     ("simulate", _take_simulation, {}),
+    ("review", _take_review, {"viewport": TALL}),
+    ("connect", _take_connect, {"viewport": TALL}),
+    ("describe", _take_description, {"viewport": TALL}),
     ("dark", _take_editor, {"color_scheme": "dark"}),
     ("phone", _open_editor, {"viewport": PHONE, "has_touch": True, "is_mobile": True}),
 )
