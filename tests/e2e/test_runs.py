@@ -160,6 +160,49 @@ def test_a_run_is_cancelled_after_a_question(open_page: OpenPage, boss: User, sh
     assert WorkflowRun.objects.get().status == "cancelled"
 
 
+def test_a_page_that_is_offline_says_so_and_goes_on_later(
+    open_page: OpenPage, boss: User, shop: Shop, work: Callable[[], None]
+) -> None:
+    page = open_page(RUN, boss)
+    start_run(page)
+    page.context.set_offline(True)
+    expect(page.get_by_text("Not up to date since")).to_be_visible()
+    shop.gate.set()
+    work()
+    page.context.set_offline(False)
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(page.get_by_text("Not up to date since")).to_be_hidden()
+    expect_end(page, "completed")
+
+
+def test_a_run_that_is_removed_while_somebody_looks(
+    open_page: OpenPage, boss: User, shop: Shop
+) -> None:
+    page = open_page(RUN, boss)
+    start_run(page)
+    run = WorkflowRun.objects.get()
+    executor.cancel_run(run.pk)
+    WorkflowRun.objects.filter(pk=run.pk).delete()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(page.get_by_text("This run was removed.")).to_be_visible()
+
+
+def test_a_run_that_has_ended_is_looked_at_when_somebody_comes_back(
+    open_page: OpenPage, boss: User, shop: Shop, work: Callable[[], None]
+) -> None:
+    shop.is_broken = True
+    shop.gate.set()
+    page = open_page(RUN, boss)
+    start_run(page)
+    work()
+    expect_end(page, "failed")
+    shop.is_broken = False
+    executor.retry_run(WorkflowRun.objects.get().pk)
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    work()
+    expect_end(page, "completed")
+
+
 def test_a_double_click_starts_one_run(open_page: OpenPage, boss: User, shop: Shop) -> None:
     page = open_page(RUN, boss)
     page.get_by_role("button", name="Start the run").dblclick()

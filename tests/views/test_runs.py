@@ -121,6 +121,15 @@ def test_a_step_shows_its_attempts_and_outputs(client: Client, flow: str) -> Non
     assert "This run" in client.get(path, {"step": "nothing"}).content.decode()
 
 
+def test_the_panel_of_a_step_does_not_load_what_the_run_gave(client: Client, flow: str) -> None:
+    run = run_flow()
+    with CaptureQueriesContext(connection) as queries:
+        client.get(address("workflowrun_step", run.pk), {"step": "double"})
+    of_run = [query["sql"] for query in queries if 'FROM "workflow_runs"' in query["sql"]]
+    assert of_run
+    assert not [sql for sql in of_run if '"workflow_runs"."output"' in sql]
+
+
 def test_an_attempt_of_a_map_names_its_task_the_first_one_too(client: Client, steps: None) -> None:
     registry.unregister("double")
 

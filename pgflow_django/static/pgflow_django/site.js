@@ -2,7 +2,8 @@
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const FIRST_PAUSE = 1000,
-  LONGEST_PAUSE = 5000; // milliseconds between two looks at a run
+  LONGEST_PAUSE = 5000, // milliseconds between two looks at a run
+  LONGEST_WAIT = 30000; // the same where nobody answers
 
 /** Keep a form from being sent twice: the server would start one run only, but it looks broken. */
 document.addEventListener("submit", (event) => {
@@ -26,14 +27,16 @@ const run = $("[data-pgf='run']");
 const head = () => $("#pgf-run-head");
 let pause = FIRST_PAUSE,
   timer = 0,
-  isAsking = false;
+  isAsking = false,
+  lostAt = null, // when the page was up to date, for as long as nobody answers
+  isGone = false;
 
 const isTall = innerWidth < 600; // then the drawing goes downwards
 
 /** Ask for what has changed; what comes replaces the drawing and the parts around it. */
 async function ask({ isFirst = false } = {}) {
   clearTimeout(timer);
-  if (isAsking || (!isFirst && (document.hidden || head().dataset.ended))) return;
+  if (isAsking || isGone || (!isFirst && document.hidden)) return;
   isAsking = true;
   const before = head().dataset.mark;
   const query = new URLSearchParams({
@@ -48,13 +51,34 @@ async function ask({ isFirst = false } = {}) {
       swap: "drawing",
     });
   } catch {
-    // It is tried again below; a run's page that can't be reached shows what it knew.
+    // The banner tells, and it is tried again below.
   }
   isAsking = false;
+  if (isGone) return;
+  if (lostAt) {
+    pause = Math.min(pause * 1.5, LONGEST_WAIT);
+    timer = setTimeout(ask, pause);
+    return;
+  }
   const isNew = head().dataset.mark !== before;
   pause = isNew ? FIRST_PAUSE : Math.min(pause * 1.5, LONGEST_PAUSE);
   if (isNew) tell();
   if (!head().dataset.ended) timer = setTimeout(ask, pause);
+}
+
+/** Show whether what the page tells is still so. */
+function tellWhetherReached({ target, detail }) {
+  if (target !== run) return;
+  const { status } = detail.xhr,
+    isReached = (status >= 200 && status < 400) || status === 401;
+  isGone = status === 404;
+  lostAt = isReached ? null : (lostAt ?? new Date());
+  const banner = $("#pgf-stale"),
+    { textStale, textGone } = run.dataset;
+  banner.hidden = isReached;
+  if (isReached) return;
+  const text = isGone ? textGone : textStale.replace("{time}", lostAt.toLocaleTimeString());
+  if ($("p", banner).textContent !== text) $("p", banner).textContent = text;
 }
 
 /** Say in the tab and to screen readers how the run stands. */
@@ -87,6 +111,7 @@ for (const part of document.querySelectorAll("[data-refresh]"))
   );
 
 if (run) {
+  document.addEventListener("htmx:afterRequest", tellWhetherReached);
   document.addEventListener("visibilitychange", () => {
     pause = FIRST_PAUSE;
     ask();

@@ -61,6 +61,7 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
         **extra,
     )
     context |= _explain(page, facts, context)
+    context |= _show_output(page, facts, context)
     if context["may_see_payload"]:
         context["input"] = _show(page, "input")
     return render(page.request, "pgflow_django/runs/run.html", context)
@@ -74,6 +75,7 @@ def live(page: Page) -> HttpResponse:
     context = _describe(page, facts, step=request.GET.get("step", ""))
     context["drawing"] = facts.render(_find_look(request))
     context |= _explain(page, facts, context)
+    context |= _show_output(page, facts, context)
     return render(request, "pgflow_django/runs/_live.html", context)
 
 
@@ -121,8 +123,6 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     is_of_flow = flow is not None and flow.created_at <= run.started_at and not run.is_trial
     if flow is not None and is_of_flow and flow.version != run.version:
         context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
-    if may_see and facts.has_ended and run.status == "completed":
-        context["output"] = _show(page, "output")
     if chosen is not None:
         context["chosen_attempts"] = load_attempts(run, step)
         context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
@@ -148,6 +148,13 @@ def _explain(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str,
             shown = admin.redact_payload(page.request, run, value)
             told[name] = shown if isinstance(shown, dict) else {}
     return told
+
+
+def _show_output(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:
+    """What a completed run gave. The panel of a step has no use for it, and it may be large."""
+    if not known["may_see_payload"] or facts.view.status != RunState.COMPLETED:
+        return {}
+    return {"output": _show(page, "output")}
 
 
 def _find_parent(page: Page) -> WorkflowRun | None:
