@@ -71,7 +71,7 @@ class Report:
         self.run = run
         self.view = load(run.id, using=using, explain=True)
         self.attempts, self.attempts_left = _last(
-            WorkflowTaskAttempt.objects.using(using).filter(run_id=run.id), limit
+            WorkflowTaskAttempt.objects.using(using).failed().filter(run_id=run.id), limit
         )
         self.events, self.events_left = _last(
             WorkflowRunEvent.objects.using(using).filter(run_id=run.id), limit

@@ -27,7 +27,7 @@ from pgflow_django.choices import (
 )
 from pgflow_django.models.definition_triggers import refuse_changes
 from pgflow_django.models.definitions import Relation, SlugField, WorkflowVersionStep
-from pgflow_django.models.querysets import RunQuerySet
+from pgflow_django.models.querysets import AttemptQuerySet, RunQuerySet
 
 #: What a run is of: it never changes.
 _FACTS = (
@@ -38,6 +38,7 @@ _FACTS = (
     "input",
     "key",
     "parent_run_id",
+    "rerun_of",
     "has_caller_functions",
     "started_by",
     "via",
@@ -83,6 +84,10 @@ class WorkflowRun(models.Model):
     remaining_steps = models.IntegerField()
     key = models.TextField(null=True)  # noqa: DJ001 - null means that the caller gave none
     parent_run_id = models.UUIDField(null=True)
+    rerun_of = models.UUIDField(null=True, help_text="the run whose input and steps it took over")
+    round = models.IntegerField(
+        default=0, db_default=0, help_text="how often it was taken up again after its end"
+    )
     owner_id = models.BigIntegerField(
         null=True, help_text="the process that runs it by itself; null: any worker"
     )
@@ -117,9 +122,10 @@ class WorkflowRun(models.Model):
                 & (Q(remaining_steps=0) | ~Q(status="completed")),
             ),
             models.UniqueConstraint(
-                fields=["workflow_slug", "key"],
+                # The key leads: people look for one without knowing the flow.
+                fields=["key", "workflow_slug"],
                 condition=Q(key__isnull=False),
-                name="run_key_is_unique_per_workflow",
+                name="run_key_is_unique_in_its_workflow",
             ),
         ]
         indexes: ClassVar = [
@@ -143,6 +149,22 @@ class WorkflowRun(models.Model):
                 fields=["started_by", "-id"],
                 condition=~Q(started_by=""),
                 name="workflow_runs_by_starter",
+            ),
+            models.Index(
+                # Nothing is written here by a run that completes.
+                fields=["status", "-id"],
+                condition=Q(status__in=["failed", "cancelled"]),
+                name="workflow_runs_unhappy",
+            ),
+            models.Index(
+                fields=["parent_run_id"],
+                condition=Q(parent_run_id__isnull=False),
+                name="workflow_runs_children",
+            ),
+            models.Index(
+                fields=["rerun_of"],
+                condition=Q(rerun_of__isnull=False),
+                name="workflow_runs_reruns",
             ),
         ]
         triggers: ClassVar = [
@@ -290,12 +312,18 @@ class WorkflowStepTask(models.Model):
 
 
 class WorkflowTaskAttempt(models.Model):
-    """An attempt that did not complete, kept with its error."""
+    """An attempt that did not complete, kept with its error.
+
+    One with the code ``cancelled`` did not fail: it was cut off when its run ended.
+    """
 
     id = models.BigAutoField(primary_key=True)
     run_id = models.UUIDField()
     step_slug = SlugField()
     task_index = models.IntegerField()
+    round = models.IntegerField(
+        default=0, db_default=0, help_text="that of the run: a retry counts attempts anew"
+    )
     attempt = models.IntegerField(help_text="1-based")
     code = models.TextField(help_text="step_failed, step_timeout, worker_lost, …")
     error_type = models.TextField()
@@ -307,13 +335,16 @@ class WorkflowTaskAttempt(models.Model):
     retry_at = models.DateTimeField(null=True, help_text="null: it was the last attempt")
     details = models.JSONField(null=True, help_text="what else is known of the error")
 
+    objects = AttemptQuerySet.as_manager()
+
     class Meta:
         db_table = "workflow_task_attempts"
         ordering: ClassVar = ["id"]
         indexes: ClassVar = [
             models.Index(
-                fields=["run_id", "step_slug", "task_index"], name="workflow_attempts_by_task"
+                fields=["run_id", "step_slug", "task_index", "id"], name="workflow_attempts_of_task"
             ),
+            models.Index(fields=["ended_at"], name="workflow_attempts_by_end"),
         ]
 
     def __str__(self) -> str:
@@ -342,7 +373,15 @@ class WorkflowRunEvent(models.Model):
     class Meta:
         db_table = "workflow_run_events"
         ordering: ClassVar = ["id"]
-        indexes: ClassVar = [models.Index(fields=["run_id", "id"], name="workflow_events_by_run")]
+        indexes: ClassVar = [
+            models.Index(fields=["run_id", "id"], name="workflow_events_by_run"),
+            models.Index(
+                # What matters among all that steps log.
+                fields=["run_id", "id"],
+                condition=Q(level__in=["warning", "error"]) | ~Q(kind__in=["log", "progress"]),
+                name="workflow_events_notable",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.run_id}: {self.message}"

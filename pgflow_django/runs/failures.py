@@ -140,7 +140,7 @@ _ENDINGS = {1: "st", 2: "nd", 3: "rd"}
 
 def load_attempts(run_id: UUID, using: str, **which: Any) -> tuple[tuple[Attempt, ...], int]:
     """The last attempts that failed, oldest first, and how many there are."""
-    attempts = WorkflowTaskAttempt.objects.using(using).filter(run_id=run_id, **which)
+    attempts = WorkflowTaskAttempt.objects.using(using).failed().filter(run_id=run_id, **which)
     rows = attempts.annotate(
         total=Window(Count("*")), message=Left("error_message", 120), type=Left("error_type", 80)
     ).order_by("-id")[:_ATTEMPTS]

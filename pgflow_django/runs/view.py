@@ -193,7 +193,7 @@ def _now() -> Func:
 
 def _failed_attempts() -> QuerySet[WorkflowTaskAttempt]:
     """Attempts that failed since the step started: what came before a retry counts no more."""
-    return WorkflowTaskAttempt.objects.filter(
+    return WorkflowTaskAttempt.objects.failed().filter(
         run_id=OuterRef("run_id"),
         step_slug=OuterRef("step_slug"),
         ended_at__gte=OuterRef("started_at"),

@@ -83,7 +83,8 @@ def _started_steps(run_id: UUID, using: str) -> Iterable[Row]:
     held = WorkflowClaim.objects.filter(worker_id__in=_alive().values("id")).values("id")
     running = WorkflowStepTask.objects.filter(**here, status=TaskStatus.STARTED, claim_id__in=held)
     retries = (
-        WorkflowTaskAttempt.objects.filter(**here, ended_at__gte=OuterRef("started_at"))
+        WorkflowTaskAttempt.objects.failed()
+        .filter(**here, ended_at__gte=OuterRef("started_at"))
         .filter(retry_at__gt=Now())
         .order_by()
         .values("run_id")

@@ -28,6 +28,15 @@ begin
     end loop;
 
     v_now := clock_timestamp();  -- only now: tasks may have been claimed while this waited
+    insert into workflow_task_attempts (
+        run_id, step_slug, task_index, round, attempt, code, error_type, error_message, traceback, worker,
+        started_at, ended_at
+    )
+    select
+        t.run_id, t.step_slug, t.task_index, v_run.round, t.attempts_count, 'cancelled', 'Cancelled',
+        format('cut off: the run was %s', _end_run.end_status), '', coalesce(t.worker, ''), t.started_at, v_now
+    from workflow_step_tasks t
+    where t.run_id = v_run.id and t.status = 'started';
     update workflow_step_tasks t
     set status = 'cancelled', claim_id = null, ended_at = v_now
     where t.run_id = v_run.id and t.status in ('queued', 'started');

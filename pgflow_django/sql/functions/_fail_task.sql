@@ -38,10 +38,11 @@ begin
     end if;
 
     insert into workflow_task_attempts (
-        run_id, step_slug, task_index, attempt, code, error_type, error_message, traceback, worker,
+        run_id, step_slug, task_index, round, attempt, code, error_type, error_message, traceback, worker,
         started_at, ended_at, retry_at, details
     ) values (
-        _fail_task.run, _fail_task.slug, _fail_task.index, v_task.attempts_count, v_error->>'code',
+        _fail_task.run, _fail_task.slug, _fail_task.index,
+        (select r.round from workflow_runs r where r.id = _fail_task.run), v_task.attempts_count, v_error->>'code',
         v_error->>'error_type', v_error->>'error_message', coalesce(v_error->>'traceback', ''),
         coalesce(v_task.worker, ''), v_task.started_at, clock_timestamp(), v_retry_at,
         case when v_error ? 'problems' then jsonb_build_object('problems', v_error->'problems') end

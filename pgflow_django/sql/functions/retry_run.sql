@@ -1,6 +1,6 @@
 -- Takes a failed or cancelled run up again: what had completed keeps its output, the rest starts
--- afresh with all its attempts, and what it waits for is counted anew. `new_owner` is the process
--- that will run it, null for any worker.
+-- afresh with all its attempts, in a round of their own, and what it waits for is counted anew.
+-- `new_owner` is the process that will run it, null for any worker.
 --
 -- Returns the run's status before: nothing was done unless that is failed or cancelled; null
 -- where there is no such run.
@@ -33,7 +33,7 @@ begin
     end if;
 
     update workflow_runs r
-    set status = 'started', error = null, ended_at = null, owner_id = retry_run.new_owner
+    set status = 'started', error = null, ended_at = null, owner_id = retry_run.new_owner, round = r.round + 1
     where r.id = v_run.id;
     if current_setting('pgflow.told', true) <> '' then
         perform pgflow._tell(jsonb_build_array(jsonb_build_object(

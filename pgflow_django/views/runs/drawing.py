@@ -178,7 +178,8 @@ def load_run(run: WorkflowRun) -> RunFacts:
 
 def load_attempts(run: WorkflowRun, step: str | None = None) -> list[WorkflowTaskAttempt]:
     """The newest failed attempts of a run, or of one of its steps."""
-    failed = WorkflowTaskAttempt.objects.using(run._state.db).filter(run_id=run.pk)  # noqa: SLF001
+    failed = WorkflowTaskAttempt.objects.using(run._state.db).failed()  # noqa: SLF001
+    failed = failed.filter(run_id=run.pk)
     if step is not None:
         failed = failed.filter(step_slug=step)
     return load_cut(failed.order_by("-id")[:SHOWN_ATTEMPTS], "error_message", "traceback")
