@@ -183,6 +183,8 @@ def test_flows_of_others_are_not_there(is_published: bool) -> None:
     for seen in (0, version):
         status, _ = mallory.refused("save_flow", document=DOCUMENT, version=seen)
         assert status in {404, 409}
+    taken = mallory.refused("start_trial", document=DOCUMENT, allow_effects=True)
+    assert taken == (409, "workflow_already_exists")
     assert drafts.load("numbers").version == version
     assert mallory.get("list_runs", slug="numbers")["runs"] == []
     boss = sign_in("boss")

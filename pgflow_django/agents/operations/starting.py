@@ -10,11 +10,12 @@ from pgflow_django.agents.operations.shapes import Started, StartRun, StartTrial
 from pgflow_django.agents.operations.words import link, require_one
 from pgflow_django.agents.policy import policy
 from pgflow_django.choices import StepType
+from pgflow_django.definitions.graph import is_valid_slug
 from pgflow_django.definitions.problems import raise_problems
 from pgflow_django.drafts.types import name_user
-from pgflow_django.exceptions import InvalidInput, RunNotFound
+from pgflow_django.exceptions import InvalidInput, RunNotFound, WorkflowExists
 from pgflow_django.flow_builder import validate_flow
-from pgflow_django.models import WorkflowRun, WorkflowStep
+from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun, WorkflowStep
 
 if TYPE_CHECKING:
     from pgflow_django.agents.access import Principal
@@ -67,6 +68,7 @@ def start_trial(principal: Principal, asked: StartTrial, using: str) -> Started:
             principal.require_flow("run", slug)
         else:
             principal.require_any("run", slug)
+            _refuse_taken(slug, using)
     raise_problems(validate_flow(document, policy=policy()))
     _refuse_wide(document["workflow_slug"], asked.input)
     with (
@@ -82,6 +84,14 @@ def start_trial(principal: Principal, asked: StartTrial, using: str) -> Started:
             using=using,
         )
     return _started(principal, run)
+
+
+def _refuse_taken(slug: Any, using: str) -> None:
+    """Raise for the name of a flow that is hidden from the program: its readers saw the trial."""
+    if is_valid_slug(slug) and any(
+        model.objects.using(using).filter(pk=slug).exists() for model in (Workflow, WorkflowDraft)
+    ):
+        raise WorkflowExists(f'The name "{slug}" is taken: choose another workflow_slug.')
 
 
 def _started(principal: Principal, run: WorkflowRun) -> Started:
