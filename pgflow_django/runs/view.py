@@ -9,50 +9,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import (
-    Case,
-    Count,
-    DateTimeField,
-    Func,
-    Max,
-    Min,
-    OuterRef,
-    Q,
-    Subquery,
-    When,
-)
 from django.db.models.fields.json import KT
 from django.db.models.functions import JSONObject, Left
 
 from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus, StepType, TaskStatus
 from pgflow_django.exceptions import RunNotFound
-from pgflow_django.models import (
-    WorkflowRun,
-    WorkflowStepState,
-    WorkflowStepTask,
-    WorkflowTaskAttempt,
-    WorkflowVersionStep,
-)
+from pgflow_django.models import WorkflowRun, WorkflowVersionStep
 from pgflow_django.models.querysets import IS_GIVEN
+from pgflow_django.runs.state_rows import clock, mark_of, read_states
 from pgflow_django.runs.waiting import Waiting, find_waiting
 from pgflow_django.storage.moments import read_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
     from uuid import UUID
 
-    from django.db.models import QuerySet
-
     from pgflow_django.drawing.states import Status
 
-#: Characters of a step's last error message that are read.
-_ERROR_LENGTH = 500
 #: Characters of the texts of a run's error that are read.
 SHOWN_TEXT = 16_000
-_RUN = ("workflow_slug", "version", "version_id", "owner_id", "status", "started_at", "ended_at")
+_RUN = ("workflow_slug", "version", "version_id", "owner_id", "status", "round")
+_TIMES = ("started_at", "ended_at")
 _PLAN = ("step_slug", "step_type", "depends_on", "function", "max_attempts", "description")
-_STATE = ("step_slug", "status", "initial_tasks", "remaining_tasks", "started_at", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +91,8 @@ class RunView:
     ended_at: datetime | None
     seconds: float = field(repr=False)
     is_trial: bool = False
+    #: Another one whenever a page of the run would look different: see ``state_rows.mark_of``.
+    mark: str = field(default="", repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -135,12 +116,17 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
     ``waiting`` is found if ``explain``, which takes up to four queries more.
     """
     runs = WorkflowRun.objects.using(using).filter(id=run_id)
-    run = runs.annotate(now=_now(), beginning=cut_error()).values(*_RUN, "now", "beginning").first()
+    run = (
+        runs.annotate(now=clock(), beginning=cut_error())
+        .values(*_RUN, *_TIMES, "now", "beginning")
+        .first()
+    )
     if run is None:
         raise RunNotFound(run_id)
     status, version_id, now = run["status"], run["version_id"], run["now"]
     plans = WorkflowVersionStep.objects.using(using).filter(version_id=version_id)
-    states = {row["step_slug"]: row for row in _states(run_id, using)}
+    rows = read_states(run_id, using)
+    states = {row["step_slug"]: row for row in rows}
     is_trial = run["version"] == TRIAL_VERSION
     given = set(plans.filter(IS_GIVEN).values_list("step_slug", flat=True)) if is_trial else ()
     steps = [
@@ -163,6 +149,7 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
         ended_at=run["ended_at"],
         seconds=((run["ended_at"] or now) - run["started_at"]).total_seconds(),
         is_trial=is_trial,
+        mark=mark_of(status, run["round"], run["ended_at"], rows),
     )
 
 
@@ -170,62 +157,6 @@ def cut_error(length: int = SHOWN_TEXT) -> JSONObject:
     """The error of a run with the beginnings of its texts; nulls where it has none."""
     names = ("step_slug", "error_type", "error_message", "traceback")
     return JSONObject(**{name: Left(KT(f"error__{name}"), length) for name in names})
-
-
-_TASK = JSONObject(s="status", w="worker", n="attempts_count", began="started_at")
-
-
-def _states(run_id: UUID, using: str) -> Iterable[dict[str, Any]]:
-    states = WorkflowStepState.objects.using(using).filter(run_id=run_id)
-    rows: Iterable[dict[str, Any]] = states.annotate(
-        tries=Subquery(_count_attempts()),
-        last_error=Subquery(_last_error()),
-        first_task=Subquery(_tasks(task_index=0).values(found=_TASK)),
-        # No other steps have any, so nobody else's tasks are looked at.
-        failed=Case(When(status=StepStatus.FAILED, then=Subquery(_count_failed_tasks()))),
-    ).values(*_STATE, "tries", "last_error", "first_task", "failed")
-    return rows
-
-
-def _now() -> Func:
-    return Func(function="clock_timestamp", output_field=DateTimeField())
-
-
-def _failed_attempts() -> QuerySet[WorkflowTaskAttempt]:
-    """Attempts that failed since the step started: what came before a retry counts no more."""
-    return WorkflowTaskAttempt.objects.failed().filter(
-        run_id=OuterRef("run_id"),
-        step_slug=OuterRef("step_slug"),
-        ended_at__gte=OuterRef("started_at"),
-    )
-
-
-def _count_attempts() -> QuerySet[Any, Any]:
-    later = Q(retry_at__gt=_now())
-    found = JSONObject(
-        failures=Count("*"),
-        last=Max("attempt"),
-        began=Min("started_at"),
-        waiting=Count("id", filter=later),
-        next=Min("retry_at", filter=later),
-    )
-    return _failed_attempts().order_by().values("run_id").values(found=found)
-
-
-def _last_error() -> QuerySet[Any, Any]:
-    found = JSONObject(type="error_type", message=Left("error_message", _ERROR_LENGTH))
-    return _failed_attempts().order_by("-id").values(found=found)[:1]
-
-
-def _tasks(**which: Any) -> QuerySet[WorkflowStepTask]:
-    return WorkflowStepTask.objects.filter(
-        run_id=OuterRef("run_id"), step_slug=OuterRef("step_slug"), **which
-    )
-
-
-def _count_failed_tasks() -> QuerySet[Any, Any]:
-    tasks = _tasks(status=TaskStatus.FAILED)
-    return tasks.order_by().values("run_id").values(found=Count("*"))
 
 
 def _view(

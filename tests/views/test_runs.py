@@ -121,6 +121,17 @@ def test_a_step_shows_its_attempts_and_outputs(client: Client, flow: str) -> Non
     assert "This run" in client.get(path, {"step": "nothing"}).content.decode()
 
 
+def test_a_look_at_a_run_that_has_not_changed_takes_four_queries(
+    client: Client, flow: str, django_assert_num_queries: Any
+) -> None:
+    ended, waits = run_flow(), executor.start_flow(flow, {})
+    for run in (ended, waits):
+        path = address("workflowrun_live", run.pk)
+        mark = mark_of(client.get(path).content.decode())
+        with django_assert_num_queries(4):  # the session, the user, the run, its steps
+            assert client.get(path, {"since": mark}).status_code == 204
+
+
 def test_the_panel_of_a_step_does_not_load_what_the_run_gave(client: Client, flow: str) -> None:
     run = run_flow()
     with CaptureQueriesContext(connection) as queries:

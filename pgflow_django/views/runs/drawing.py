@@ -21,7 +21,6 @@ from pgflow_django.views.editor.scene import Look, find_state_labels
 from pgflow_django.views.pieces import (
     class_of,
     format_duration,
-    mark_of,
     name_run_status,
     name_statuses,
 )
@@ -130,10 +129,10 @@ class RunFacts:
         """From its start to its end, or to now."""
         return format_duration(timedelta(seconds=self.view.seconds))
 
-    @cached_property
+    @property
     def mark(self) -> str:
         """A short text that is another one whenever the page would look different."""
-        return mark_of(self.view, [row.pk for row in (*self.attempts, *self.events)])
+        return self.view.mark
 
     def render(self, look: Look) -> SafeString:
         """Return the drawing with the states: an ``<svg>``, every text in it escaped."""

@@ -16,6 +16,7 @@ from pgflow_django.choices import RunState, TaskStatus
 from pgflow_django.exceptions import PgflowError, RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.runs.explaining import explain
+from pgflow_django.runs.state_rows import read_mark
 from pgflow_django.views.access import find_flow, is_published, list_runs, lock_run
 from pgflow_django.views.editor.scene import Look, read_look
 from pgflow_django.views.finding import answer, search
@@ -69,9 +70,11 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
 
 def live(page: Page) -> HttpResponse:
     """Return the parts of the page that change; 204 where they are as in ``since``."""
-    request, facts = page.request, load_run(page.run)
-    if request.GET.get("since") == facts.mark:
+    request = page.request
+    # One query tells that nothing has changed; all else is read only if something has.
+    if request.GET.get("since") == read_mark(page.run):
         return HttpResponse(status=204)
+    facts = load_run(page.run)
     context = _describe(page, facts, step=request.GET.get("step", ""))
     context["drawing"] = facts.render(_find_look(request))
     context |= _explain(page, facts, context)

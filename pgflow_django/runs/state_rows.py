@@ -1,0 +1,125 @@
+"""The rows of a run's steps as pages read them, and whether they are those that a page has.
+
+Service layer, below ``view``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from django.db.models import Case, Count, DateTimeField, Func, Max, Min, OuterRef, Q, Subquery, When
+from django.db.models.functions import JSONObject, Left
+
+from pgflow_django.choices import RunState, StepStatus, TaskStatus
+from pgflow_django.models import (
+    WorkflowRun,
+    WorkflowRunEvent,
+    WorkflowStepState,
+    WorkflowStepTask,
+    WorkflowTaskAttempt,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from django.db.models import QuerySet
+
+#: Characters of a step's last error message that are read.
+_ERROR_LENGTH: Final = 500
+#: How long a page that shows why nothing moves is up to date: that changes elsewhere.
+_WHY_HOLDS: Final = timedelta(seconds=15)
+_MORE = ("tries", "last_error", "first_task", "failed", "last_event", "now")
+_STATE = ("step_slug", "status", "initial_tasks", "remaining_tasks", "started_at", "ended_at")
+
+
+def clock() -> Func:
+    """The moment at which a statement gets there, by the database's clock."""
+    return Func(function="clock_timestamp", output_field=DateTimeField())
+
+
+_TASK = JSONObject(s="status", w="worker", n="attempts_count", began="started_at")
+
+
+def read_states(run_id: UUID, using: str) -> list[dict[str, Any]]:
+    """The steps of a run that have begun to wait or more, in one query.
+
+    Beside their columns: ``tries`` (of the attempts that failed), ``last_error``, ``first_task``,
+    ``failed`` tasks; and in each row ``now`` and the run's newest event, ``last_event``.
+    """
+    states = WorkflowStepState.objects.using(using).filter(run_id=run_id)
+    events = WorkflowRunEvent.objects.filter(run_id=run_id).order_by("-id")
+    rows = states.annotate(
+        tries=Subquery(_count_attempts()),
+        last_error=Subquery(_last_error()),
+        first_task=Subquery(_tasks(task_index=0).values(found=_TASK)),
+        # No other steps have any, so nobody else's tasks are looked at.
+        failed=Case(When(status=StepStatus.FAILED, then=Subquery(_count_failed_tasks()))),
+        last_event=Subquery(events.values("id")[:1]),
+        now=clock(),
+    ).order_by("step_index")
+    return list(rows.values(*_STATE, *_MORE))
+
+
+def _failed_attempts() -> QuerySet[WorkflowTaskAttempt]:
+    """Attempts that failed since the step started: what came before a retry counts no more."""
+    return WorkflowTaskAttempt.objects.failed().filter(
+        run_id=OuterRef("run_id"),
+        step_slug=OuterRef("step_slug"),
+        ended_at__gte=OuterRef("started_at"),
+    )
+
+
+def _count_attempts() -> QuerySet[Any, Any]:
+    later = Q(retry_at__gt=clock())
+    found = JSONObject(
+        failures=Count("*"),
+        last=Max("attempt"),
+        began=Min("started_at"),
+        waiting=Count("id", filter=later),
+        next=Min("retry_at", filter=later),
+    )
+    return _failed_attempts().order_by().values("run_id").values(found=found)
+
+
+def _last_error() -> QuerySet[Any, Any]:
+    found = JSONObject(type="error_type", message=Left("error_message", _ERROR_LENGTH))
+    return _failed_attempts().order_by("-id").values(found=found)[:1]
+
+
+def _tasks(**which: Any) -> QuerySet[WorkflowStepTask]:
+    return WorkflowStepTask.objects.filter(
+        run_id=OuterRef("run_id"), step_slug=OuterRef("step_slug"), **which
+    )
+
+
+def _count_failed_tasks() -> QuerySet[Any, Any]:
+    tasks = _tasks(status=TaskStatus.FAILED)
+    return tasks.order_by().values("run_id").values(found=Count("*"))
+
+
+def mark_of(
+    status: str, round: int, ended_at: datetime | None, states: Sequence[Mapping[str, Any]]
+) -> str:
+    """A short text that is another one whenever the page of the run would look different.
+
+    While nothing of it runs, somebody looks anew from time to time why that is.
+    """
+    shown: list[Any] = [status, round, ended_at]
+    shown += [{**row, "now": None} for row in states]
+    if states and not RunState(status).is_terminal and not any(map(_runs, states)):
+        shown.append(states[0]["now"].timestamp() // _WHY_HOLDS.total_seconds())
+    return sha256(repr(shown).encode()).hexdigest()[:24]
+
+
+def read_mark(run: WorkflowRun) -> str:
+    """The mark of a run that was read just now, in one query."""
+    states = read_states(run.pk, run._state.db or "default")  # noqa: SLF001 - Django's own name
+    return mark_of(run.status, run.round, run.ended_at, states)
+
+
+def _runs(state: Mapping[str, Any]) -> bool:
+    return (state["first_task"] or {}).get("s") == TaskStatus.STARTED
