@@ -7,6 +7,8 @@ from typing import Any
 
 EDGES_PER_STEP = 1.45
 FUNCTION = "transform_airports"
+#: Where the step's function finds what it reads: a flow that is valid, as those are that people draw.
+INPUTS = {"validate_airport": "run/judged"}
 
 
 def make_document(count: int) -> dict[str, Any]:
@@ -21,6 +23,7 @@ def make_document(count: int) -> dict[str, Any]:
         {
             "slug": f"step_{step}",
             "uses": FUNCTION,
+            "inputs": INPUTS,
             **({"depends_on": [f"step_{other}" for other in sorted(others)]} if others else {}),
         }
         for step, others in enumerate(depends_on)
