@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -48,26 +49,47 @@ MESSAGE = json.dumps(
 )
 
 
-@contextmanager
-def serving() -> Iterator[int]:
-    """A server of the site, with a thread for each connection; its port."""
+def serve() -> None:
+    """Tell the port and serve the site, a thread for each connection, until standard input ends."""
     from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
     from django.core.wsgi import get_wsgi_application
+    from django.db import connections
 
     class Quiet(WSGIRequestHandler):
+        # wsgiref writes head and body apart: the second would wait 40 ms until the first is known
+        # to have come, as it does with no server that a site runs on.
+        disable_nagle_algorithm = True
+
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
+    # The other side keeps its session, too: a new one for each request takes longer than the rest.
+    connections.settings["default"]["CONN_MAX_AGE"] = None
     server = ThreadedWSGIServer((HOST, 0), Quiet)
     server.set_app(get_wsgi_application())
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    print(server.server_port, flush=True)
+    sys.stdin.read()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def serving() -> Iterator[int]:
+    """A process that serves the site; its port. In this one it would share the interpreter."""
+    from bench import settings
+
+    command = [sys.executable, "-m", "bench.mcp", "--serve", "--database", settings.NAME]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.stdin.close()
 
 
 def speaker(connection: HTTPConnection, secret: str) -> Callable[[], None]:
@@ -142,6 +164,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS, help=f"how often ({CALLS})")
     parser.add_argument("--database", help="the database to make for it")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.database:
         os.environ["PGFLOW_BENCH_DATABASE"] = options.database
@@ -151,8 +174,12 @@ def main() -> None:
 
     from bench.database import bench_database
 
-    with bench_database(), override_settings(PGFLOW=UNLIMITED, ALLOWED_HOSTS=[HOST]):
-        row = run(options.calls)
+    with override_settings(PGFLOW=UNLIMITED, ALLOWED_HOSTS=[HOST]):
+        if options.serve:
+            serve()
+            return
+        with bench_database():
+            row = run(options.calls)
     sys.stdout.write(json.dumps(row) + "\n")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 EDGES_PER_STEP = 1.45
 FUNCTION = "transform_airports"
-#: Where the step's function finds what it reads: a flow that is valid, as those are that people draw.
+#: Where the steps' function finds what it reads: a flow that is valid, as people draw them.
 INPUTS = {"validate_airport": "run/judged"}
 
 
