@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -61,6 +61,18 @@ class _Failed(Exception):
     def __init__(self, failure: dict[str, Any]) -> None:
         super().__init__()
         self.failure = failure
+
+
+def _await(output: Awaitable[Any]) -> Any:
+    """What comes of it, without the tracers that it leaves."""
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    try:
+        return async_steps.run(output)
+    finally:
+        if sys.gettrace() is not tracer:
+            sys.settrace(tracer)
+        if sys.getprofile() is not profiler:
+            sys.setprofile(profiler)
 
 
 class Attempt:
@@ -183,14 +195,15 @@ class Attempt:
                 output = function.function(given, context=self._context)
             else:
                 output = function.function(given)
-            if hasattr(output, "__await__"):
-                output = async_steps.run(output)
         finally:
             # At once: a tracer of the step's own may raise in whatever is called next.
             if sys.gettrace() is not tracer:
                 sys.settrace(tracer)
             if sys.getprofile() is not profiler:
                 sys.setprofile(profiler)
+        # Of the type: a model of pydantic's takes its time to say that it lacks something.
+        if issubclass(type(output), Awaitable):
+            output = _await(output)
         if contract is not None:
             output = contracted.check(contract.release, output, function, self.task)
         return jsonvalue.encode(
