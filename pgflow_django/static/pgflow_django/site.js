@@ -74,11 +74,12 @@ function tellWhetherReached({ target, detail }) {
   isGone = status === 404;
   lostAt = isReached ? null : (lostAt ?? new Date());
   const banner = $("#pgf-stale"),
+    shown = $("#pgf-stale-text"),
     { textStale, textGone } = run.dataset;
   banner.hidden = isReached;
   if (isReached) return;
   const text = isGone ? textGone : textStale.replace("{time}", lostAt.toLocaleTimeString());
-  if ($("p", banner).textContent !== text) $("p", banner).textContent = text;
+  if (shown.textContent !== text) shown.textContent = text;
 }
 
 /** Say in the tab and to screen readers how the run stands. */
