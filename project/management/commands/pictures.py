@@ -56,7 +56,7 @@ REVIEWED: dict[str, Any] = {
     "steps": [
         {"slug": "list_orders"},
         {"slug": "check_stock", "depends_on": ["list_orders"], "type": "map"},
-        {"slug": "print_label", "depends_on": ["check_stock"], "type": "map"},
+        {"slug": "print_labels", "depends_on": ["check_stock"]},
     ],
 }
 MADE = {
@@ -67,7 +67,7 @@ MADE = {
     "model": "some-model",
     "prompt_sha256": "",
 }
-WISH = "Before anything is charged, check the stock once more, and fax the report."
+WISH = "Print every label twice, reorder nothing, and fax the report."
 
 
 class Command(BaseCommand):
