@@ -16,6 +16,7 @@ from pgflow_django.registry import registry
 from tests.e2e.conftest import TOUCH, OpenPage
 from tests.e2e.editor import make_draft, open_editor
 from tests.e2e.test_crawl import FIND_FAULTS, find_with_axe
+from tests.e2e.test_review import look
 
 TRY = "/admin/pgflow_django/workflow/numbers/try/"
 STEPS: list[dict[str, Any]] = [
@@ -157,3 +158,39 @@ def test_without_javascript(open_page: OpenPage, boss: User) -> None:
     page.goto(f"http://localhost:{page.url.split(':')[2].split('/')[0]}{edit}")
     expect(page.locator("#pgf-row-double")).to_contain_text("completed")
     expect(page.locator("#pgf-panel")).to_contain_text("Its output in the last trial")
+
+
+def go(page: Page, what: Any) -> None:
+    """Go on with the Tab key until the focus is there, and press it."""
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if what.evaluate("(one) => one === document.activeElement"):
+            return page.keyboard.press("Enter")
+    raise AssertionError(f"Tab does not lead to {what}")
+
+
+def test_the_draft_is_tried_with_the_keyboard_only(open_page: OpenPage, boss: User) -> None:
+    make_draft(boss, STEPS[:2])
+    page = open_editor(open_page, boss).page
+    go(page, page.get_by_role("link", name="Try it", exact=True))
+    expect(page.get_by_role("heading", name="Try numbers")).to_be_visible()
+    go(page, page.get_by_role("button", name="Start the trial"))
+    page.wait_for_url("**/workflowrun/**/change/")
+    executor.drain()
+    expect(page.locator("#pgf-run-status")).to_have_text("completed")
+
+
+@pytest.mark.parametrize("options", [{}, TOUCH], ids=["desk", "phone"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_draft_is_simulated(
+    open_page: OpenPage, boss: User, options: dict[str, Any], theme: str
+) -> None:
+    make_draft(boss, STEPS)
+    page = open_editor(open_page, boss, color_scheme=theme, **options).page
+    page.locator("#pgf-more summary").click()
+    page.get_by_role("link", name="Simulate").click()
+    expect(page.get_by_role("heading", name="What would happen")).to_be_visible()
+    row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="double"))
+    expect(row).to_contain_text("made up from what its function declares")
+    look(page, f"simulate-{theme}-{len(options)}")
+    assert not WorkflowRun.objects.exists()
