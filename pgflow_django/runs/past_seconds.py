@@ -22,7 +22,7 @@ _PAST = f"""
 newest (id, version_id, workflow_slug, number) as (
     (
         select r.id, r.version_id, r.workflow_slug, 1
-        from workflow_runs r where r.version + 0 > 0 order by r.id desc limit 1
+        from workflow_runs r where r.version + 0 <> 0 order by r.id desc limit 1
     )
     union all
     (
@@ -30,7 +30,7 @@ newest (id, version_id, workflow_slug, number) as (
         from newest e
         cross join lateral (
             select * from workflow_runs r
-            where r.id < e.id and r.version + 0 > 0 order by r.id desc limit 1
+            where r.id < e.id and r.version + 0 <> 0 order by r.id desc limit 1
         ) as r
         where e.number < %(of_all)s
     )
