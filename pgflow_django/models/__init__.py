@@ -12,14 +12,13 @@ from pgflow_django.models.definitions import (
 )
 from pgflow_django.models.drafts import WorkflowDraft, WorkflowPresence, WorkflowRevision
 from pgflow_django.models.runtime import (
-    WorkflowClaim,
     WorkflowRun,
     WorkflowRunEvent,
     WorkflowStepState,
     WorkflowStepTask,
     WorkflowTaskAttempt,
-    WorkflowWorker,
 )
+from pgflow_django.models.workers import WorkflowClaim, WorkflowWorker
 
 __all__ = [
     "AgentCall",
