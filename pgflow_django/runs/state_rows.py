@@ -45,7 +45,7 @@ _TASK = JSONObject(s="status", w="worker", n="attempts_count", began="started_at
 
 
 def read_states(run_id: UUID, using: str) -> list[dict[str, Any]]:
-    """The steps of a run that have begun to wait or more, in one query.
+    """How the steps of a run stand, in one query and in their order.
 
     Beside their columns: ``tries`` (of the attempts that failed), ``last_error``, ``first_task``,
     ``failed`` tasks; and in each row ``now`` and the run's newest event, ``last_event``.
