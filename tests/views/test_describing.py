@@ -170,6 +170,16 @@ def test_somebody_was_faster(ann: Client, sums: str) -> None:
     assert drafts.load(sums).version == 3
 
 
+def test_somebody_was_faster_than_a_refinement(ann: Client, sums: str) -> None:
+    url = address("workflow_describe", sums)
+    with serve(BOTH) as script, site(script):
+        first = find_offer(ask(ann, url))
+        drafts.edit(sums, 1, "set_flow", {"description": "Theirs"}, user="bob")
+        refined = find_offer(ask(ann, url, "Once more", offer=first))
+        assert ann.post(url, {"offer": refined, "apply": ""}).status_code == 409
+    assert drafts.load(sums).document["description"] == "Theirs"
+
+
 def test_wishes_that_no_function_fulfils_name_the_nearest(ann: Client, sums: str) -> None:
     answer = strict_answer(READ, TOTAL, unmet=["add numbers up by <i>fax</i>"])
     with serve(answer) as script, site(script):

@@ -133,7 +133,8 @@ def _ask(page: Page, draft: Draft | None, offer: _Offer | None, prompt: str) -> 
         user=str(page.request.user.pk),
         slug=draft.slug if draft else "",
         document=document,
-        version=draft.version if draft else None,
+        # What is refined was drawn on an older draft, perhaps: then applying it is a conflict.
+        version=offer.version if offer else draft.version if draft else None,
         why=proposal.why,
         unmet=list(proposal.unmet)[:_WISHES],
         model=proposal.model,
