@@ -97,12 +97,12 @@ def test_updates_of_the_hot_tables_stay_in_place(register: Register) -> None:
     found = wait_until(read, "the server's statistics")
     assert found is not None
     updates, in_place = found["workflow_step_tasks"]
-    # The sessions of other tests may hand in some of theirs late.
-    assert in_place >= updates * 0.97, found
+    # The sessions of other tests may hand in some of theirs late; an index would leave none.
+    assert in_place >= updates * 0.9, found
     updates, in_place = found["workflow_runs"]
-    assert in_place >= (updates - runs) * 0.97  # all but the last of each run
+    assert in_place >= (updates - runs) * 0.9, found  # all but the last of each run
     updates, in_place = found["workflow_step_states"]
-    assert in_place >= updates * 0.9
+    assert in_place >= updates * 0.9, found
 
 
 def count_updates() -> dict[str, tuple[int, int]]:
