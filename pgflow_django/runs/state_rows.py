@@ -112,6 +112,11 @@ def mark_of(
     shown += [{**row, "now": None} for row in states]
     if states and not RunState(status).is_terminal and not any(map(_runs, states)):
         shown.append(states[0]["now"].timestamp() // _WHY_HOLDS.total_seconds())
+    return digest(shown)
+
+
+def digest(shown: object) -> str:
+    """A short text that is another one whenever this, as ``repr`` tells it, is."""
     return sha256(repr(shown).encode()).hexdigest()[:24]
 
 

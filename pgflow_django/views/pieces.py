@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
 from django.utils import timezone
@@ -44,11 +43,6 @@ def name_run_status(status: str) -> str:
 def class_of(status: str) -> str:
     """The class that colours a run's or a step's status."""
     return {"started": "running", "created": "waiting"}.get(status, status)
-
-
-def mark_of(*shown: object) -> str:
-    """A short text that is another one whenever one of these, as ``repr`` tells them, is."""
-    return sha256(repr(shown).encode()).hexdigest()[:24]
 
 
 def show_pill(status: str, word: str) -> SafeString:

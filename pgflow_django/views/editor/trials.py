@@ -11,10 +11,11 @@ from pgflow_django.definitions.shape import function_of
 from pgflow_django.drawing.states import StepState
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models.querysets import IS_TRIAL
+from pgflow_django.runs.state_rows import digest
 from pgflow_django.runs.view import RunView, StepView, load
 from pgflow_django.views.access import list_runs
 from pgflow_django.views.page import Page
-from pgflow_django.views.pieces import class_of, mark_of, name_run_status
+from pgflow_django.views.pieces import class_of, name_run_status
 from pgflow_django.views.runs.drawing import draw_state, show_step
 
 
@@ -39,7 +40,7 @@ class Trial:
     @cached_property
     def mark(self) -> str:
         """A short text that is another one whenever the trial would look different."""
-        return mark_of(self.view)
+        return digest(self.view)
 
     @cached_property
     def steps(self) -> dict[str, StepView]:
