@@ -56,6 +56,7 @@ format: $(STAMP) ## Format the code
 
 bench: $(STAMP) ## Measure the workloads and the machine's limits (under 10 minutes)
 	@$(PY) -m bench $(ARGS)
+	@$(if $(ARGS),true,$(PY) -m bench.mcp)
 
 bench-full: $(STAMP) ## The same with growth and the large sizes
 	@$(PY) -m bench --full $(ARGS)
