@@ -105,6 +105,19 @@ KEEP_ACTIVE_FLOW = pgtrigger.Trigger(
     """,
 )
 
+# A start that has not committed may have pinned any version up to the last. So that number is kept,
+# without steps, and a new flow of this name numbers on; prune_rows deletes it when it is old.
+KEEP_LAST_NUMBER = pgtrigger.Trigger(
+    name="deleted_flow_leaves_its_last_number",
+    operation=pgtrigger.Delete,
+    when=pgtrigger.After,
+    func="""
+        insert into workflow_versions (workflow_slug, version, queues, steps_count, has_root_map)
+        values (old.workflow_slug, old.version, '{}', 0, false);
+        return null;
+    """,
+)
+
 DELETE_DRAFT = pgtrigger.Trigger(
     name="deleted_flow_takes_its_draft_along",
     operation=pgtrigger.Delete,

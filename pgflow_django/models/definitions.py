@@ -101,6 +101,7 @@ class Workflow(models.Model):
             triggers.NUMBER_NEW_FLOW,
             triggers.NUMBER_CHANGED_FLOW,
             triggers.KEEP_ACTIVE_FLOW,
+            triggers.KEEP_LAST_NUMBER,
             triggers.DELETE_DRAFT,
             triggers.CHECK_DEFINITION,
             pgtrigger.ReadOnly(

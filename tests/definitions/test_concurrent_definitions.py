@@ -12,10 +12,16 @@ from asgiref.sync import async_to_sync
 from django.db import IntegrityError, connection, transaction
 from django.db.models.signals import pre_delete
 
-from pgflow_django import executor, flow_builder
+from pgflow_django import drafts, executor, flow_builder
 from pgflow_django.exceptions import PgflowError, WorkflowConflict, WorkflowNotFound
 from pgflow_django.flows import definition_of, sync_code_flow
-from pgflow_django.models import Workflow, WorkflowRun, WorkflowStepDependency
+from pgflow_django.models import (
+    Workflow,
+    WorkflowRun,
+    WorkflowStepDependency,
+    WorkflowStepState,
+)
+from tests.engine.threads import Background
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,7 +89,8 @@ def test_one_of_many_documents_creates_and_all_of_them_may_replace() -> None:
     flow_builder.delete_flow("flow")
     results = at_once(*[store(number, replace=True) for number in range(1, 7)])
     assert codes(results) == ["won"] * 6
-    assert sorted(workflow.version for workflow in results) == [1, 2, 3, 4, 5, 6]
+    numbers = sorted(workflow.version for workflow in results)
+    assert numbers == list(range(numbers[0], numbers[0] + 6))
     last = max(results, key=lambda workflow: workflow.version)
     assert flow_builder.export_flow("flow") == document(last.timeout)
 
@@ -213,3 +220,23 @@ def test_async_twins_are_named_and_documented(name: str) -> None:
     assert twin.__name__ == f"a{name}"
     assert twin.__doc__ == f"Do what ``{name}`` does, from async code."
     assert f"a{name}" in flow_builder.__all__
+
+
+@pytest.mark.parametrize("edits", [0, 2])
+def test_a_new_flow_has_no_run_of_the_steps_of_a_deleted_one(edits: int) -> None:
+    for edit in range(edits):
+        flow_builder.create_flow_from_spec(flow_of(f"edit_{edit}"), replace=True)
+    flow_builder.create_flow_from_spec(flow_of("old"), replace=True)
+    with transaction.atomic():
+        before = executor.start_flow("flow")
+        Background(lambda: flow_builder.delete_flow("flow", force=True)).result()
+        Background(lambda: flow_builder.create_flow_from_spec(flow_of("new"))).result()
+    after = executor.start_flow("flow")
+    assert after.version > before.version
+    states = WorkflowStepState.objects.filter(run_id=after.id)
+    assert list(states.values_list("step_slug", flat=True)) == ["new"]
+    assert drafts.list_versions("flow") == [after.version]
+
+
+def flow_of(step: str) -> dict[str, Any]:
+    return {"workflow_slug": "flow", "steps": [{"slug": step}]}

@@ -427,6 +427,8 @@ def test_a_deleted_flow_takes_steps_and_edges_along_and_leaves_versions_and_runs
     add_steps("a", "b")
     add_edges("a>b")
     executor.cancel_run(executor.start_flow("flow").id)
+    add_steps("c")
+    last = version()
     sql("delete from workflows")
     check_now()
     counts = sql(
@@ -435,7 +437,8 @@ def test_a_deleted_flow_takes_steps_and_edges_along_and_leaves_versions_and_runs
         " (select count(*) from workflow_versions), (select count(*) from workflow_version_steps),"
         " (select count(*) from workflow_runs)"
     )
-    assert counts == [(0, 0, 1, 2, 1)]
+    assert counts == [(0, 0, 2, 2, 1)]
+    assert sql("select max(version) from workflow_versions") == [(last,)]
 
 
 def test_versions_and_their_steps_never_change() -> None:
