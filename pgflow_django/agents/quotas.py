@@ -68,6 +68,7 @@ def count(user: Any, kind: Kind, *, using: str | None = None) -> None:
                 return
     usage = AgentUsage.objects.using(alias).filter(user_key=str(user.pk), kind=kind)
     since = usage.values_list("since", flat=True).first() or now
+    since = min(since, now)  # somebody else may have begun to count since we looked at the clock
     left = max(1, ceil((since + window - now).total_seconds()))
     raise QuotaExceeded(
         f"The programs of {user} may make {most:,} {name}, and have. There is room again in "
