@@ -46,7 +46,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "workflow_trial": ("since", "version", "view", "step"),
     "workflow_run": ("mode", "from"),
     "workflow_delete": ("_popup", "_to_field"),
-    "workflowrun_change": ("tall", "step"),
+    "workflowrun_change": ("tall", "step", "tab"),
     "workflowrun_live": ("since", "step", "tall"),
     "workflowrun_step": ("step",),
 }

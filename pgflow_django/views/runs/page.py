@@ -25,6 +25,7 @@ from pgflow_django.views.page import Page, find_comparison, give_file
 from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.programs import name_starter
+from pgflow_django.views.runs import tabs
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.stored import load, show_stored
@@ -40,8 +41,10 @@ _STAGE = (980, 400)
 
 
 def monitor(page: Page) -> HttpResponse:
-    """Show the whole page of a run."""
-    return _render_page(page, load_run(page.run))
+    """Show the whole page of a run, or to htmx the tab that the address names."""
+    if tabs.is_wanted_alone(page):
+        return tabs.answer(page)
+    return _render_page(page, load_run(page.run), step=page.request.GET.get("step", ""))
 
 
 def find(page: Page) -> HttpResponse:
@@ -59,13 +62,14 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
         subtitle=facts.word,
         **_describe(page, facts, step=step),
         drawing=facts.render(_find_look(page.request)),
+        **tabs.show(page, facts.view),
         **extra,
     )
     context |= _explain(page, facts, context)
     context |= _show_output(page, facts, context)
     if context["may_see_payload"]:
         context["input"] = _show(page, "input")
-    return render(page.request, "pgflow_django/runs/run.html", context)
+    return render(page.request, "pgflow_django/runs/run.html", context, status=context["status"])
 
 
 def live(page: Page) -> HttpResponse:
@@ -79,7 +83,9 @@ def live(page: Page) -> HttpResponse:
     context["drawing"] = facts.render(_find_look(request))
     context |= _explain(page, facts, context)
     context |= _show_output(page, facts, context)
-    return render(request, "pgflow_django/runs/_live.html", context)
+    response = render(request, "pgflow_django/runs/_live.html", context)
+    response["HX-Trigger"] = "pgf:changed"  # the tab that is open asks for itself
+    return response
 
 
 def step_panel(page: Page) -> HttpResponse:

@@ -1,0 +1,99 @@
+"""The tabs below a run's drawing: links, of which the page shows one and asks for no other.
+
+The address of the page says which: ``change/?tab=tasks&step=pack``. To htmx the same address gives
+the tab alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from pgflow_django.runs.view import RunView, load
+from pgflow_django.views.htmx import is_htmx
+from pgflow_django.views.runs.drawing import show_step
+from pgflow_django.views.runs.query import BadQuery
+
+if TYPE_CHECKING:
+    from pgflow_django.views.page import Page
+
+#: The element that has the tabs, as htmx names it.
+_PLACE = "pgf-tabs"
+
+Facts = dict[str, Any]
+
+
+class Tab(NamedTuple):
+    """A tab: what it shows of a run, and what one must be allowed to see it, beside the run."""
+
+    build: Callable[[Page, RunView], Facts]
+    asks: str = ""
+
+
+def _list_steps(_page: Page, view: RunView) -> Facts:
+    return {"steps": [show_step(step) for step in view.steps]}
+
+
+#: By the names in addresses, which templates have, too; the first is shown where none is named.
+TABS: Mapping[str, Tab] = {
+    "list": Tab(_list_steps),
+}
+
+
+def _name_tabs() -> dict[str, str]:
+    return {
+        "list": _("Steps"),
+    }
+
+
+def is_wanted_alone(page: Page) -> bool:
+    """Whether htmx asks for the tab, and for nothing else of the page."""
+    return is_htmx(page.request) and page.request.headers.get("HX-Target") == _PLACE
+
+
+def answer(page: Page) -> HttpResponse:
+    """Return the tabs with the one that the address names. Raises as ``show`` does."""
+    run = page.run
+    view = load(run.pk, using=run._state.db or "default")  # noqa: SLF001 - Django's own name
+    context = {"run": run, **show(page, view)}
+    return render(page.request, "pgflow_django/runs/_tabs.html", context, status=context["status"])
+
+
+def show(page: Page, view: RunView) -> Facts:
+    """The variables of the tab that the address names, and the ``status`` of an answer with it.
+
+    Raises ``PermissionDenied`` where its reader may not see it.
+    """
+    name = page.request.GET.get("tab") or next(iter(TABS))
+    words, link = _name_tabs(), page.link("workflowrun_change", page.run.pk)
+    facts: Facts = {
+        "tabs": {name: words[name] for name, tab in TABS.items() if _may_see(page, tab)},
+        "tab": name,
+        "page_link": link,
+        "here": f"{link}?{page.request.GET.urlencode()}",
+        "tab_template": f"pgflow_django/runs/tabs/{name}.html",
+        "status": HTTPStatus.OK,
+    }
+    try:
+        return facts | _find_tab(page, name).build(page, view)
+    except BadQuery as error:
+        return {**facts, "refused": str(error), "status": HTTPStatus.BAD_REQUEST}
+
+
+def _find_tab(page: Page, name: str) -> Tab:
+    tab = TABS.get(name)
+    if tab is None:
+        raise BadQuery(_("There is no tab of this name."))
+    if not _may_see(page, tab):
+        raise PermissionDenied
+    return tab
+
+
+def _may_see(page: Page, tab: Tab) -> bool:
+    return not tab.asks or page.may(tab.asks, page.run)
