@@ -31,6 +31,7 @@ PgflowError
 │   ├── RunCancelled            run_cancelled
 │   ├── RunNotFound             run_not_found
 │   ├── RunNotRetryable         run_not_retryable
+│   ├── ActionRefused           what is asked of a run is for nothing: run_has_ended
 │   └── WaitRefused             wait_refused: the run is part of the caller's own transaction
 ├── StepTimeout                 step_timeout
 ├── TransactionMisused          transaction_misused: what a step wrote can't be kept
@@ -43,11 +44,8 @@ PgflowError
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
-
-if TYPE_CHECKING:
-    from pgflow_django.definitions.problems import Problem
 
 
 class PgflowError(Exception):
@@ -62,10 +60,14 @@ class PgflowError(Exception):
     #: ``Problem``; of an attempt as ``{"pointer", "message"}``.
     problems: Sequence[Any] = ()
 
-    def __init__(self, message: str = "", *, code: str | None = None) -> None:
+    def __init__(
+        self, message: str = "", *, code: str | None = None, problems: Sequence[Any] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code
+        if problems:
+            self.problems = list(problems)
 
 
 class InvalidSlug(PgflowError, ValueError):
@@ -126,12 +128,6 @@ class InvalidDocument(PgflowError, ValueError):
     """A flow document with problems; ``problems`` lists them all."""
 
     default_code = "invalid_document"
-
-    def __init__(
-        self, message: str = "", *, code: str | None = None, problems: Sequence[Problem] = ()
-    ) -> None:
-        super().__init__(message, code=code)
-        self.problems = list(problems)
 
 
 class WorkflowNotFound(PgflowError, LookupError):
@@ -258,16 +254,6 @@ class ContractBroken(PgflowError, ValueError):
 
     default_code = "invalid_step_input"
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: str | None = None,
-        problems: Sequence[dict[str, str]] = (),
-    ) -> None:
-        super().__init__(message, code=code)
-        self.problems = list(problems)
-
     @property
     def is_permanent(self) -> bool:
         """Whether another attempt would end in the same way."""
@@ -348,6 +334,12 @@ class RunNotRetryable(RunError):
     """Only failed and cancelled runs can be taken up again."""
 
     default_code = "run_not_retryable"
+
+
+class ActionRefused(RunError):
+    """What somebody asked of a run or of one of its steps can't be done; nothing was."""
+
+    default_code = "run_has_ended"
 
 
 class StepTimeout(PgflowError, TimeoutError):

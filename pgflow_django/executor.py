@@ -1,4 +1,4 @@
-"""Runs: start, execute, wait for, look at, cancel and retry them.
+"""Runs: start, execute, wait for, look at, cancel, pause, resume and retry them.
 
 ``execute*`` and ``retry_run(step_functions=…)`` run the steps in this process; ``start_flow`` and
 ``start_flows`` leave them to workers. ``using`` is a database alias everywhere; ``None`` means the
@@ -30,8 +30,9 @@ from pgflow_django.exceptions import (
 )
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import StepFunction, registry
-from pgflow_django.runs import delivery, trials
+from pgflow_django.runs import control, delivery, trials
 from pgflow_django.runs.code import definition_of
+from pgflow_django.runs.control import ControlResult, pause_run, resume_run
 from pgflow_django.runs.executing import (
     Functions,
     Options,
@@ -59,12 +60,15 @@ from pgflow_django.worker.patience import patiently
 from pgflow_django.worker.pool import Pool
 
 __all__ = [
+    "ControlResult",
     "RunStatus",
     "acancel_run",
     "adrain",
     "aexecute",
     "aexecute_dynamic",
     "aget_run_status",
+    "apause_run",
+    "aresume_run",
     "aretry_run",
     "astart_flow",
     "astart_flows",
@@ -75,6 +79,8 @@ __all__ = [
     "execute",
     "execute_dynamic",
     "get_run_status",
+    "pause_run",
+    "resume_run",
     "retry_run",
     "start_flow",
     "start_flows",
@@ -251,17 +257,20 @@ def get_run_status(run_id: UUID | str, *, using: str | None = None) -> RunStatus
 
 @uses_database
 def cancel_run(
-    run_id: UUID | str, *, reason: str = "cancelled by request", using: str | None = None
+    run_id: UUID | str,
+    *,
+    reason: str = "cancelled by request",
+    by: str = "",
+    using: str | None = None,
 ) -> RunStatus:
     """Cancel a run with all that it has left; nothing where it has ended. Gives its status.
 
-    Functions that run just now go on to their end, and their results are refused; see
-    ``context.cancelled()``. Raises ``RunNotFound``.
+    ``by`` says who does it, in free text, for the run's events. Functions that run just now go on
+    to their end, and their results are refused; see ``context.cancelled()``. Raises
+    ``RunNotFound``.
     """
-    alias, run_id = _alias(using), read_run_id(run_id)
-    if engine.cancel_run(run_id, reason, using=alias) is None:
-        raise RunNotFound(run_id)
-    return load_status(run_id, using=alias)
+    done = control.cancel_run(run_id, reason=reason, by=by, using=using)
+    return load_status(done.run_id, using=_alias(using))
 
 
 @uses_database
@@ -368,6 +377,8 @@ astart_flows = async_twin(start_flows)
 astart_trial = async_twin(start_trial)
 aget_run_status = async_twin(get_run_status)
 acancel_run = async_twin(cancel_run)
+apause_run = async_twin(pause_run)
+aresume_run = async_twin(resume_run)
 aretry_run = waiting_twin(retry_run)
 adrain = waiting_twin(drain)
 #: The async twin of ``wait``; ``await`` itself is a keyword.

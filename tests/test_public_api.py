@@ -66,7 +66,9 @@ EXECUTOR = {
     ),
     "wait": "run_id, timeout=None, *, poll_interval=None, using=None",
     "get_run_status": "run_id, *, using=None",
-    "cancel_run": "run_id, *, reason='cancelled by request', using=None",
+    "cancel_run": "run_id, *, reason='cancelled by request', by='', using=None",
+    "pause_run": "run_id, *, reason='', by='', using=None",
+    "resume_run": "run_id, *, reason='', by='', using=None",
     "retry_run": "run_id, *, step_functions=None, timeout=None, using=None",
     "drain": "queues=None, timeout=None, *, using=None",
 }

@@ -5,14 +5,13 @@ Gateway layer: may import the pure modules and storage. Nothing else calls these
 
 from __future__ import annotations
 
+from pgflow_django.engine.control import cancel_run, pause_run, resume_run, retry_run
 from pgflow_django.engine.runs import (
     InputNotChecked,
     WorkflowOutdated,
-    cancel_run,
     has_ended_here,
     prune_rows,
     prune_runs,
-    retry_run,
     start_flow,
     start_trial,
     starting_as,
@@ -51,6 +50,7 @@ __all__ = [
     "list_queues",
     "lose_workers",
     "next_visible",
+    "pause_run",
     "prune_rows",
     "prune_runs",
     "refuse_messages",
@@ -60,6 +60,7 @@ __all__ = [
     "release_worker",
     "remove_worker",
     "renew_leases",
+    "resume_run",
     "retry_run",
     "set_queues",
     "settle_and_claim",

@@ -1,4 +1,4 @@
-"""The SQL functions for runs: start, cancel, take up again, prune."""
+"""The SQL functions for runs: start and prune them. What people do to one is in ``control``."""
 
 from __future__ import annotations
 
@@ -152,11 +152,6 @@ def _start(slug: str, sql: str, parameters: list[Any], using: str) -> list[UUID]
     return found
 
 
-def cancel_run(run: UUID, reason: str, *, using: str) -> str | None:
-    """Cancel a run; its status afterwards, ``None`` where there is no such run."""
-    return call_telling("select pgflow.cancel_run(%s, %s)", [run, reason], using)
-
-
 def has_ended_here(run: str, *, using: str) -> bool:
     """Whether it is the transaction that is open here in which a run has ended.
 
@@ -166,11 +161,6 @@ def has_ended_here(run: str, *, using: str) -> bool:
         cursor.execute(_ENDED_HERE, [run])
         row = cursor.fetchone()
     return row is not None and bool(row[0])
-
-
-def retry_run(run: UUID, owner: int | None, *, using: str) -> str | None:
-    """Take an ended run up again; its status before, ``None`` where there is no such run."""
-    return call_telling("select pgflow.retry_run(%s, %s)", [run, owner], using)
 
 
 def prune_rows(

@@ -108,6 +108,8 @@ class WorkflowRun(models.Model):
         permissions: ClassVar = [
             ("cancel_workflowrun", "Can cancel workflow run"),
             ("retry_workflowrun", "Can retry workflow run"),
+            ("pause_workflowrun", "Can pause workflow run"),
+            ("decide_workflowrun", "Can decide steps of workflow run"),
             ("view_payload", "Can view inputs and outputs"),
         ]
         constraints: ClassVar = [

@@ -20,7 +20,7 @@ from pgflow_django.choices import RunState
 from pgflow_django.conf import settings
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.engine import TaskGroup
-from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing
+from pgflow_django.exceptions import LeaseLost, RunTimedOut, StepFunctionMissing, WaitRefused
 from pgflow_django.models import WorkflowStep, WorkflowVersionStep
 from pgflow_django.registry import RegisteredFunction, StepFunction, describe, registry
 from pgflow_django.runs import delivery
@@ -137,14 +137,7 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
     try:
         if options.in_thread or connections[using].in_atomic_block:
             with _lease_kept(worker, using):
-                in_time, _ = work_inline(
-                    using=using,
-                    worker=worker,
-                    run=run_id,
-                    resolve=functions,
-                    deadline=deadline,
-                    on_tick=_slowly(options.on_tick, run_id),
-                )
+                in_time = _work_inline(run_id, worker, functions, options, deadline)
         else:
             in_time = _work_in_pool(run_id, worker, functions, options, deadline)
     except LeaseLost:
@@ -163,6 +156,37 @@ def execute_run(run_id: UUID, worker: int, functions: Functions, options: Option
     if not in_time and status.status == RunState.CANCELLED:
         raise run_timed_out(status, reason)
     return status
+
+
+def _work_inline(
+    run_id: UUID, worker: int, functions: Functions, options: Options, deadline: float | None
+) -> bool:
+    """Work until the run has ended, in this thread; while it is paused, wait for its resumption."""
+    using, on_tick = options.using, _slowly(options.on_tick, run_id)
+    interval = settings.POLL_INTERVAL if options.poll_interval is None else options.poll_interval
+    while True:
+        in_time, _ = work_inline(
+            using=using,
+            worker=worker,
+            run=run_id,
+            resolve=functions,
+            deadline=deadline,
+            on_tick=on_tick,
+        )
+        status = patiently(partial(load_status, run_id, using=using), using=using)
+        if not in_time or status.has_ended:
+            return in_time
+        if connections[using].in_atomic_block:  # where nobody else sees the run
+            engine.cancel_run(run_id, "it was paused where nobody can resume it", using=using)
+            raise WaitRefused(
+                f"run {run_id} was paused by one of its own steps in the transaction that executes "
+                "it, where nobody can resume it; it is cancelled",
+                run_id=run_id,
+            )
+        left = interval if deadline is None else deadline - time.monotonic()
+        time.sleep(max(0.0, min(interval, left)))
+        if on_tick is not None:
+            on_tick()
 
 
 def _work_in_pool(

@@ -141,9 +141,9 @@ def refuse_hopeless_wait(run_id: UUID, *, using: str) -> None:
         is_frozen, is_own = cursor.fetchone() or (False, False)
     if is_own:
         raise WaitRefused(
-            f"waiting for run {run_id} here would never end: it was started, or taken up again, in "
-            "this very transaction, so that no worker can see it. Wait after the commit, or run it "
-            "with execute_dynamic(), which works inside transactions",
+            f"waiting for run {run_id} here would never end: it was started, taken up again, "
+            "paused or resumed in this very transaction, so that no worker can see it. Wait after "
+            "the commit, or run it with execute_dynamic(), which works inside transactions",
             run_id=run_id,
         )
     if is_frozen:

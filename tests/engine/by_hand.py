@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from pgflow_django import executor
 from pgflow_django.models import WorkflowRun
 from pgflow_django.worker.claimed import ClaimedTask
 from tests.engine.database import query
@@ -14,7 +15,7 @@ from tests.engine.workers import HandWorker, sweep
 
 
 def pause(run: Any) -> None:
-    query("update workflow_runs set status = 'paused' where id = %s", run.id)
+    assert executor.pause_run(run.id).did
 
 
 def set_run(run: Any, status: str) -> None:

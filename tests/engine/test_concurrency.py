@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from pgflow_django import executor
-from pgflow_django.exceptions import LeaseLost, RunNotRetryable
+from pgflow_django.exceptions import ActionRefused, LeaseLost, RunNotRetryable
 from pgflow_django.models import WorkflowRun
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from tests.engine.audit import audited
 from tests.engine.building import build
 from tests.engine.conftest import Register
-from tests.engine.database import query, step_statuses, value
+from tests.engine.database import messages, query, step_statuses, value
 from tests.engine.effort import EFFORT
 from tests.engine.invariants import check_all_ended, check_consistency
 from tests.engine.threads import at_once
@@ -138,6 +138,7 @@ class Chaos:
     def __call__(self) -> None:
         moves = [self.claim] * 6 + [self.settle] * 6 + [self.fail] * 2 + [self.release]
         moves += [self.cancel, self.retry, self.sweep, self.die, self.start]
+        moves += [self.pause] * 2 + [self.resume] * 3
         for _ in range(70):
             try:
                 self.random.choice(moves)()
@@ -177,6 +178,14 @@ class Chaos:
         with contextlib.suppress(RunNotRetryable):
             executor.retry_run(self.random.choice(self.runs).id)
 
+    def pause(self) -> None:
+        with contextlib.suppress(ActionRefused):
+            executor.pause_run(self.random.choice(self.runs).id)
+
+    def resume(self) -> None:
+        with contextlib.suppress(ActionRefused):
+            executor.resume_run(self.random.choice(self.runs).id)
+
     def sweep(self) -> None:
         sweep()
 
@@ -204,6 +213,9 @@ def test_anything_at_once_leaves_everything_consistent(seed: int, register: Regi
     register({name: lambda input: [1] for name in names})
     query("update workflow_workers set lease_until = '-infinity'")
     assert executor.drain(timeout=60)
+    for run in WorkflowRun.objects.filter(status="paused"):
+        assert not messages(run.id)
+        executor.resume_run(run.id)
     assert executor.drain(timeout=60)
     check_all_ended()
     live = WorkflowRun.objects.exclude(status__in=["completed", "failed", "cancelled"])

@@ -46,6 +46,8 @@ CALLS: dict[str, Callable[..., Any]] = {
     "wait": lambda **on: executor.wait(NOBODY, timeout=0, **on),
     "get_run_status": lambda **on: executor.get_run_status(NOBODY, **on),
     "cancel_run": lambda **on: executor.cancel_run(NOBODY, **on),
+    "pause_run": lambda **on: executor.pause_run(NOBODY, **on),
+    "resume_run": lambda **on: executor.resume_run(NOBODY, **on),
     "retry_run": lambda **on: executor.retry_run(NOBODY, **on),
     "drain": lambda **on: executor.drain(timeout=0, **on),
     "load": lambda **on: drafts.load("report", **on),

@@ -1,7 +1,8 @@
 -- Follows completed steps through their runs: dependents lose a dependency, those that wait for
 -- nothing more start, maps over [] complete at once and are followed in turn, runs without a step
 -- left complete. Returns the tasks handed to `caller` (see _create_tasks). Nothing follows in a run
--- that somebody has ended by hand, and no step starts that is not `created`.
+-- that somebody has ended by hand, and no step starts that is not `created`. Tasks of a paused run are
+-- queued without a message.
 --
 -- Called with the runs' rows locked. Lock order: states of dependents, then runs, each sorted.
 create or replace function pgflow._advance(
@@ -31,7 +32,8 @@ begin
     while v_completed is not null loop
         with edge as (
             select
-                r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, r.ended_at is null as is_live,
+                r.id as run_id, r.version_id, r.workflow_slug, r.owner_id, r.status as run_status,
+                r.ended_at is null as is_live,
                 child.slug, count(*)::integer as deps, bool_or(vs.step_type = 'map') as is_after_map
             from unnest(v_completed) as c
             join workflow_runs r on r.id = c.run_id
@@ -74,7 +76,7 @@ begin
             returning
                 s.status, s.remaining_deps, c.run_id, c.version_id, c.workflow_slug, c.slug,
                 c.step_type, c.tasks, c.function, c.start_delay, c.is_join,
-                case when c.owner_id is null then c.queue else 'in_process' end as queue
+                pgflow._queue_of(c.run_status, c.owner_id, c.queue) as queue
         )
         select
             array_agg(row(m.run_id, m.version_id, m.workflow_slug, m.slug, m.step_type, m.tasks,

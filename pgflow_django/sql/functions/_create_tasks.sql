@@ -1,6 +1,6 @@
 -- Inserts the tasks of steps that have just started. The first `feed` single tasks that the
 -- calling worker can run at once are handed to it (started under `claim_id`); all others are
--- queued and get messages. Returns what was handed over.
+-- queued and get messages, those of a paused run none. Returns what was handed over.
 create or replace function pgflow._create_tasks(
     ready pgflow.ready_step[],
     feed integer,

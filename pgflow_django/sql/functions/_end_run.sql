@@ -10,7 +10,6 @@ language plpgsql volatile
 as $$
 declare
     v_run workflow_runs;
-    v_queue text;
     v_now timestamptz;
 begin
     select * into v_run from workflow_runs r where r.id = _end_run.run for update;
@@ -18,15 +17,7 @@ begin
         return;
     end if;
 
-    for v_queue in
-        select 'q_pgflow_' || case when v_run.owner_id is null then q else 'in_process' end
-        from workflow_versions v, unnest(v.queues) as q
-        where v.id = v_run.version_id
-        group by 1
-    loop
-        execute format('delete from pgmq.%I where message->>''run_id'' = $1', v_queue) using v_run.id::text;
-    end loop;
-
+    perform pgflow._withdraw_messages(v_run);
     v_now := clock_timestamp();  -- only now: tasks may have been claimed while this waited
     insert into workflow_task_attempts (
         run_id, step_slug, task_index, round, attempt, code, error_type, error_message, traceback, worker,

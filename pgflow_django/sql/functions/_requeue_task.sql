@@ -1,5 +1,5 @@
 -- Puts a started task back into its queue, visible from `visible_at` on. `refund` attempts are
--- given back: 1 where its function had not begun.
+-- given back: 1 where its function had not begun. Of a paused run it gets no message.
 create or replace function pgflow._requeue_task(
     task workflow_step_tasks, step workflow_version_steps, visible_at timestamptz, refund integer,
     alone boolean, task_error jsonb
@@ -20,7 +20,7 @@ begin
 
     select * into v_run from workflow_runs r where r.id = (_requeue_task.task).run_id;
     perform pgflow._send_messages(
-        case when v_run.owner_id is null then (_requeue_task.step).queue else 'in_process' end,
+        pgflow._queue_of(v_run.status, v_run.owner_id, (_requeue_task.step).queue),
         array[_requeue_task.visible_at],
         array[jsonb_build_object(
             'workflow_slug', v_run.workflow_slug, 'run_id', v_run.id,

@@ -1,5 +1,5 @@
 -- Puts messages for ready steps into their queues: one for a single step, one per 100 tasks of a
--- map.
+-- map. Passes over steps of a paused run, which have no queue.
 create or replace function pgflow._send_tasks(ready pgflow.ready_step[])
 returns void
 language plpgsql volatile
@@ -11,6 +11,7 @@ declare
     v_messages jsonb[];
 begin
     foreach v_step in array _send_tasks.ready loop
+        continue when v_step.queue is null;
         if v_queue <> v_step.queue then
             perform pgflow._send_messages(v_queue, v_visible_at, v_messages);
             v_visible_at := '{}';

@@ -20,7 +20,7 @@ declare
 begin
     accepted := 0;
     select
-        r.version_id, r.workflow_slug, r.owner_id, vs.step_type = 'single' as is_single, vs.dependents,
+        r.version_id, r.workflow_slug, r.owner_id, r.status, vs.step_type = 'single' as is_single, vs.dependents,
         n.step_slug as next, n.function, n.queue, n.start_delay,
         r.ended_at is null and n.step_type = 'single' and cardinality(n.depends_on) = 1 as is_link
     into v_run
@@ -82,7 +82,7 @@ begin
     fed := pgflow._create_tasks(
         array[row(
             v_run_id, v_run.version_id, v_run.workflow_slug, v_run.next, 'single', 1, v_run.function,
-            case when v_run.owner_id is null then v_run.queue else 'in_process' end, v_run.start_delay
+            pgflow._queue_of(v_run.status, v_run.owner_id, v_run.queue), v_run.start_delay
         )::pgflow.ready_step],
         _settle_one.feed, _settle_one.claim_id, _settle_one.caller
     );

@@ -1,6 +1,6 @@
--- Cancels a run with everything that it has left; nothing where it has ended already. Returns the
--- run's status afterwards, null where there is no such run.
-create or replace function pgflow.cancel_run(run uuid, reason text)
+-- Cancels a run with everything that it has left. Returns the run's status before: nothing was done
+-- where it had ended already; null where there is no such run.
+create or replace function pgflow.cancel_run(run uuid, reason text, by text default '')
 returns text
 language plpgsql volatile
 set search_path from current
@@ -9,15 +9,14 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-    v_status text;
+    v_run workflow_runs := pgflow._lock_run(cancel_run.run);
 begin
-    select r.status into v_status from workflow_runs r where r.id = cancel_run.run for update;
-    if v_status in ('started', 'paused') then
-        perform pgflow._end_run(cancel_run.run, 'cancelled', null, null);
-        insert into workflow_run_events (run_id, at, level, kind, message)
-        values (cancel_run.run, clock_timestamp(), 'warning', 'cancelled', cancel_run.reason);
-        v_status := 'cancelled';
+    if v_run.status in ('started', 'paused') then
+        perform pgflow._end_run(v_run.id, 'cancelled', null, null);
+        perform pgflow._note_action(
+            v_run.id, 'cancelled', cancel_run.reason, cancel_run.by, cancel_run.reason, level => 'warning'
+        );
     end if;
-    return v_status;
+    return v_run.status;
 end
 $$;

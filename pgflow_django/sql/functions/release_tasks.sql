@@ -54,7 +54,7 @@ begin
         )
         select
             r.id as run_id, r.workflow_slug, f.step_slug, vs.step_type, vs.function,
-            case when r.owner_id is null then vs.queue else 'in_process' end as queue,
+            pgflow._queue_of(r.status, r.owner_id, vs.queue) as queue,
             min(f.task_index) as first, count(*)::integer as count,
             min(case
                 when vs.step_type = 'map' then clock_timestamp()
@@ -71,6 +71,7 @@ begin
         order by r.id, f.step_slug, min(f.task_index)
     loop
         v_released := v_released + v_range.count;
+        continue when v_range.queue is null;  -- the run is paused
         v_joined := 0;
         if v_range.step_type = 'map' then
             execute format(c_join, 'q_pgflow_' || v_range.queue)
