@@ -36,6 +36,8 @@ class Defaults:
     POLL_INTERVAL: float = 0.2
     #: Queues that Celery workers serve; None: all. ``--pgflow-queues`` overrides it for a worker.
     QUEUES: list[str] | None = None
+    #: Seconds after which the database gives up a look for a page of the admin.
+    MONITOR_TIMEOUT: float = 2.0
     #: Seconds after which a claiming loop ends for Celery to see whether its child process has
     #: done enough, where ``--max-tasks-per-child`` or ``--max-memory-per-child`` limit it.
     LOOP_SECONDS: float = 60.0

@@ -18,7 +18,7 @@ from pgflow_django.views.flows import describing, export, history, imports, new,
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
 from pgflow_django.views.runs import page as run
-from pgflow_django.views.runs import simulate, start, trial
+from pgflow_django.views.runs import simulate, start, task, trial
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -88,6 +88,7 @@ RUN_PAGES = [
     Address(f"{_RUN}/find/", "find", run.find, "view_run"),
     Address(f"{_RUN}/live/", "live", run.live, "view_run"),
     Address(f"{_RUN}/step/", "step", run.step_panel, "view_run"),
+    Address(f"{_RUN}/task/<slug:step>/<int:index>/", "task", task.task, "view_run"),
     Address(f"{_RUN}/cancel/", "cancel", run.cancel, "cancel_run", _CHANGE),
     Address(f"{_RUN}/retry/", "retry", run.retry, "retry_run", _CHANGE),
     Address(f"{_RUN}/<str:which>.json", "payload", run.payload, "view_payload"),

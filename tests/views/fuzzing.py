@@ -34,6 +34,9 @@ INHERITED = ("", "change/", "history/", "delete/", "add/", "password/", "change/
 #: The parameters of lists, of pages that are not named below, and of those that are.
 _LIST = ("q", "p", "o", "all", "e", "_facets", "_popup", "_to_field", "_changelist_filters")
 _OTHERS = ("step", "q", "from", "to", "slug")
+_TASKS = [
+    f"tab=tasks&{name}" for name in ("status", "index", "sort", "like", "from", "before", "place")
+]
 QUERIES: Mapping[str, Sequence[str]] = {
     "workflow_changelist": (*_LIST, "last", "on", "origin", "origin__in", "pk__in"),
     "workflowrun_changelist": (*_LIST, "state", "flow", "input__a", "id__exact"),
@@ -46,7 +49,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "workflow_trial": ("since", "version", "view", "step"),
     "workflow_run": ("mode", "from"),
     "workflow_delete": ("_popup", "_to_field"),
-    "workflowrun_change": ("tall", "step", "tab"),
+    "workflowrun_change": ("tall", "step", "tab", "tab=tasks&step", *_TASKS),
     "workflowrun_live": ("since", "step", "tall"),
     "workflowrun_step": ("step",),
 }
@@ -168,6 +171,7 @@ class Addresses:
     def path_of(self, model: str, page: Address) -> str:
         """The address of a page of what there is."""
         values = {"slug": "numbers", "run_id": self.run.pk, "seq": 0, "which": "input"}
+        values |= {"step": "fetch", "index": 0}
         known = [value for name, value in values.items() if f":{name}>" in page.route]
         return address(f"{model}_{page.name}", *known)
 
@@ -210,7 +214,7 @@ class Addresses:
         for name, path in paths.items():
             for spelling in (*SPELLINGS, ""):
                 for parameter in (*QUERIES.get(name, _OTHERS), "\0", "\ud800"):
-                    key = quote(parameter, errors="surrogatepass")
+                    key = quote(parameter, safe="&=", errors="surrogatepass")
                     yield Ask("GET", f"{path}?{key}={spelling}")
                 yield Ask("GET", f"{path}?{spelling}")
 

@@ -64,10 +64,13 @@ def run() -> WorkflowRun:
 def path_of(model: str, page: Address, run: WorkflowRun, user: str = "nobody") -> str:
     """The address of a page; what it names that is only for its owner is the user's."""
     values: dict[str, Any] = {"slug": "numbers", "run_id": run.pk, "seq": 0, "which": "input"}
+    values |= {"step": "fetch", "index": 0}
     if "token_id" in page.route:
         owner, _ = User.objects.get_or_create(username=user)
         values["token_id"] = create_token(owner, "bot")[0].pk
-    return address(f"{model}_{page.name}", *(v for k, v in values.items() if k in page.route))
+    return address(
+        f"{model}_{page.name}", *(v for k, v in values.items() if f":{k}>" in page.route)
+    )
 
 
 def request(client: Any, method: str, path: str) -> int:

@@ -34,7 +34,7 @@ SOME_ROLES = [
 PAGES: Mapping[str, tuple[str, ...]] = {
     "workflowrun": (
         *("", "change/", "history/", "delete/", "add/", "password/", "live/", "step/", "cancel/"),
-        *("retry/", "input.json", "output.json", "change/delete/"),
+        *("retry/", "task/fetch/0/", "input.json", "output.json", "change/delete/"),
     ),
     "workflow": (
         *("", "change/", "history/", "delete/", "add/", "edit/", "run/", "export.json"),
@@ -111,7 +111,7 @@ def test_inputs_are_on_our_pages_only(log_in_as: LogIn, run: WorkflowRun, role: 
         if SECRET in answer.content.decode():
             shown.add(page)
     may_see = role in {"editor", "boss"}
-    assert shown == ({"change/", "input.json"} if may_see else set())
+    assert shown == ({"change/", "task/fetch/0/", "input.json"} if may_see else set())
 
 
 @pytest.mark.parametrize(

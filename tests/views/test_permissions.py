@@ -39,6 +39,7 @@ GETS: Mapping[str, Expected] = {
     "workflowrun_change": SEEN,
     "workflowrun_live": SEEN,
     "workflowrun_step": SEEN,
+    "workflowrun_task": SEEN,
     "workflowrun_payload": CHANGED,
     "workflowrun_cancel": NO_GET,
     "workflowrun_retry": NO_GET,
@@ -55,6 +56,7 @@ POSTS: Mapping[str, Expected] = {
     "workflow_history": (LOGIN, 405, 405, 405, 405),
     "workflow_export_json": (LOGIN, 405, 405, 405, 405),
     "workflowrun_live": (LOGIN, 405, 405, 405, 405),
+    "workflowrun_task": (LOGIN, 405, 405, 405, 405),
     "workflowrun_change": (LOGIN, 405, 405, 405, 405),
 }
 DATA = {
@@ -65,9 +67,16 @@ DATA = {
 }
 
 
+#: What addresses of a run have behind its id.
+RESTS: Mapping[str, tuple[object, ...]] = {
+    "workflowrun_payload": ("input",),
+    "workflowrun_task": ("fetch", 0),
+}
+
+
 def path_of(name: str, run: WorkflowRun) -> str:
     if name.startswith("workflowrun_") and not name.endswith("changelist"):
-        return address(name, run.pk, *(["input"] if name.endswith("payload") else []))
+        return address(name, run.pk, *RESTS.get(name, ()))
     if name.endswith(("changelist", "_new")):
         return address(name)
     return address(name, "numbers", *([0] if name.endswith("diff") else []))
@@ -224,7 +233,7 @@ def test_composite_keys_are_not_in_the_admin() -> None:
 
 def test_answers_with_payloads_are_not_stored(log_in: LogIn, run: WorkflowRun) -> None:
     client = log_in("boss")
-    for name in ("change", "live", "step", "payload"):
+    for name in ("change", "live", "step", "task", "payload"):
         response = client.get(path_of(f"workflowrun_{name}", run))
         assert "no-store" in response["Cache-Control"], name
 

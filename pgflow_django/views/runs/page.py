@@ -28,6 +28,7 @@ from pgflow_django.views.programs import name_starter
 from pgflow_django.views.runs import tabs
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
+from pgflow_django.views.runs.tasks import look_at_failures
 from pgflow_django.views.stored import load, show_stored
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
     if chosen is not None:
         context["chosen_attempts"] = load_attempts(run, step)
+        context["chosen_failures"] = look_at_failures(page, step) if chosen["is_map"] else {}
         context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
     return context
 

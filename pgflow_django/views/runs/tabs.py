@@ -16,9 +16,11 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from pgflow_django.runs.view import RunView, load
+from pgflow_django.storage.looking import TookTooLong, looking
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.runs.drawing import show_step
 from pgflow_django.views.runs.query import BadQuery
+from pgflow_django.views.runs.tasks import show_tasks
 
 if TYPE_CHECKING:
     from pgflow_django.views.page import Page
@@ -43,12 +45,14 @@ def _list_steps(_page: Page, view: RunView) -> Facts:
 #: By the names in addresses, which templates have, too; the first is shown where none is named.
 TABS: Mapping[str, Tab] = {
     "list": Tab(_list_steps),
+    "tasks": Tab(show_tasks),
 }
 
 
 def _name_tabs() -> dict[str, str]:
     return {
         "list": _("Steps"),
+        "tasks": _("Tasks"),
     }
 
 
@@ -81,7 +85,10 @@ def show(page: Page, view: RunView) -> Facts:
         "status": HTTPStatus.OK,
     }
     try:
-        return facts | _find_tab(page, name).build(page, view)
+        with looking(page.run._state.db or "default"):  # noqa: SLF001 - as above
+            return facts | _find_tab(page, name).build(page, view)
+    except TookTooLong:
+        return {**facts, "took_too_long": True}
     except BadQuery as error:
         return {**facts, "refused": str(error), "status": HTTPStatus.BAD_REQUEST}
 
