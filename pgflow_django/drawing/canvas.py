@@ -6,7 +6,7 @@ and the sibling modules below.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Literal
 
@@ -22,11 +22,12 @@ from pgflow_django.drawing.svg import (
     Problems,
     States,
     render_edges,
+    render_node,
     render_nodes,
 )
 from pgflow_django.drawing.text import escape_text
 
-__all__ = ["LIGHT_FROM", "find_layout", "render_canvas", "render_thumbnail"]
+__all__ = ["LIGHT_FROM", "find_layout", "render_canvas", "render_cards", "render_thumbnail"]
 
 #: From so many steps on, cards are drawn with fewer elements: the browser is the slow part.
 LIGHT_FROM = 200
@@ -76,10 +77,9 @@ def render_canvas(
     that are ``doubtful``; ``attributes`` are added to the element, escaped. ``options`` give the
     words; the rest follows from the other arguments.
     """
-    words = (options or DrawOptions()).labels
-    light = len(layout.nodes) > LIGHT_FROM
-    drawing = DrawOptions(words, interactive=True, editable=editable, light=light)
-    names = "pgf-dag" + (" pgf-light" if light else "") + (" pgf-editable" if editable else "")
+    drawing = _choose(layout, options, editable=editable)
+    names = "pgf-dag" + (" pgf-light" if drawing.light else "")
+    names += " pgf-editable" if editable else ""
     extra = "".join(f' {name}="{escape_text(text)}"' for name, text in (attributes or {}).items())
     return (
         f'<svg id="pgf-dag" class="{names}" width="{layout.width}" height="{layout.height}"'
@@ -97,6 +97,25 @@ def render_canvas(
         f"{render_nodes(layout, states, options=drawing, problems=problems, doubtful=doubtful)}"
         "</g>"
         f"{_EDGE_TOOLS if editable else ''}</g></svg>"
+    )
+
+
+def render_cards(
+    layout: Layout, slugs: Iterable[str], states: States, *, options: DrawOptions | None = None
+) -> Iterator[str]:
+    """Give the cards of these steps one after another, each as ``render_canvas`` draws it."""
+    drawing = _choose(layout, options)
+    placed = {node.slug: node for node in layout.nodes}
+    for slug in slugs:
+        yield render_node(placed[slug], states.get(slug), options=drawing)
+
+
+def _choose(layout: Layout, options: DrawOptions | None, *, editable: bool = False) -> DrawOptions:
+    return DrawOptions(
+        (options or DrawOptions()).labels,
+        interactive=True,
+        editable=editable,
+        light=len(layout.nodes) > LIGHT_FROM,
     )
 
 

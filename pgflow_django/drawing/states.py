@@ -21,7 +21,9 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 class StepState:
     """How a step of a run stands; the counts are of its tasks and shown for map steps.
 
-    ``duration`` and ``note`` ("attempt 2 of 3") are shown as they are.
+    ``duration`` and ``note`` ("attempt 2 of 3") are shown as they are. ``since`` and ``until`` are
+    moments in seconds since 1970: a page's script counts from when a step runs, and to when it is
+    tried again.
     """
 
     status: Status
@@ -30,6 +32,8 @@ class StepState:
     failed: int = 0
     duration: str = ""
     note: str = ""
+    since: float | None = None
+    until: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse unknown statuses: there would be no icon and no colour for them."""
@@ -65,8 +69,13 @@ def _find_words(node: Node, state: StepState, labels: Labels) -> tuple[str, str,
     return word, counts, failures
 
 
-def fit_facts(node: Node, state: StepState, room: float, labels: Labels) -> str:
-    """Return the most telling choice of a step's facts that fits on its line."""
+def fit_facts(
+    node: Node, state: StepState, room: float, labels: Labels, *, spare: float = 0
+) -> str:
+    """Return the most telling choice of a step's facts that fits on its line of ``room`` pixels.
+
+    It leaves ``spare`` pixels, if the shortest choice does.
+    """
     word, counts, failures = _find_words(node, state, labels)
     choices = (
         (word, counts, failures, state.note, state.duration),
@@ -79,6 +88,6 @@ def fit_facts(node: Node, state: StepState, room: float, labels: Labels) -> str:
     note = ""
     for choice in choices:
         note = clean_text(" · ".join(fact for fact in choice if fact))
-        if NOTE_FONT.measure(note) <= room:
+        if NOTE_FONT.measure(note) <= room - spare:
             return note
     return clip_text(note, room, NOTE_FONT)

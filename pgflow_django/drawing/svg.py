@@ -55,6 +55,7 @@ TILE_LEFT, TILE_SIZE = 12, 34
 NAME_LINE, NOTE_LINE = 26, 44
 NAME_LINE_WITH_BAR, NOTE_LINE_WITH_BAR = 22, 38
 BAR_TOP, BAR_HEIGHT = 46, 5
+CLOCK_ROOM = 64  # for the seconds that a script counts behind the note
 MAX_DESCRIPTION = 300  # characters of a step's description that its tooltip has
 ACTIVE: frozenset[Status] = frozenset({"running", "retrying"})
 
@@ -197,7 +198,7 @@ def render_node(
         f"{f'<title>{tooltip}</title>' if node.description or not options.light else ''}"
         f"{_describe_order(node, options)}{_render_sheets(placed, options)}"
         f'<rect class="pgf-tile" x="{TILE_LEFT}" y="13" width="{TILE_SIZE}" height="{TILE_SIZE}"'
-        f' rx="9"/>{_render_icon(placed, state)}{_render_texts(placed, state, labels)}'
+        f' rx="9"/>{_render_icon(placed, state)}{_render_texts(placed, state, options)}'
         f"{_render_problem(problem, placed.width)}{_render_ports(placed, options)}</g>"
     )
 
@@ -258,12 +259,13 @@ def _render_icon(placed: PlacedNode, state: StepState | None) -> str:
     return f'<g {place}><path class="pgf-icon" d="{ICONS[state.status]}"/></g>'
 
 
-def _render_texts(placed: PlacedNode, state: StepState | None, labels: Labels) -> str:
-    node = placed.node
+def _render_texts(placed: PlacedNode, state: StepState | None, options: DrawOptions) -> str:
+    node, labels = placed.node, options.labels
     room = placed.width - cards.TEXT_LEFT - cards.TEXT_RIGHT
-    bar, name_y, note_y = "", NAME_LINE, NOTE_LINE
+    bar, clock, name_y, note_y = "", "", NAME_LINE, NOTE_LINE
     if state:
-        note = fit_facts(node, state, room, labels)
+        clock = _render_clock(state) if options.interactive else ""
+        note = fit_facts(node, state, room, labels, spare=CLOCK_ROOM if clock else 0)
         if node.kind == "map" and state.total:
             bar = _render_bar(state, state.total, room)
             name_y, note_y = NAME_LINE_WITH_BAR, NOTE_LINE_WITH_BAR
@@ -274,9 +276,18 @@ def _render_texts(placed: PlacedNode, state: StepState | None, labels: Labels) -
     texts = f'<text class="pgf-name" x="{cards.TEXT_LEFT}" y="{name_y}">{escape_text(name)}</text>'
     if note:
         texts += (
-            f'<text class="pgf-note" x="{cards.TEXT_LEFT}" y="{note_y}">{escape_text(note)}</text>'
+            f'<text class="pgf-note" x="{cards.TEXT_LEFT}" y="{note_y}">{escape_text(note)}{clock}'
+            "</text>"
         )
     return texts + bar
+
+
+def _render_clock(state: StepState) -> str:
+    """Return where a page's script counts the seconds."""
+    for name, moment in (("until", state.until), ("since", state.since)):
+        if moment is not None:
+            return f'<tspan data-{name}="{moment:.3f}"/>'
+    return ""
 
 
 def _render_bar(state: StepState, total: int, room: int) -> str:

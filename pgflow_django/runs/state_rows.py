@@ -1,38 +1,31 @@
-"""The rows of a run's steps as pages read them, and whether they are those that a page has.
+"""The rows of a run's steps, as pages read them.
 
 Service layer, below ``view``.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Case, Count, DateTimeField, Func, Max, Min, OuterRef, Q, Subquery, When
 from django.db.models.functions import JSONObject, Left
 
-from pgflow_django.choices import RunState, StepStatus, TaskStatus
+from pgflow_django.choices import StepStatus, TaskStatus
 from pgflow_django.models import (
-    WorkflowRun,
-    WorkflowRunEvent,
     WorkflowStepState,
     WorkflowStepTask,
     WorkflowTaskAttempt,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from django.db.models import QuerySet
 
 #: Characters of a step's last error message that are read.
 _ERROR_LENGTH: Final = 500
-#: How long a page that shows why nothing moves is up to date: that changes elsewhere.
-_WHY_HOLDS: Final = timedelta(seconds=15)
-_MORE = ("tries", "last_error", "first_task", "failed", "last_event", "now")
+_MORE = ("tries", "last_error", "first_task", "failed")
 _STATE = ("step_slug", "status", "initial_tasks", "remaining_tasks", "started_at", "ended_at")
 
 
@@ -48,18 +41,15 @@ def read_states(run_id: UUID, using: str) -> list[dict[str, Any]]:
     """How the steps of a run stand, in one query and in their order.
 
     Beside their columns: ``tries`` (of the attempts that failed), ``last_error``, ``first_task``,
-    ``failed`` tasks; and in each row ``now`` and the run's newest event, ``last_event``.
+    ``failed`` tasks.
     """
     states = WorkflowStepState.objects.using(using).filter(run_id=run_id)
-    events = WorkflowRunEvent.objects.filter(run_id=run_id).order_by("-id")
     rows = states.annotate(
         tries=Subquery(_count_attempts()),
         last_error=Subquery(_last_error()),
         first_task=Subquery(_tasks(task_index=0).values(found=_TASK)),
         # No other steps have any, so nobody else's tasks are looked at.
         failed=Case(When(status=StepStatus.FAILED, then=Subquery(_count_failed_tasks()))),
-        last_event=Subquery(events.values("id")[:1]),
-        now=clock(),
     ).order_by("step_index")
     return list(rows.values(*_STATE, *_MORE))
 
@@ -101,30 +91,6 @@ def _count_failed_tasks() -> QuerySet[Any, Any]:
     return tasks.order_by().values("run_id").values(found=Count("*"))
 
 
-def mark_of(
-    status: str, round: int, ended_at: datetime | None, states: Sequence[Mapping[str, Any]]
-) -> str:
-    """A short text that is another one whenever the page of the run would look different.
-
-    While nothing of it runs, somebody looks anew from time to time why that is.
-    """
-    shown: list[Any] = [status, round, ended_at]
-    shown += [{**row, "now": None} for row in states]
-    if states and not RunState(status).is_terminal and not any(map(_runs, states)):
-        shown.append(states[0]["now"].timestamp() // _WHY_HOLDS.total_seconds())
-    return digest(shown)
-
-
 def digest(shown: object) -> str:
     """A short text that is another one whenever this, as ``repr`` tells it, is."""
     return sha256(repr(shown).encode()).hexdigest()[:24]
-
-
-def read_mark(run: WorkflowRun) -> str:
-    """The mark of a run that was read just now, in one query."""
-    states = read_states(run.pk, run._state.db or "default")  # noqa: SLF001 - Django's own name
-    return mark_of(run.status, run.round, run.ended_at, states)
-
-
-def _runs(state: Mapping[str, Any]) -> bool:
-    return (state["first_task"] or {}).get("s") == TaskStatus.STARTED

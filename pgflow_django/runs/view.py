@@ -16,7 +16,7 @@ from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus, StepType,
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowVersionStep
 from pgflow_django.models.querysets import IS_GIVEN
-from pgflow_django.runs.state_rows import clock, mark_of, read_states
+from pgflow_django.runs.state_rows import clock, read_states
 from pgflow_django.runs.waiting import Waiting, find_waiting
 from pgflow_django.storage.moments import read_moment
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Characters of the texts of a run's error that are read.
 SHOWN_TEXT = 16_000
-_RUN = ("workflow_slug", "version", "version_id", "owner_id", "status", "round")
+_RUN = ("workflow_slug", "version", "version_id", "owner_id", "status")
 _TIMES = ("started_at", "ended_at")
 _PLAN = ("step_slug", "step_type", "depends_on", "function", "max_attempts", "description")
 
@@ -91,8 +91,6 @@ class RunView:
     ended_at: datetime | None
     seconds: float = field(repr=False)
     is_trial: bool = False
-    #: Another one whenever a page of the run would look different: see ``state_rows.mark_of``.
-    mark: str = field(default="", repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -125,8 +123,7 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
         raise RunNotFound(run_id)
     status, version_id, now = run["status"], run["version_id"], run["now"]
     plans = WorkflowVersionStep.objects.using(using).filter(version_id=version_id)
-    rows = read_states(run_id, using)
-    states = {row["step_slug"]: row for row in rows}
+    states = {row["step_slug"]: row for row in read_states(run_id, using)}
     is_trial = run["version"] == TRIAL_VERSION
     given = set(plans.filter(IS_GIVEN).values_list("step_slug", flat=True)) if is_trial else ()
     steps = [
@@ -149,7 +146,6 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
         ended_at=run["ended_at"],
         seconds=((run["ended_at"] or now) - run["started_at"]).total_seconds(),
         is_trial=is_trial,
-        mark=mark_of(status, run["round"], run["ended_at"], rows),
     )
 
 

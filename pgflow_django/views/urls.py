@@ -17,8 +17,8 @@ from pgflow_django.views.editor import edits, handing_in, page
 from pgflow_django.views.flows import describing, export, history, imports, new, review
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
+from pgflow_django.views.runs import live, simulate, start, task, trial
 from pgflow_django.views.runs import page as run
-from pgflow_django.views.runs import simulate, start, task, trial
 
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin
@@ -86,7 +86,8 @@ RUN_PAGES = [
     Address(f"{_RUN}/change/", "change", run.monitor, "view_run"),
     Address(f"{_RUN}/history/", "history", run.history, "view_run"),
     Address(f"{_RUN}/find/", "find", run.find, "view_run"),
-    Address(f"{_RUN}/live/", "live", run.live, "view_run"),
+    Address(f"{_RUN}/live/", "live", live.live, "view_run"),
+    Address(f"{_RUN}/details/", "details", live.details, "view_run"),
     Address(f"{_RUN}/step/", "step", run.step_panel, "view_run"),
     Address(f"{_RUN}/task/<slug:step>/<int:index>/", "task", task.task, "view_run"),
     Address(f"{_RUN}/cancel/", "cancel", run.cancel, "cancel_run", _CHANGE),

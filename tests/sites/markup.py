@@ -13,7 +13,7 @@ _FOR_PEOPLE = re.compile(
     r"|data-(label|confirm|ended|text-.*)"
 )
 #: Attributes with what is another thing in every answer.
-_CHANGING = {"hx-headers", "data-mark"}
+_CHANGING = {"hx-headers", "data-state", "data-now"}
 _CHANGING_FIELDS = {"csrfmiddlewaretoken", "token", "confirm"}
 #: Elements whose text machines read.
 _TEXTS = {"textarea", "script", "style", "option", "pre", "code"}

@@ -60,11 +60,11 @@ def test_a_page_reads_the_beginnings_of_outputs(client: Client, flow: str, text:
     assert page.count("This is the beginning; all of it has") == 2
     assert "8,192 KiB" in page
     assert len(page) < 4 * SHOWN
-    for name in ("step", "live"):
-        panel = read(client, address(f"workflowrun_{name}", run.pk) + "?step=double")
-        assert panel.count("&quot;Ada-Lovelace&quot;") >= 3
-        assert HIDDEN in panel
-        assert "hush" not in panel
+    for name, outputs in (("step", 3), ("details", 1)):
+        part = read(client, address(f"workflowrun_{name}", run.pk) + "?step=double")
+        assert part.count("&quot;Ada-Lovelace&quot;") == outputs
+        assert HIDDEN in part
+        assert "hush" not in part
     read(client, address("workflowrun_changelist"))
     read(client, address("workflow_changelist"))
     assert "yyyy" not in read(client, address("workflow_run", flow) + "?mode=json")
@@ -87,7 +87,7 @@ def test_a_page_reads_the_beginnings_of_errors(client: Client, flow: str) -> Non
     page = read(client, address("workflowrun_change", run.pk))
     assert "The step fetch failed" in page
     assert "RuntimeError" in page
-    for name, step in (("live", ""), ("step", "fetch")):
+    for name, step in (("details", ""), ("step", "fetch")):
         assert "xxxx" in read(client, f"{address(f'workflowrun_{name}', run.pk)}?step={step}")
     assert "fetch: RuntimeError: xxx" in read(client, address("workflowrun_changelist"))
 

@@ -196,7 +196,7 @@ ADDRESSES = (
     *("workflow/*/run/", "workflow/*/import/", "workflow/*/history/", "workflow/*/export.json"),
     *("workflow/*/diagram.svg", "workflow/*/delete/", "workflow/*/change/"),
     *("workflow/numbers/history/*/diff/", "workflow/numbers/*/", "workflow/numbers/*"),
-    *("workflowrun/{run}/change/?tall=*&step=*", "workflowrun/{run}/live/?since=*&step=*"),
+    *("workflowrun/{run}/change/?step=*", "workflowrun/{run}/live/?direction=*"),
     *("workflowrun/{run}/step/?step=*", "workflowrun/{run}/*.json", "workflowrun/{run}/*/"),
     *("workflowrun/*/change/", "workflowworker/?q=*&state=*", "workflowworker/*/change/"),
 )

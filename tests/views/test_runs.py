@@ -39,12 +39,6 @@ def see(client: Client, run: WorkflowRun) -> str:
     return response.content.decode()
 
 
-def mark_of(page: str) -> str:
-    found = re.search(r'data-mark="(\w+)"', page)
-    assert found
-    return found[1]
-
-
 def test_a_completed_run_shows_its_steps_and_its_output(client: Client, flow: str) -> None:
     page = see(client, run_flow(input={"token": "t-1", "count": 2}))
     assert page.count("pgf-completed") >= 4
@@ -82,29 +76,13 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_steps(
     make_flow("large", steps=steps)
     small, large = executor.start_flow(flow), executor.start_flow("large")
     see(client, small)
-    for name in ("change", "find", "live", "step"):
+    for name in ("change", "find", "live", "details", "step"):
         counts = []
         for run in (small, large):
             with CaptureQueriesContext(connection) as queries:
                 assert client.get(address(f"workflowrun_{name}", run.pk)).status_code == 200
             counts.append(len(queries))
         assert counts[0] == counts[1] <= 22, name
-
-
-def test_polling_gets_nothing_until_something_changes(client: Client, flow: str) -> None:
-    run = executor.start_flow(flow)
-    mark = mark_of(see(client, run))
-    path = address("workflowrun_live", run.pk)
-    assert client.get(path, {"since": mark}).status_code == 204
-    executor.drain()
-    response = client.get(path, {"since": mark, "step": "double"})
-    page = response.content.decode()
-    assert response.status_code == 200
-    assert page.count('hx-swap-oob="morph"') == 3
-    assert 'id="pgf-dag"' in page
-    assert 'data-step="double"' in page
-    assert "data-ended" in page
-    assert client.get(path, {"since": mark_of(page)}).status_code == 204
 
 
 def test_a_step_shows_its_attempts_and_outputs(client: Client, flow: str) -> None:
@@ -119,17 +97,6 @@ def test_a_step_shows_its_attempts_and_outputs(client: Client, flow: str) -> Non
     path = address("workflowrun_step", failed.pk)
     assert "no numbers" in client.get(path, {"step": "fetch"}).content.decode()
     assert "This run" in client.get(path, {"step": "nothing"}).content.decode()
-
-
-def test_a_look_at_a_run_that_has_not_changed_takes_four_queries(
-    client: Client, flow: str, django_assert_num_queries: Any
-) -> None:
-    ended, waits = run_flow(), executor.start_flow(flow, {})
-    for run in (ended, waits):
-        path = address("workflowrun_live", run.pk)
-        mark = mark_of(client.get(path).content.decode())
-        with django_assert_num_queries(4):  # the session, the user, the run, its steps
-            assert client.get(path, {"since": mark}).status_code == 204
 
 
 def test_the_panel_of_a_step_does_not_load_what_the_run_gave(client: Client, flow: str) -> None:
@@ -189,8 +156,8 @@ def test_outputs_are_for_those_who_may_see_payloads(log_in: LogIn, flow: str) ->
     assert "Ada-Lovelace" not in page
     panel = client.get(address("workflowrun_step", run.pk), {"step": "double"}).content.decode()
     assert "hx-disable" not in panel
-    live = client.get(address("workflowrun_live", run.pk)).content.decode()
-    assert "&quot;sum&quot;" not in live
+    details = client.get(address("workflowrun_details", run.pk)).content.decode()
+    assert "&quot;sum&quot;" not in details
 
 
 def test_a_large_input_is_cut_and_can_be_downloaded(client: Client, flow: str) -> None:
@@ -340,6 +307,7 @@ def test_nothing_of_a_run_becomes_markup(client: Client, hostile: WorkflowRun) -
     pages = [
         see(client, hostile),
         client.get(address("workflowrun_live", hostile.pk)).content.decode(),
+        client.get(address("workflowrun_details", hostile.pk)).content.decode(),
         client.get(address("workflowrun_changelist")).content.decode(),
         client.get(address("workflow_run", "hostile")).content.decode(),
     ]

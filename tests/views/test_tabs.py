@@ -72,10 +72,3 @@ def test_the_step_that_the_address_names_is_open_in_the_panel(client: Client, fl
     page = client.get(path, {"step": "double"}).content.decode()
     assert 'data-step="double"' in page
     assert 'data-selected="double"' in page
-
-
-def test_a_look_that_finds_a_change_has_the_open_tab_ask_for_itself(
-    client: Client, flow: str
-) -> None:
-    answer = client.get(address("workflowrun_live", run_flow().pk))
-    assert answer["HX-Trigger"] == "pgf:changed"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,15 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
 from pgflow_django.choices import RunState
-from pgflow_django.drawing.canvas import find_layout, render_canvas
+from pgflow_django.drawing.canvas import find_layout, render_canvas, render_cards
 from pgflow_django.drawing.graph import Node
 from pgflow_django.drawing.states import StepState
 from pgflow_django.drawing.svg import DrawOptions
 from pgflow_django.models import WorkflowRun, WorkflowRunEvent, WorkflowTaskAttempt
+from pgflow_django.runs.digest import Digest, digest_run, digest_step
 from pgflow_django.runs.view import RunView, StepView, load
+from pgflow_django.storage.moments import with_zone
+from pgflow_django.storage.probe import Probe, probe
 from pgflow_django.views.editor.scene import Look, find_state_labels
 from pgflow_django.views.pieces import (
     class_of,
@@ -27,8 +31,7 @@ from pgflow_django.views.pieces import (
 from pgflow_django.views.stored import load_cut
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from pgflow_django.drawing.layout import Layout
     from pgflow_django.runs.waiting import Waiting
 
 #: Seconds before which nobody waits.
@@ -39,12 +42,28 @@ SHOWN_ATTEMPTS, SHOWN_EVENTS = 50, 50
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run with everything that its page shows of it, except for its input and output."""
+    """A run with everything that its page shows of it, except for its input and output.
+
+    ``digest`` is that of a page which shows all of this; ``now`` when that was, in seconds since
+    1970. Attempts and events are read where they are asked for.
+    """
 
     run: WorkflowRun
     view: RunView
-    attempts: list[WorkflowTaskAttempt]
-    events: list[WorkflowRunEvent]
+    digest: Digest
+    now: float
+
+    @cached_property
+    def attempts(self) -> list[WorkflowTaskAttempt]:
+        """Its newest failed attempts."""
+        return load_attempts(self.run)
+
+    @cached_property
+    def events(self) -> list[WorkflowRunEvent]:
+        """Its newest events."""
+        events = WorkflowRunEvent.objects.using(self.run._state.db)  # noqa: SLF001 - Django's name
+        found = events.filter(run_id=self.run.pk).defer("data").order_by("-id")
+        return load_cut(found[:SHOWN_EVENTS], "message")
 
     @cached_property
     def steps(self) -> dict[str, dict[str, Any]]:
@@ -129,13 +148,31 @@ class RunFacts:
         """From its start to its end, or to now."""
         return format_duration(timedelta(seconds=self.view.seconds))
 
-    @property
-    def mark(self) -> str:
-        """A short text that is another one whenever the page would look different."""
-        return self.view.mark
-
     def render(self, look: Look) -> SafeString:
         """Return the drawing with the states: an ``<svg>``, every text in it escaped."""
+        drawing = render_canvas(
+            self._lay_out(look),
+            _("Steps of %(flow)s. Arrow keys move between steps, Enter opens one.")
+            % {"flow": self.run.workflow_slug},
+            states=self._states,
+            options=DrawOptions(find_state_labels()),
+            attributes={
+                "aria-roledescription": _("flow diagram"),
+                "data-state": str(self.digest),
+            },
+        )
+        return mark_safe(drawing)  # noqa: S308 - svg.py has escaped every text
+
+    def render_cards(self, look: Look, slugs: Iterable[str]) -> Iterator[str]:
+        """Give the cards of these steps one after another, as ``render`` draws them."""
+        options = DrawOptions(find_state_labels())
+        yield from render_cards(self._lay_out(look), slugs, self._states, options=options)
+
+    @cached_property
+    def _states(self) -> dict[str, StepState]:
+        return {step.slug: _time(step) for step in self.view.steps}
+
+    def _lay_out(self, look: Look) -> Layout:
         nodes = tuple(
             Node(
                 step.slug,
@@ -146,33 +183,23 @@ class RunFacts:
             )
             for step in self.view.steps
         )
-        drawing = render_canvas(
-            find_layout(nodes, direction=look.direction, viewport=look.viewport),
-            _("Steps of %(flow)s. Arrow keys move between steps, Enter opens one.")
-            % {"flow": self.run.workflow_slug},
-            states={step.slug: draw_state(step) for step in self.view.steps},
-            options=DrawOptions(find_state_labels()),
-            attributes={"aria-roledescription": _("flow diagram")},
-        )
-        return mark_safe(drawing)  # noqa: S308 - svg.py has escaped every text
+        return find_layout(nodes, direction=look.direction, viewport=look.viewport)
 
 
-def load_run(run: WorkflowRun) -> RunFacts:
-    """Read how a run stands, what it waits for, and its newest failed attempts and events.
+def load_run(run: WorkflowRun, found: Probe | None = None) -> RunFacts:
+    """Read how a run, which was read just now, stands, and what it waits for.
 
-    Raises ``RunNotFound``.
+    ``found`` is the look at it that was taken since, if any. Raises ``RunNotFound``.
     """
     using = run._state.db or "default"  # noqa: SLF001 - Django's own name for it
+    # Before all that is shown: what changes in between, the next look finds.
+    found = found or probe(run.pk, using=using)
+    state = digest_run(run, found)
     view = load(run.pk, using=using, explain=True)
     # The page is of one moment: it says no more of the run once that has ended.
     run.status, run.ended_at = view.status, view.ended_at
-    events = WorkflowRunEvent.objects.using(using).filter(run_id=run.pk).defer("data")
-    return RunFacts(
-        run,
-        view,
-        load_attempts(run),
-        load_cut(events.order_by("-id")[:SHOWN_EVENTS], "message"),
-    )
+    digest = Digest(state, tuple(map(digest_step, view.steps)))
+    return RunFacts(run, view, digest, found.now)
 
 
 def load_attempts(run: WorkflowRun, step: str | None = None) -> list[WorkflowTaskAttempt]:
@@ -208,6 +235,16 @@ def draw_state(step: StepView) -> StepState:
         failed=step.failed,
         duration=_duration(step),
         note=_note(step),
+    )
+
+
+def _time(step: StepView) -> StepState:
+    """A step as its card shows it, with what a page counts the seconds of."""
+    runs = step.status == "running" and step.started_at
+    return replace(
+        draw_state(step),
+        since=with_zone(step.started_at).timestamp() if runs and step.started_at else None,
+        until=with_zone(step.retry_at).timestamp() if step.retry_at else None,
     )
 
 

@@ -16,9 +16,8 @@ from pgflow_django.choices import RunState, TaskStatus
 from pgflow_django.exceptions import PgflowError, RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.runs.explaining import explain
-from pgflow_django.runs.state_rows import read_mark
 from pgflow_django.views.access import find_flow, is_published, list_runs, lock_run
-from pgflow_django.views.editor.scene import Look, read_look
+from pgflow_django.views.editor.scene import DIRECTIONS, Look, read_look
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, find_comparison, give_file
@@ -61,42 +60,26 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
     context = page.context(
         f"{page.run.workflow_slug} {short_id(page.run.pk)}",
         subtitle=facts.word,
-        **_describe(page, facts, step=step),
-        drawing=facts.render(_find_look(page.request)),
+        **describe(page, facts, step=step),
+        drawing=facts.render(find_look(page.request)),
         **tabs.show(page, facts.view),
         **extra,
     )
-    context |= _explain(page, facts, context)
-    context |= _show_output(page, facts, context)
+    context |= explain_failure(page, facts, context)
+    context |= show_output(page, facts, context)
     if context["may_see_payload"]:
         context["input"] = _show(page, "input")
     return render(page.request, "pgflow_django/runs/run.html", context, status=context["status"])
 
 
-def live(page: Page) -> HttpResponse:
-    """Return the parts of the page that change; 204 where they are as in ``since``."""
-    request = page.request
-    # One query tells that nothing has changed; all else is read only if something has.
-    if request.GET.get("since") == read_mark(page.run):
-        return HttpResponse(status=204)
-    facts = load_run(page.run)
-    context = _describe(page, facts, step=request.GET.get("step", ""))
-    context["drawing"] = facts.render(_find_look(request))
-    context |= _explain(page, facts, context)
-    context |= _show_output(page, facts, context)
-    response = render(request, "pgflow_django/runs/_live.html", context)
-    response["HX-Trigger"] = "pgf:changed"  # the tab that is open asks for itself
-    return response
-
-
 def step_panel(page: Page) -> HttpResponse:
     """Return what the side panel shows of a step, or of the run."""
     step = page.request.GET.get("step", "")
-    context = _describe(page, load_run(page.run), step=step)
+    context = describe(page, load_run(page.run), step=step)
     return render(page.request, "pgflow_django/runs/_panel.html", context)
 
 
-def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
+def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     """The variables that all parts of the page share."""
     run = facts.run
     may_see = page.may("view_payload", run)
@@ -123,7 +106,7 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "may_see_workers": page.may("view_workers"),
         "links": {
             name: page.link(f"workflowrun_{name}", run.pk)
-            for name in ("change", "find", "live", "step", "cancel", "retry")
+            for name in ("change", "find", "live", "details", "step", "cancel", "retry")
         },
         "payload_links": {
             name: page.link("workflowrun_payload", run.pk, name) for name in _PAYLOADS
@@ -140,7 +123,7 @@ def _describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     return context
 
 
-def _explain(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:
+def explain_failure(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:
     """Why a failed run failed, compared with the runs that its reader may know of.
 
     What a value broke, and the keys of an input, tell of payloads: they are hidden as those are.
@@ -161,7 +144,7 @@ def _explain(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str,
     return told
 
 
-def _show_output(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:
+def show_output(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:
     """What a completed run gave. The panel of a step has no use for it, and it may be large."""
     if not known["may_see_payload"] or facts.view.status != RunState.COMPLETED:
         return {}
@@ -177,10 +160,11 @@ def _find_parent(page: Page) -> WorkflowRun | None:
     return parent if parent is not None and page.may("view_run", parent) else None
 
 
-def _find_look(request: HttpRequest) -> Look:
-    """How to draw the run: downwards on phones, else as its reader likes it."""
-    if "tall" in request.GET:
-        return Look("TB", _STAGE)
+def find_look(request: HttpRequest) -> Look:
+    """How to draw the run: as the page says, whose script knows, else as its reader likes it."""
+    for direction in DIRECTIONS:
+        if request.GET.get("direction") == direction:
+            return Look(direction, _STAGE)
     return Look(read_look(request).direction, _STAGE)
 
 

@@ -160,8 +160,9 @@ const ANSWERS = {
         "textarea, input:not([type=checkbox], [type=radio])",
       );
   },
-  afterSwap: ({ detail: { target } }) => {
-    if (target?.id === "pgf-panel" && showSheet(true)) dag.focusOn(target);
+  afterSwap: ({ detail: { target, requestConfig } }) => {
+    if (target?.id === "pgf-panel" && requestConfig.elt === target && showSheet(true))
+      dag.focusOn(target);
     if (state.mode && target?.id === "pgf-dag") dag.leaveMode();
     showAnswer();
   },
@@ -223,5 +224,5 @@ if (globalThis.Idiomorph)
     beforeNodeMorphed: (node) => !isUnsaved(node),
   });
 
-Object.assign(pgflowDag, { retry, showSheet });
+Object.assign(pgflowDag, { retry, showSheet, sync });
 if (root) start();
