@@ -146,6 +146,14 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
         """Whether the user may retry this run."""
         return request.user.has_perm("pgflow_django.retry_workflowrun")
 
+    def has_pause_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may pause this run, and resume it."""
+        return request.user.has_perm("pgflow_django.pause_workflowrun")
+
+    def has_decide_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether the user may skip steps of this run, or complete them by hand."""
+        return request.user.has_perm("pgflow_django.decide_workflowrun")
+
     def has_payload_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether the user may see this run's input and outputs."""
         return request.user.has_perm("pgflow_django.view_payload")

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _FLOW_HOOKS = {"view": "view", "add": "add", "change": "change", "delete": "delete"}
 _FLOW_HOOKS |= {"publish": "publish", "run": "run", "describe": "use_ai"}
 _RUN_HOOKS = {"view_run": "view", "cancel_run": "cancel", "retry_run": "retry"}
-_RUN_HOOKS |= {"view_payload": "payload"}
+_RUN_HOOKS |= {"pause_run": "pause", "decide_run": "decide", "view_payload": "payload"}
 _HOOKS: dict[str, tuple[Any, str]] = {
     **{action: (Workflow, hook) for action, hook in _FLOW_HOOKS.items()},
     **{action: (WorkflowRun, hook) for action, hook in _RUN_HOOKS.items()},
@@ -55,9 +55,9 @@ def can(admin: ModelAdmin[Any], request: HttpRequest, action: str, obj: Any = No
     """Whether the user may do ``action`` with ``obj``, or at all where that is ``None``.
 
     ``action`` is one of view, add, change, delete, publish, run, describe (a flow), view_run,
-    cancel_run, retry_run, view_payload (a run), view_workers, view_tokens, add_token and
-    revoke_token (a token of a program). ``admin`` may be that of any of them. Flows that code
-    defines are changed there only.
+    cancel_run, retry_run, pause_run, decide_run, view_payload (a run), view_workers, view_tokens,
+    add_token and revoke_token (a token of a program). ``admin`` may be that of any of them. Flows
+    that code defines are changed there only.
     """
     if action in {"change", "publish"} and getattr(obj, "origin", None) == Origin.CODE:
         return False

@@ -185,8 +185,8 @@ def test_all_commands_are_there() -> None:
     assert OURS == [
         "agentguide", "agenttoken", "cancelrun", "checkflow", "explainrun", "exportflow",
         "flowschema", "generateflow", "importflow", "listflows", "listfunctions", "listruns",
-        "listworkers", "mcp", "pruneruns", "publishflow", "retryrun", "runflow", "showflow",
-        "showrun", "simulateflow",
+        "listworkers", "mcp", "pauserun", "pruneruns", "publishflow", "resumerun", "retryrun",
+        "runflow", "showflow", "showrun", "simulateflow",
     ]  # fmt: skip
     folder = Path(__file__).parent.parent.parent / "pgflow_django" / "management" / "commands"
     assert {path.stem for path in folder.glob("[a-z]*.py")} >= set(OURS)

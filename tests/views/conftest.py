@@ -26,6 +26,8 @@ CHANGES = (
     "run_workflow",
     "cancel_workflowrun",
     "retry_workflowrun",
+    "pause_workflowrun",
+    "decide_workflowrun",
     "view_payload",
 )
 #: Who the tests know: nobody, and users with what they may do.

@@ -38,6 +38,7 @@ RIGHTS = {
     "view_run": "view_workflowrun",
     "cancel_run": "cancel_workflowrun",
     "retry_run": "retry_workflowrun",
+    "pause_run": "pause_workflowrun",
     "view_payload": "view_payload",
     "view_workers": "view_workflowworker",
     "add_token": "add_agenttoken",

@@ -42,6 +42,8 @@ GETS: Mapping[str, Expected] = {
     "workflowrun_task": SEEN,
     "workflowrun_payload": CHANGED,
     "workflowrun_cancel": NO_GET,
+    "workflowrun_pause": NO_GET,
+    "workflowrun_resume": NO_GET,
     "workflowrun_retry": NO_GET,
 }
 DONE = 302
@@ -52,6 +54,8 @@ POSTS: Mapping[str, Expected] = {
     "workflow_import": CHANGED,
     "workflow_run": POSTED,
     "workflowrun_cancel": POSTED,
+    "workflowrun_pause": POSTED,
+    "workflowrun_resume": POSTED,
     "workflowrun_retry": POSTED,
     "workflow_history": (LOGIN, 405, 405, 405, 405),
     "workflow_export_json": (LOGIN, 405, 405, 405, 405),
@@ -135,6 +139,8 @@ def test_one_permission_opens_one_door(log_in: LogIn, run: WorkflowRun, codename
         "import": client.get(address("workflow_import", "numbers")).status_code == 200,
         "run": client.get(address("workflow_run", "numbers")).status_code == 200,
         "cancel": client.post(address("workflowrun_cancel", run.pk)).status_code == DONE,
+        "pause": client.post(address("workflowrun_pause", run.pk)).status_code == DONE,
+        "resume": client.post(address("workflowrun_resume", run.pk)).status_code == DONE,
         "retry": client.post(address("workflowrun_retry", run.pk)).status_code == DONE,
         "payload": client.get(path_of("workflowrun_payload", run)).status_code == 200,
     }
@@ -144,6 +150,7 @@ def test_one_permission_opens_one_door(log_in: LogIn, run: WorkflowRun, codename
         "run_workflow": {"run"},
         "cancel_workflowrun": {"cancel"},
         "retry_workflowrun": {"retry"},
+        "pause_workflowrun": {"pause", "resume"},
         "view_payload": {"payload"},
     }
     assert {name for name, is_open in opened.items() if is_open} == doors.get(codename, set())

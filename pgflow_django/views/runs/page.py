@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import messages
-from django.db import router, transaction
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from pgflow_django import executor
 from pgflow_django.choices import RunState, TaskStatus
-from pgflow_django.exceptions import PgflowError, RunNotFound
+from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowStepTask
 from pgflow_django.runs.explaining import explain
-from pgflow_django.views.access import find_flow, is_published, list_runs, lock_run
+from pgflow_django.views.access import find_flow, is_published, list_runs
 from pgflow_django.views.editor.scene import DIRECTIONS, Look, read_look
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
@@ -25,6 +22,7 @@ from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.programs import name_starter
 from pgflow_django.views.runs import tabs
+from pgflow_django.views.runs.acting import ACTS, offer
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.runs.tasks import look_at_failures
@@ -87,7 +85,7 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     if flow is not None and not is_published(flow) and not run.is_trial:
         # It was deleted, and is being drawn anew.
         flow = None
-    chosen = facts.steps.get(step) if step else None
+    chosen = facts.steps.get(step)
     context: dict[str, Any] = {
         "run": run,
         "original": run,
@@ -99,14 +97,13 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "shown_key": "" if (run.key or "").startswith(KEY_PREFIX) else run.key,
         "chosen": chosen,
         "may_see_payload": may_see,
-        "may_cancel": not facts.has_ended and page.may("cancel_run", run),
-        "may_retry": facts.is_retryable and page.may("retry_run", run),
+        **offer(page, facts),
         "may_run": flow is not None and page.may("run", flow),
         "may_see_flow": flow is not None,
         "may_see_workers": page.may("view_workers"),
         "links": {
             name: page.link(f"workflowrun_{name}", run.pk)
-            for name in ("change", "find", "live", "details", "step", "cancel", "retry")
+            for name in ("change", "find", "live", "details", "step", *ACTS)
         },
         "payload_links": {
             name: page.link("workflowrun_payload", run.pk, name) for name in _PAYLOADS
@@ -210,32 +207,3 @@ def payload(page: Page, which: str) -> HttpResponse:
 def history(page: Page) -> HttpResponse:
     """Show who started, cancelled and retried the run here, on Django's page for that."""
     return page.admin.history_view(page.request, str(page.run.pk))
-
-
-def cancel(page: Page) -> HttpResponse:
-    """Cancel the run; nothing happens to one that has ended. Two clicks are one act."""
-    request, run = page.request, page.run
-    reason = f"cancelled by {request.user.get_username()} in the admin"
-    alias = router.db_for_write(WorkflowRun)
-    with transaction.atomic(using=alias):
-        before = lock_run(run.pk, alias)
-        after = executor.cancel_run(run.pk, reason=reason, using=alias).status
-    if after != before:
-        page.admin.log_change(request, run, _("Cancelled."))
-        messages.success(request, _("The run is cancelled."))
-    elif after != RunState.CANCELLED:
-        messages.info(request, _("The run had ended already."))
-    return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
-
-
-def retry(page: Page) -> HttpResponse:
-    """Take a failed or cancelled run up again; what had completed is not done twice."""
-    request, run = page.request, page.run
-    try:
-        executor.retry_run(run.pk)
-    except PgflowError as error:
-        messages.error(request, str(error))
-    else:
-        page.admin.log_change(request, run, _("Retried."))
-        messages.success(request, _("The run goes on where it had stopped."))
-    return HttpResponseRedirect(page.link("workflowrun_change", run.pk))
