@@ -84,14 +84,16 @@ class Watcher:
 class Stage:
     """A run of so many steps, each after the one before it, and of the map ``items``."""
 
-    def __init__(self, count: int, items: int = 20) -> None:
-        """Start it; nobody works on it."""
+    def __init__(self, count: int, items: int = 20, description: str = "") -> None:
+        """Start it; nobody works on it. ``description`` is that of each step."""
         self.slugs = [f"step_{number}" for number in range(count)]
         steps: list[dict[str, Any]] = [
             {"slug": slug, "uses": "fetch", "depends_on": self.slugs[max(0, number - 1) : number]}
             for number, slug in enumerate(self.slugs)
         ]
         steps.append({"slug": "items", "uses": "double", "type": "map"})
+        for step in steps:
+            step["description"] = description
         make_flow("staged", steps=steps)
         self.run = executor.start_flow("staged", list(range(items))).pk
 
@@ -126,7 +128,7 @@ class Stage:
         states = self._of(WorkflowStepState, ["items"]).filter(remaining_tasks__gt=count)
         states.update(remaining_tasks=F("remaining_tasks") - count)
 
-    def fail(self, *slugs: str, again_in: float = 0.0, error: str = "no") -> None:
+    def fail(self, *slugs: str, again_in: float = 0.0, error: str = "no", trace: str = "") -> None:
         """Let steps that run fail; with ``again_in`` they are tried again in so many seconds."""
         later = timezone.now() + timedelta(seconds=again_in) if again_in else None
         for slug in slugs:
@@ -138,6 +140,7 @@ class Stage:
                 code="step_failed",
                 error_type="ValueError",
                 error_message=error,
+                traceback=trace,
                 retry_at=later,
             )
         tasks = self._of(WorkflowStepTask, slugs)
