@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from pgflow_django.drawing.states import Status
 from pgflow_django.storage.moments import by_the_clock, with_zone
@@ -19,17 +21,25 @@ from pgflow_django.storage.moments import by_the_clock, with_zone
 NOTHING = "\N{EN DASH}"
 
 
+_STATUSES: Mapping[Status, Any] = {
+    "waiting": gettext_lazy("waiting"),
+    "running": gettext_lazy("running"),
+    "retrying": gettext_lazy("retrying"),
+    "completed": gettext_lazy("completed"),
+    "failed": gettext_lazy("failed"),
+    "cancelled": gettext_lazy("cancelled"),
+    "skipped": gettext_lazy("skipped"),
+}
+
+
+def name_status(status: Status) -> str:
+    """The word for how a step stands, in the reader's language."""
+    return str(_STATUSES[status])
+
+
 def name_statuses() -> dict[Status, str]:
     """The words for how steps stand, in the reader's language."""
-    return {
-        "waiting": _("waiting"),
-        "running": _("running"),
-        "retrying": _("retrying"),
-        "completed": _("completed"),
-        "failed": _("failed"),
-        "cancelled": _("cancelled"),
-        "skipped": _("skipped"),
-    }
+    return {status: str(word) for status, word in _STATUSES.items()}
 
 
 def name_run_status(status: str) -> str:

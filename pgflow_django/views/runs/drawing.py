@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from pgflow_django.views.pieces import (
     class_of,
     format_duration,
     name_run_status,
-    name_statuses,
+    name_status,
 )
 from pgflow_django.views.stored import load_cut
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 #: Seconds before which nobody waits.
 _NOTICED = 0.1
+_FIELDS = [field.name for field in fields(StepView)]
 #: Failed attempts of a run or of a step, and events, that a run's page shows: the newest ones.
 SHOWN_ATTEMPTS, SHOWN_EVENTS = 50, 50
 
@@ -217,8 +218,8 @@ def show_step(step: StepView) -> dict[str, Any]:
     if step.is_map and step.total is not None:
         tasks = _("%(done)s of %(total)s") % {"done": step.done, "total": step.total}
     return {
-        **asdict(step),
-        "word": name_statuses()[step.status],
+        **{name: getattr(step, name) for name in _FIELDS},
+        "word": name_status(step.status),
         "tasks": tasks,
         "note": _note(step),
         "duration": _duration(step),

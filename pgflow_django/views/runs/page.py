@@ -85,7 +85,7 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     if flow is not None and not is_published(flow) and not run.is_trial:
         # It was deleted, and is being drawn anew.
         flow = None
-    chosen = facts.steps.get(step)
+    chosen = facts.steps.get(step) if step else None
     context: dict[str, Any] = {
         "run": run,
         "original": run,
