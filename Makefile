@@ -64,7 +64,7 @@ bench-full: $(STAMP) ## The same with growth and the large sizes
 soak: $(STAMP) ## Steady load on a worker for half an hour; MINUTES=5 shortens it
 	@$(PY) -m bench.soak --minutes $(or $(MINUTES),30)
 
-bench-ui: $(STAMP) ## Measure the editor in the browser (under 10 minutes)
+bench-ui: $(STAMP) ## Measure the editor and the page of a run in the browser (under 10 minutes)
 	@$(PY) -m bench.ui $(ARGS)
 
 pictures: $(STAMP) ## Take the pictures of the docs, while make serve runs beside it

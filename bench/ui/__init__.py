@@ -1,1 +1,1 @@
-"""Measures of the editor: its layout, its pages in a real Chromium, the size of its script."""
+"""Measures of the editor and of a run's page: layout, pages in a real Chromium, size of scripts."""

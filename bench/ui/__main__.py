@@ -30,6 +30,7 @@ def main() -> int:
     prepare_django(options)
     from bench.database import Refused, bench_database
     from bench.ui.measures import Figure, measure_layouts, measure_pages, measure_script
+    from bench.ui.monitor import measure_monitor, measure_scripts
 
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the browser's driver has a loop of its own
     missed = []
@@ -41,10 +42,14 @@ def main() -> int:
 
     try:
         tell(measure_script())
+        for figure in measure_scripts():
+            tell(figure)
         for figure in measure_layouts():
             tell(figure)
         with bench_database(), serve() as base, open_browser(base) as page:
             for figure in measure_pages(page, make_flows(base)):
+                tell(figure)
+            for figure in measure_monitor(page, base):
                 tell(figure)
     except Refused as error:
         print(f"bench.ui: {error}", file=sys.stderr)

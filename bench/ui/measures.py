@@ -39,7 +39,7 @@ _EDIT = """async (name) => {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the report: milliseconds, or bytes."""
+    """One line of the report: milliseconds, bytes or queries."""
 
     name: str
     value: float
@@ -53,8 +53,12 @@ class Figure:
 
     def to_dict(self) -> dict[str, Any]:
         """The line as a JSON object."""
-        if self.unit == "bytes":
-            return {"name": self.name, "bytes": int(self.value), "budget_bytes": self.budget}
+        if self.unit != "ms":
+            return {
+                "name": self.name,
+                self.unit: int(self.value),
+                f"budget_{self.unit}": self.budget,
+            }
         return {"name": self.name, "median_ms": round(self.value, 1), "budget_ms": self.budget}
 
 
@@ -83,18 +87,23 @@ def measure_layouts() -> Iterator[Figure]:
 def measure_pages(page: Page, urls: dict[int, str]) -> Iterator[Figure]:
     """From the request to the page that can be used, and from a click to the edited drawing."""
     for count, url in urls.items():
-
-        def open_page(url: str = url) -> float:
-            page.goto(url)
-            return _wait_for_mark(page)
-
-        yield Figure(f"page_{count}", find_median(open_page), READY[count])
+        yield Figure(f"page_{count}", measure_opening(page, url), READY[count])
 
         def edit() -> float:
             page.wait_for_load_state("networkidle")
             return float(page.evaluate(_EDIT, FUNCTION))
 
         yield Figure(f"operation_{count}", find_median(edit), EDITED[count])
+
+
+def measure_opening(page: Page, url: str) -> float:
+    """From the request to the page that can be used, in milliseconds."""
+
+    def open_page() -> float:
+        page.goto(url)
+        return _wait_for_mark(page)
+
+    return find_median(open_page)
 
 
 def _wait_for_mark(page: Page) -> float:
