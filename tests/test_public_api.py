@@ -169,7 +169,7 @@ def test_a_run_status_knows_these() -> None:
     known = set(RunStatus.__slots__) | {"percentage", "has_ended", "result"}
     assert known == {
         *("run_id", "workflow_slug", "status", "output", "error", "total_steps"),
-        *("completed_steps", "waiting", "is_trial", "percentage", "has_ended", "result"),
+        *("completed_steps", "waiting", "reasons", "is_trial", "percentage", "has_ended", "result"),
     }
     for name in known:
         assert hasattr(RunStatus, name)

@@ -11,10 +11,11 @@ from pgflow_django.cli.terminal import style_of
 from pgflow_django.cli.words import clock, duration, one_line, plain, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pgflow_django.cli.terminal import Terminal
     from pgflow_django.runs.explanation import Attempt, Cause, Explanation
+    from pgflow_django.runs.why.reason import Reason
 
 
 def describe(terminal: Terminal, found: Explanation) -> Iterator[Text]:
@@ -24,6 +25,7 @@ def describe(terminal: Terminal, found: Explanation) -> Iterator[Text]:
     yield Text(f"  {one_line(found.headline)}", "bold")
     if found.is_trial:
         yield fact("version", "trial of a draft")
+    yield from describe_reasons(found.reasons)
     if found.cause is not None:
         yield from _describe_cause(found.cause)
     for attempt in found.attempts:
@@ -38,6 +40,14 @@ def describe(terminal: Terminal, found: Explanation) -> Iterator[Text]:
     yield from _compare(found)
     for action in found.next:
         yield fact("next", action.command, "green").append(f"  {action.why}".rstrip(), "green")
+
+
+def describe_reasons(reasons: Sequence[Reason]) -> Iterator[Text]:
+    """Why a run stands as it does, the most urgent first, each with what helps."""
+    for reason in reasons:
+        yield fact("why", reason.message, "yellow" if reason.needs_help else "")
+        if reason.fix:
+            yield fact("", reason.fix, "green")
 
 
 def _describe_cause(cause: Cause) -> Iterator[Text]:

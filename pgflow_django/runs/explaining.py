@@ -20,14 +20,16 @@ from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import (
     Workflow,
     WorkflowRun,
-    WorkflowRunEvent,
-    WorkflowStepState,
 )
 from pgflow_django.runs.explanation import MAX_NAMES, Cause, Explanation, Slow, clip
 from pgflow_django.runs.failures import MESSAGE, explain_failure, load_attempts, read_situation
 from pgflow_django.runs.next_actions import advise_cancelled, advise_waiting
 from pgflow_django.runs.status import read_run_id
-from pgflow_django.runs.waiting import find_waiting
+from pgflow_django.runs.why.ended import Note, read_note, say_cancelled, say_completed, say_failed
+from pgflow_django.runs.why.facts import Subject
+from pgflow_django.runs.why.finding import Why, find_why, load_steps
+from pgflow_django.runs.why.reason import Reason
+from pgflow_django.runs.why.standing import Standing
 from pgflow_django.storage.trouble import uses_database
 
 Row = Mapping[str, Any]
@@ -36,7 +38,8 @@ Row = Mapping[str, Any]
 _READ = 4_000
 _HEADLINE = 400
 _SLOWEST = 5
-_FACTS = ("workflow_slug", "version", "version_id", "status", "owner_id", "has_caller_functions")
+_PINNED = ("version_id", "owner_id", "has_caller_functions")
+_FACTS = ("workflow_slug", "version", "status", *_PINNED)
 _MOMENTS = ("started_at", "ended_at")
 _ERROR = ("code", "step_slug", "error_type", "error_message")
 
@@ -57,32 +60,45 @@ def explain(
 ) -> Explanation:
     """See ``explain_run``. ``others`` are the runs that it may be compared with, if not all."""
     run = _load_run(run_id, using)
-    states = list(
-        WorkflowStepState.objects.using(using)
-        .filter(run_id=run_id)
-        .order_by("step_index")
-        .values("step_slug", "status", *_MOMENTS)
-    )
-    found = _begin(run_id, run, states)
+    subject = _subject_of(run_id, run, using)
+    steps = load_steps(subject)
+    found = _begin(run_id, run, steps)
+    reason: Reason | None = None
     match run["status"]:
         case RunState.FAILED:
-            explained = explain_failure(found, run, states, using, others)
+            explained = explain_failure(found, run, steps, using, others)
+            reason = say_failed(subject, steps)
         case RunState.CANCELLED:
-            explained = _explain_cancellation(found, run, using)
+            note = read_note(run_id, "cancelled", using=using)
+            explained = _explain_cancellation(found, run, note, using)
+            reason = say_cancelled(subject, note, steps)
         case RunState.COMPLETED:
-            explained = _explain_success(found, run, states)
+            explained = _explain_success(found, run, steps)
+            reason = say_completed(subject)
         case _:
-            explained = _explain_waiting(found, run, len(states), using)
+            explained = _explain_waiting(found, find_why(subject, steps), len(steps), using)
+    if reason is not None:
+        explained = replace(explained, reasons=(reason,))
     if run["status"] != RunState.FAILED:
         attempts, total = load_attempts(run_id, using)
         explained = replace(explained, attempts=attempts, attempts_total=total)
     return replace(explained, headline=clip(explained.headline, _HEADLINE))
 
 
-def _begin(run_id: UUID, run: Row, states: Sequence[Row]) -> Explanation:
+def _subject_of(run_id: UUID, run: Row, using: str) -> Subject:
+    return Subject(
+        run_id=run_id,
+        flow=run["workflow_slug"],
+        status=run["status"],
+        error=run["found"],
+        using=using,
+        **{name: run[name] for name in (*_PINNED, *_MOMENTS)},
+    )
+
+
+def _begin(run_id: UUID, run: Row, steps: Sequence[Standing]) -> Explanation:
     """What is said of a run whatever its status."""
-    left = [row["step_slug"] for row in states if row["status"] == StepStatus.CANCELLED]
-    done = {StepStatus.COMPLETED, StepStatus.SKIPPED}
+    left = [step.slug for step in steps if step.status == StepStatus.CANCELLED]
     return Explanation(
         run_id=run_id,
         flow=run["workflow_slug"],
@@ -92,7 +108,7 @@ def _begin(run_id: UUID, run: Row, states: Sequence[Row]) -> Explanation:
         is_trial=run["version"] == TRIAL_VERSION,
         cancelled=tuple(left[:MAX_NAMES]),
         cancelled_total=len(left),
-        completed=sum(row["status"] in done for row in states),
+        completed=sum(step.needs_nothing for step in steps),
     )
 
 
@@ -118,9 +134,8 @@ def _load_run(run_id: UUID, using: str) -> Row:
 # -- the other statuses ------------------------------------------------------------------------
 
 
-def _explain_cancellation(found: Explanation, run: Row, using: str) -> Explanation:
-    events = WorkflowRunEvent.objects.using(using).filter(run_id=found.run_id, kind="cancelled")
-    reason = events.order_by("-id").values_list(Left("message", _READ), flat=True).first() or ""
+def _explain_cancellation(found: Explanation, run: Row, note: Note, using: str) -> Explanation:
+    reason = note.message
     return replace(
         found,
         headline=f"Cancelled: {reason}" if reason else "Cancelled",
@@ -129,11 +144,11 @@ def _explain_cancellation(found: Explanation, run: Row, using: str) -> Explanati
     )
 
 
-def _explain_success(found: Explanation, run: Row, states: Sequence[Row]) -> Explanation:
+def _explain_success(found: Explanation, run: Row, steps: Sequence[Standing]) -> Explanation:
     took = [
-        Slow(row["step_slug"], round((row["ended_at"] - row["started_at"]).total_seconds(), 3))
-        for row in states
-        if row["started_at"] and row["ended_at"]
+        Slow(step.slug, round((step.ended_at - step.started_at).total_seconds(), 3))
+        for step in steps
+        if step.started_at and step.ended_at
     ]
     slowest = sorted(took, key=lambda slow: -slow.seconds)[:_SLOWEST]
     seconds = (run["ended_at"] - run["started_at"]).total_seconds()
@@ -143,18 +158,13 @@ def _explain_success(found: Explanation, run: Row, states: Sequence[Row]) -> Exp
     return replace(found, headline=text, slowest=tuple(slowest))
 
 
-def _explain_waiting(found: Explanation, run: Row, steps: int, using: str) -> Explanation:
-    waiting = find_waiting(
-        found.run_id,
-        status=run["status"],
-        version_id=run["version_id"],
-        owner_id=run["owner_id"],
-        using=using,
-    )
+def _explain_waiting(found: Explanation, why: Why, steps: int, using: str) -> Explanation:
+    waiting = why.waiting
     text = f"It goes on: {found.completed} of {steps} steps are done"
     return replace(
         found,
         headline=f"It waits: {waiting.message}" if waiting else text,
         waiting=waiting,
         next=advise_waiting(waiting, found.run_id, using=using),
+        reasons=why.reasons,
     )

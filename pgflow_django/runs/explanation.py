@@ -6,17 +6,20 @@ Pure but for the names of moments: ``explaining`` reads the database and fills t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from pgflow_django.runs.waiting import Waiting
+from pgflow_django.runs.why.reason import Reason
 from pgflow_django.storage.moments import with_zone
 
 #: Names of steps, queues and functions that are told of each.
 MAX_NAMES = 8
+#: Bytes that an explanation takes at most as JSON.
+SIZE = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Action:
 class Explanation:
     """Why a run stands as it does, and what to do next: one shape for every status.
 
-    ``is_trial``: it only tries a draft.
+    ``is_trial``: it only tries a draft. ``reasons`` are all there are, the most urgent first.
     ``cause`` is what it failed with or was cancelled for, ``waiting`` what it waits for while it
     goes on. ``attempts`` are the last that failed, oldest first: of the task that the run failed
     with, else of any; ``attempts_total`` counts them all. ``cancelled`` names the first of the
@@ -123,11 +126,12 @@ class Explanation:
     changed_since_success: Changed | None = None
     same_error: SameError | None = None
     next: tuple[Action, ...] = ()
+    reasons: tuple[Reason, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The explanation as a JSON object of at most 16 KB.
 
-        Of what it waits for, the first names are told.
+        Of what it waits for, the first names are told; of ``reasons`` as many as have room.
         """
         found: dict[str, Any] = _to_json(self)
         if self.waiting is not None:
@@ -135,7 +139,27 @@ class Explanation:
                 **{key: _first(value) for key, value in found["waiting"].items()},
                 "message": clip(self.waiting.message, 1_500),
             }
+        found["reasons"] = []
+        found["reasons"] = _fit(self.reasons, SIZE - len(json.dumps(found)))
         return found
+
+
+def _fit(reasons: Sequence[Reason], room: int) -> list[dict[str, Any]]:
+    """The reasons as JSON objects that take at most so many bytes; with fewer names if need be."""
+    told: list[dict[str, Any]] = []
+    for reason in reasons:
+        for names in (MAX_NAMES, 1):
+            row = _to_json(reason)
+            row |= {key: value[:names] for key, value in row.items() if isinstance(value, list)}
+            row |= {"message": clip(reason.message, 800), "fix": clip(reason.fix, 600)}
+            size = len(json.dumps(row)) + 2
+            if size <= room:
+                break
+        else:
+            return told
+        told.append(row)
+        room -= size
+    return told
 
 
 def _first(value: Any) -> Any:

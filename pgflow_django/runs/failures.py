@@ -24,6 +24,7 @@ from pgflow_django.registry import registry
 from pgflow_django.runs.explanation import Attempt, Cause, Explanation, clip, clip_start
 from pgflow_django.runs.next_actions import Situation, advise
 from pgflow_django.runs.successes import find_changes, find_same_errors
+from pgflow_django.runs.why.standing import Standing
 from pgflow_django.storage.moments import read_moment
 
 Row = Mapping[str, Any]
@@ -37,7 +38,7 @@ _ATTEMPTS, _KEYS, _PROBLEMS = 5, 12, 5
 def explain_failure(
     found: Explanation,
     run: Row,
-    states: Sequence[Row],
+    steps: Sequence[Standing],
     using: str,
     others: QuerySet[WorkflowRun] | None,
 ) -> Explanation:
@@ -48,7 +49,7 @@ def explain_failure(
     attempts: tuple[Attempt, ...] = ()
     total = 0
     if slug and error["attempt"] is not None:
-        since = next((row["started_at"] for row in states if row["step_slug"] == slug), None)
+        since = next((step.started_at for step in steps if step.slug == slug), None)
         task = {"step_slug": slug, "task_index": error["task_index"] or 0}
         if since is not None:  # what came before a retry of the run counts no more
             task["ended_at__gte"] = since

@@ -105,6 +105,11 @@ ADVICE: Mapping[str, Sequence[Advice]] = {
 _OTHER = (Advice("retry", "Once the cause is put right. What had completed is not done again."),)
 
 
+def is_retry_offered(code: str) -> bool:
+    """Whether a retry may help against an error of this code."""
+    return any(advice.kind == "retry" for advice in ADVICE.get(code, _OTHER))
+
+
 def advise(code: str, situation: Situation) -> tuple[Action, ...]:
     """What to do about an error of this code, the best first."""
     found = [action for advice in ADVICE.get(code, _OTHER) for action in _act(advice, situation)]

@@ -13,7 +13,10 @@ from django.db.models.functions import Coalesce
 from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus
 from pgflow_django.exceptions import RunCancelled, RunFailed, RunNotFound, WaitRefused
 from pgflow_django.models import WorkflowRun, WorkflowStepState
-from pgflow_django.runs.waiting import Waiting, find_waiting
+from pgflow_django.runs.waiting import Waiting
+from pgflow_django.runs.why.facts import Subject
+from pgflow_django.runs.why.finding import Why, find_why
+from pgflow_django.runs.why.reason import Reason
 
 _FIELDS = (
     "workflow_slug",
@@ -24,7 +27,7 @@ _FIELDS = (
     "total_steps",
     "completed_steps",
 )
-_PINNED = ("version_id", "owner_id")
+_PINNED = ("version_id", "owner_id", "has_caller_functions", "started_at", "ended_at")
 
 
 #: Whether the transaction sees only what was there when it began; and whether the run's row is its
@@ -45,8 +48,9 @@ where r.id = %s
 class RunStatus:
     """A run's status, its output or error, how many of its steps are done, what it waits for.
 
-    ``waiting`` says why nothing moves, and what to do; ``None`` where something does, and of a run
-    that has ended. ``is_trial``: it only tries a draft.
+    ``reasons`` say why it stands so, the most urgent first. ``waiting`` is the first that says why
+    nothing moves, and what to do; ``None`` where something does, and of a run that has ended.
+    ``is_trial``: it only tries a draft.
 
     ``error`` is a dict with ``code``, ``step_slug``, ``task_index``, ``attempt``, ``error_type``,
     ``error_message`` and ``traceback``, each only where it applies.
@@ -61,6 +65,7 @@ class RunStatus:
     completed_steps: int
     waiting: Waiting | None = None
     is_trial: bool = False
+    reasons: tuple[Reason, ...] = ()
 
     @property
     def percentage(self) -> float:
@@ -111,17 +116,20 @@ def describe_error(error: dict[str, Any]) -> str:
 
 
 def load_status(run_id: UUID, *, using: str, explain: bool = False) -> RunStatus:
-    """Read a run's status, with ``waiting`` if ``explain``; raises ``RunNotFound``."""
+    """Read a run's status, with the reasons for it if ``explain``; raises ``RunNotFound``."""
     runs = count_steps(WorkflowRun.objects.using(using).filter(id=run_id))
     row = runs.values(*_FIELDS, *_PINNED).first()
     if row is None:
         raise RunNotFound(run_id)
     pinned = {name: row.pop(name) for name in _PINNED}
     is_trial = row.pop("version") == TRIAL_VERSION
-    waiting = None
+    why = Why()
     if explain:
-        waiting = find_waiting(run_id, status=row["status"], **pinned, using=using)
-    return RunStatus(run_id=run_id, waiting=waiting, is_trial=is_trial, **row)
+        about = {"flow": row["workflow_slug"], "status": row["status"], "error": row["error"]}
+        why = find_why(Subject(run_id, using=using, **about, **pinned))
+    return RunStatus(
+        run_id=run_id, waiting=why.waiting, reasons=why.reasons, is_trial=is_trial, **row
+    )
 
 
 def count_steps(runs: QuerySet[WorkflowRun]) -> QuerySet[Any, Any]:

@@ -17,7 +17,9 @@ from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowVersionStep
 from pgflow_django.models.querysets import IS_GIVEN
 from pgflow_django.runs.state_rows import clock, read_states
-from pgflow_django.runs.waiting import Waiting, find_waiting
+from pgflow_django.runs.waiting import Waiting
+from pgflow_django.runs.why.facts import Subject
+from pgflow_django.runs.why.finding import Why, find_why
 from pgflow_django.storage.moments import read_moment
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class RunView:
     ended_at: datetime | None
     seconds: float = field(repr=False)
     is_trial: bool = False
+    #: Why a run that has not ended stands so, if that was asked for.
+    why: Why = field(default_factory=Why, repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -111,7 +115,7 @@ class RunView:
 def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
     """How the run stands now, by the database's clock. Raises ``RunNotFound``.
 
-    ``waiting`` is found if ``explain``, which takes up to four queries more.
+    If ``explain``, there is also why a run that has not ended does: up to six queries more.
     """
     runs = WorkflowRun.objects.using(using).filter(id=run_id)
     run = (
@@ -130,18 +134,18 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
         _view(plan, states.get(plan["step_slug"]), now, is_given=plan["step_slug"] in given)
         for plan in plans.order_by("step_index").values(*_PLAN)
     ]
-    waiting = None
-    if explain:
-        waiting = find_waiting(
-            run_id, status=status, version_id=version_id, owner_id=run["owner_id"], using=using
-        )
+    why = Why()
+    if explain and not RunState(status).is_terminal:
+        flow, owner_id = run["workflow_slug"], run["owner_id"]
+        why = find_why(Subject(run_id, flow, status, version_id, owner_id, using))
     return RunView(
         id=run_id,
         workflow_slug=run["workflow_slug"],
         status=status,
         steps=tuple(steps),
         error=run["beginning"] if status == RunState.FAILED else {},
-        waiting=waiting,
+        waiting=why.waiting,
+        why=why,
         is_whole=len(states) == len(steps),
         ended_at=run["ended_at"],
         seconds=((run["ended_at"] or now) - run["started_at"]).total_seconds(),

@@ -35,7 +35,9 @@ _WORK: Final = """
             and t.task_index >= part.task_index and t.task_index < part.task_index + part.count
             and t.claim_id = c.id and t.status = 'started'
     ) as held
-    join workflow_runs r on r.id = part.run_id
+    cross join lateral (  -- by its key, even where the planner takes the table for small
+        select r.workflow_slug from workflow_runs r where r.id = part.run_id limit 1
+    ) as r
     where c.worker_id = any(%s) and held.tasks > 0
     group by c.worker_id, part.run_id, r.workflow_slug, part.step_slug
     order by min(held.since), part.run_id, part.step_slug

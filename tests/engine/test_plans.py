@@ -274,6 +274,43 @@ def test_explaining_a_run_looks_at_few_rows_among_thousands(status: str) -> None
         assert counted.fetched[table] <= 220, table
 
 
+@pytest.mark.parametrize("statistics", ["none", "of trials", "full"])
+def test_why_a_run_waits_is_found_in_few_rows_among_thousands(statistics: str) -> None:
+    steps = {"wide*": [], "long": [], "after": ["wide"]}
+    build("flow", steps, max_attempts=3)
+    build("chains", chain(2), options={"s0": {"max_attempts": 2}})
+    if statistics == "of trials":
+        know_trials_only("chains")
+    run = executor.start_flow("flow", list(range(500))).id
+    worker = HandWorker()
+    tasks = [task for batch in claim_all(worker, 100) for task in batch]
+    worker.fail(*(task for task in tasks if task.group.step_slug == "wide"), delay=1000)
+    executor.start_flows("chains", [{}] * 1500)
+    worker.fail(*worker.claim_in_another_thread(100), delay=1000)
+    query(
+        "insert into workflow_task_attempts (run_id, step_slug, task_index, attempt, code, "
+        "error_type, error_message, traceback, worker) "
+        "select id, 's0', i, 1, 'step_failed', '', '', '', '' "
+        "from workflow_runs, generate_series(1, 20) as i where workflow_slug = 'chains'"
+    )
+    query("update workflow_step_tasks set started_at = started_at - interval '1 hour'")
+    delay_many("default")
+    if statistics == "full":
+        query(f"analyze {', '.join((*TABLES, 'pgmq.q_pgflow_default'))}")
+    late = executor.start_flow(build("late", {"turn": []})).id
+    expected = {run: ["retrying", "running", "blocked"], late: ["busy"]}
+    for asked, codes in expected.items():
+        counted = measure(partial(explain_run, asked))
+        assert [reason.code for reason in explain_run(asked).reasons] == codes
+        for table in (*HOT, "workflow_task_attempts", "workflow_run_events", "q_pgflow_default"):
+            assert counted.seq_scans.get(table, 0) == 0, (asked, table)
+        # 500 attempts of the map, twice: by their step, and of the run, counted.
+        assert counted.fetched["workflow_task_attempts"] <= 1_100
+        assert counted.fetched["workflow_step_tasks"] <= 700
+        assert counted.fetched["workflow_step_states"] <= 10
+        assert counted.fetched["q_pgflow_default"] <= 1_100
+
+
 @pytest.mark.parametrize("statistics", ["none", "of one run that waits", "of trials"])
 def test_the_times_of_steps_are_found_in_few_rows_among_thousands(
     register: Register, statistics: str

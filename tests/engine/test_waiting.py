@@ -255,4 +255,4 @@ def test_the_number_of_queries_does_not_grow_with_the_run() -> None:
     assert found is not None
     assert len(found.steps) == 30
     assert "and 27 more" in found.message
-    assert len(queries) == 3
+    assert len(queries) == 4

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at a run that is waited for.
 _LOOK: Final = 0.2
+#: Reasons of a run that get_run tells; explain_run tells all.
+_TOLD_REASONS: Final = 5
 _COLUMNS: Final = ("id", "workflow_slug", "version", "status", "started_by", "via")
 
 
@@ -99,6 +101,7 @@ def get_run(principal: Principal, asked: GetRun, using: str) -> Run:
         output=_find_output(principal, run, view, using) if asked.payload else None,
         failure=dict(view.error) or None,
         waiting=asdict(view.waiting) if view.waiting else None,
+        reasons=[reason.message for reason in view.why.reasons[:_TOLD_REASONS]],
         url=link(principal, "workflowrun_change", run.pk),
     )
 

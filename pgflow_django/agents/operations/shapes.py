@@ -261,7 +261,7 @@ class GetRun(Arguments):
 
 
 class Run(Result):
-    """How a run stands; ``waiting`` says why nothing moves."""
+    """How a run stands; ``waiting`` says why nothing moves, ``reasons`` why it stands so."""
 
     run_id: UUID
     slug: str
@@ -273,6 +273,7 @@ class Run(Result):
     output: Any = None
     failure: JSONObject | None = None
     waiting: JSONObject | None = None
+    reasons: list[str] = []
     url: str
 
 
