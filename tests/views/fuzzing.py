@@ -37,6 +37,8 @@ _OTHERS = ("step", "q", "from", "to", "slug")
 _TASKS = [
     f"tab=tasks&{name}" for name in ("status", "index", "sort", "like", "from", "before", "place")
 ]
+_LOG = [f"tab=log&{name}" for name in ("show", "q", "before")]
+_LINES = ("show", "step", "index", "q", "before", "after")
 QUERIES: Mapping[str, Sequence[str]] = {
     "workflow_changelist": (*_LIST, "last", "on", "origin", "origin__in", "pk__in"),
     "workflowrun_changelist": (*_LIST, "state", "flow", "input__a", "id__exact"),
@@ -49,7 +51,8 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "workflow_trial": ("since", "version", "view", "step"),
     "workflow_run": ("mode", "from"),
     "workflow_delete": ("_popup", "_to_field"),
-    "workflowrun_change": ("tall", "step", "tab", "tab=tasks&step", *_TASKS),
+    "workflowrun_change": ("tall", "step", "tab", "tab=tasks&step", *_TASKS, *_LOG),
+    "workflowrun_log": _LINES,
     "workflowrun_live": ("since", "step", "tall"),
     "workflowrun_step": ("step",),
 }

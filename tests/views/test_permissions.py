@@ -40,6 +40,7 @@ GETS: Mapping[str, Expected] = {
     "workflowrun_live": SEEN,
     "workflowrun_step": SEEN,
     "workflowrun_task": SEEN,
+    "workflowrun_log": SEEN,
     "workflowrun_payload": CHANGED,
     "workflowrun_cancel": NO_GET,
     "workflowrun_pause": NO_GET,
@@ -61,6 +62,7 @@ POSTS: Mapping[str, Expected] = {
     "workflow_export_json": (LOGIN, 405, 405, 405, 405),
     "workflowrun_live": (LOGIN, 405, 405, 405, 405),
     "workflowrun_task": (LOGIN, 405, 405, 405, 405),
+    "workflowrun_log": (LOGIN, 405, 405, 405, 405),
     "workflowrun_change": (LOGIN, 405, 405, 405, 405),
 }
 DATA = {

@@ -211,7 +211,8 @@ def test_cancelling(client: Client, flow: str) -> None:
         assert response.status_code == 200
     assert executor.get_run_status(run.pk).status == "cancelled"
     assert LogEntry.objects.filter(object_id=str(run.pk)).count() == 1
-    assert "cancelled by boss in the admin" in see(client, run)
+    log = client.get(f"{address('workflowrun_change', run.pk)}?tab=log").content.decode()
+    assert "cancelled by boss in the admin" in log
 
 
 def test_cancelling_what_has_ended_changes_nothing(client: Client, flow: str) -> None:
@@ -324,7 +325,6 @@ def test_nothing_of_a_run_becomes_markup(client: Client, hostile: WorkflowRun) -
 def test_a_failure_is_told_once_and_beside_its_step(client: Client, flow: str) -> None:
     page = see(client, run_flow(input={"is_broken": True}))
     assert page.count("RuntimeError") - page.count("raise RuntimeError") == 3  # with the traceback
-    assert "Other failed attempts" not in page
 
 
 def test_the_title_says_how_the_run_stands_and_ends_as_all_titles_do(

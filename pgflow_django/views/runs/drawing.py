@@ -16,7 +16,7 @@ from pgflow_django.drawing.canvas import find_layout, render_canvas, render_card
 from pgflow_django.drawing.graph import Node
 from pgflow_django.drawing.states import StepState
 from pgflow_django.drawing.svg import DrawOptions
-from pgflow_django.models import WorkflowRun, WorkflowRunEvent, WorkflowTaskAttempt
+from pgflow_django.models import WorkflowRun, WorkflowTaskAttempt
 from pgflow_django.runs.digest import Digest, digest_run, digest_step
 from pgflow_django.runs.view import RunView, StepView, load
 from pgflow_django.storage.moments import with_zone
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 #: Seconds before which nobody waits.
 _NOTICED = 0.1
 _FIELDS = [field.name for field in fields(StepView)]
-#: Failed attempts of a run or of a step, and events, that a run's page shows: the newest ones.
-SHOWN_ATTEMPTS, SHOWN_EVENTS = 50, 50
+#: Failed attempts of a step that its panel shows: the newest ones.
+SHOWN_ATTEMPTS = 50
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,13 @@ class RunFacts:
     """A run with everything that its page shows of it, except for its input and output.
 
     ``digest`` is that of a page which shows all of this; ``now`` when that was, in seconds since
-    1970. Attempts and events are read where they are asked for.
+    1970.
     """
 
     run: WorkflowRun
     view: RunView
     digest: Digest
     now: float
-
-    @cached_property
-    def attempts(self) -> list[WorkflowTaskAttempt]:
-        """Its newest failed attempts."""
-        return load_attempts(self.run)
-
-    @cached_property
-    def events(self) -> list[WorkflowRunEvent]:
-        """Its newest events."""
-        events = WorkflowRunEvent.objects.using(self.run._state.db)  # noqa: SLF001 - Django's name
-        found = events.filter(run_id=self.run.pk).defer("data").order_by("-id")
-        return load_cut(found[:SHOWN_EVENTS], "message")
 
     @cached_property
     def steps(self) -> dict[str, dict[str, Any]]:
@@ -93,14 +81,6 @@ class RunFacts:
     def error(self) -> Mapping[str, Any]:
         """The error of a failed run."""
         return self.view.error
-
-    @cached_property
-    def other_attempts(self) -> list[WorkflowTaskAttempt]:
-        """The failed attempts but for the one that the run failed with, told on top of the page."""
-        facts = ("step_slug", "error_type", "error_message")
-        told = [self.error.get(fact) for fact in facts] if self.error else []
-        same = [row for row in self.attempts if [getattr(row, fact) for fact in facts] == told]
-        return [row for row in self.attempts if row not in same[:1]]
 
     @property
     def waiting(self) -> Waiting | None:
@@ -203,12 +183,10 @@ def load_run(run: WorkflowRun, found: Probe | None = None) -> RunFacts:
     return RunFacts(run, view, digest, found.now)
 
 
-def load_attempts(run: WorkflowRun, step: str | None = None) -> list[WorkflowTaskAttempt]:
-    """The newest failed attempts of a run, or of one of its steps."""
-    failed = WorkflowTaskAttempt.objects.using(run._state.db).failed()  # noqa: SLF001
-    failed = failed.filter(run_id=run.pk)
-    if step is not None:
-        failed = failed.filter(step_slug=step)
+def load_attempts(run: WorkflowRun, step: str) -> list[WorkflowTaskAttempt]:
+    """The newest failed attempts of a step."""
+    attempts = WorkflowTaskAttempt.objects.using(run._state.db).failed()  # noqa: SLF001
+    failed = attempts.filter(run_id=run.pk, step_slug=step)
     return load_cut(failed.order_by("-id")[:SHOWN_ATTEMPTS], "error_message", "traceback")
 
 

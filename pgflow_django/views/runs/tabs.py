@@ -19,6 +19,7 @@ from pgflow_django.runs.view import RunView, load
 from pgflow_django.storage.looking import TookTooLong, looking
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.runs.drawing import show_step
+from pgflow_django.views.runs.log import show_log
 from pgflow_django.views.runs.query import BadQuery
 from pgflow_django.views.runs.tasks import show_tasks
 
@@ -46,6 +47,7 @@ def _list_steps(_page: Page, view: RunView) -> Facts:
 TABS: Mapping[str, Tab] = {
     "list": Tab(_list_steps),
     "tasks": Tab(show_tasks),
+    "log": Tab(show_log),
 }
 
 
@@ -53,6 +55,7 @@ def _name_tabs() -> dict[str, str]:
     return {
         "list": _("Steps"),
         "tasks": _("Tasks"),
+        "log": _("Log"),
     }
 
 

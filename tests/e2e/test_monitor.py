@@ -1,0 +1,188 @@
+"""The tabs of a run's page in a browser: found, followed, by keyboard, without any script."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connections
+from playwright.sync_api import Page, expect
+
+from pgflow_django import executor, flow_builder
+from pgflow_django.registry import registry
+from tests.e2e.conftest import OpenPage
+from tests.engine.database import query as run_sql
+
+PICTURES = os.environ.get("PGFLOW_PICTURES", "")
+FAILING = 4242
+ITEMS = 10_000
+STEPS: list[dict[str, Any]] = [
+    {"slug": "orders"},
+    {"slug": "charge", "depends_on": ["orders"], "type": "map"},
+    {"slug": "report", "depends_on": ["charge"]},
+]
+
+
+def orders(input: Any) -> list[dict[str, Any]]:
+    """Give the orders."""
+    return [{"order": n, "card_token": "tok-1"} for n in range(input.get("items", 3))]
+
+
+def charge(input: Any) -> dict[str, Any]:
+    """Charge one."""
+    if input["index"] == input["run"].get("fails"):
+        raise ConnectionError(f"host 10.0.0.7:{input['index']} refused")
+    return {"charged": input["index"]}
+
+
+def report(input: Any, context: Any) -> str:
+    """Say how many."""
+    context.log("counting", orders=len(input["charge"]))
+    context.log("a card was refused", level="warning")
+    return f"{len(input['charge'])} charged"
+
+
+@pytest.fixture
+def shop(transactional_db: None) -> Iterator[None]:
+    """Give the flow ``shop``, published, with its functions."""
+    for function in (orders, charge, report):
+        registry.unregister(function.__name__)
+        registry.register(function)
+    flow_builder.create_flow_from_spec({"workflow_slug": "shop", "max_attempts": 1, "steps": STEPS})
+    yield
+    for function in (orders, charge, report):
+        registry.unregister(function.__name__)
+
+
+def run_shop(**input: Any) -> UUID:
+    """Run it to its end."""
+    run = executor.start_flow("shop", input).id
+    executor.drain(timeout=60)
+    return run
+
+
+def path_of(run: UUID, query: str = "") -> str:
+    return f"/admin/pgflow_django/workflowrun/{run}/change/{query}"
+
+
+def take_picture(page: Page, name: str) -> None:
+    """Keep a picture in both themes, if somebody wants them."""
+    for theme in ("light", "dark") if PICTURES else ():
+        page.emulate_media(color_scheme=theme)
+        page.screenshot(path=f"{PICTURES}/{name}-{theme}.png", full_page=True)
+    page.emulate_media(color_scheme="light")
+
+
+@pytest.fixture
+def big(shop: None) -> UUID:
+    """Give a run whose map of 10,000 has failed at one item."""
+    return run_shop(items=ITEMS, fails=FAILING)
+
+
+def test_the_failing_item_of_10000_is_two_clicks_away(
+    open_page: OpenPage, boss: User, big: UUID
+) -> None:
+    page = open_page(path_of(big), boss)
+    page.locator("#pgf-dag [data-slug=charge]").click()
+    panel = page.get_by_role("complementary", name="Details")
+    expect(panel).to_contain_text("host ‹n› refused")
+    take_picture(page, "panel")
+    panel.get_by_role("link", name=f"first: {FAILING}").click()
+    expect(page.get_by_role("heading", name=f"charge {FAILING}")).to_be_visible()
+    expect(page.locator(".pgf-trace")).to_contain_text("raise ConnectionError(")
+    expect(page.get_by_role("region", name="Input", exact=True)).to_contain_text(
+        f'"order": {FAILING}'
+    )
+    assert "tok-1" not in page.content()
+    take_picture(page, "task")
+
+
+def test_tabs_are_opened_without_leaving_the_page_and_the_back_button_leads_back(
+    open_page: OpenPage, boss: User, big: UUID
+) -> None:
+    page = open_page(path_of(big), boss)
+    page.evaluate("window.isTheSame = true")
+    page.get_by_role("link", name="Tasks").click()
+    expect(page.locator("#pgf-tab-tasks[aria-current=page]")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"\?tab=tasks$"))
+    take_picture(page, "tasks")
+    page.get_by_label("Step", exact=True).select_option("charge")
+    page.get_by_label("Index").fill("17-20")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("#pgf-tab tbody tr")).to_have_count(4)
+    take_picture(page, "tasks-filtered")
+    page.locator("#pgf-chip-failed").click()
+    expect(page.get_by_text("No task is like that.")).to_be_visible()
+    assert page.evaluate("window.isTheSame")
+    page.go_back()
+    expect(page.locator("#pgf-tab tbody tr")).to_have_count(4)
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#pgf-row-charge")).to_be_visible()
+
+
+def write_lines(run: UUID, since: int, count: int) -> None:
+    """Log so many numbered lines."""
+    run_sql(
+        "insert into workflow_run_events (run_id, kind, step_slug, task_index, message)"
+        " select %s, 'log', 'charge', n %% 100, 'line ' || n from generate_series(%s, %s) as n",
+        run, since, since + count - 1,
+    )  # fmt: skip
+
+
+def test_a_log_is_followed_at_1000_lines_a_second(
+    open_page: OpenPage, boss: User, shop: None
+) -> None:
+    run = executor.start_flow("shop", {}).id
+    page = open_page(path_of(run, "?tab=log"), boss)
+    expect(page.get_by_label("Follow")).to_be_checked()
+    seconds, a_time = 6, 100
+    pause = threading.Event()
+
+    def write() -> None:
+        for number in range(seconds * 1000 // a_time):
+            write_lines(run, number * a_time, a_time)
+            pause.wait(a_time / 1000)
+        connections.close_all()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    expect(page.locator(".pgf-log-line").last).to_contain_text(re.compile("line [1-9]"))
+    page.get_by_role("link", name="Steps").click()  # it is no busier than others
+    expect(page.locator("#pgf-row-charge")).to_be_visible()
+    page.get_by_role("link", name="Log").click()
+    writer.join()
+    expect(page.locator(".pgf-log-line").last).to_contain_text(f"line {seconds * 1000 - 1}")
+    shown = page.evaluate(
+        """() => [...document.querySelectorAll(".pgf-log-line")].map((line) =>
+            [Number(line.dataset.id), Number(line.querySelector("bdi").textContent.slice(5))])"""
+    )
+    assert 500 <= len(shown) <= 2000
+    ids = [number for number, _ in shown]
+    assert ids == sorted(set(ids))
+    assert [line for _, line in shown[-500:]] == [*range(seconds * 1000 - 500, seconds * 1000)]
+    take_picture(page, "log")
+
+
+def test_a_log_that_nobody_follows_stays_as_it_is(
+    open_page: OpenPage, boss: User, shop: None
+) -> None:
+    run = executor.start_flow("shop", {}).id
+    write_lines(run, 0, 3)
+    page = open_page(path_of(run, "?tab=log"), boss)
+    page.get_by_label("Follow").uncheck()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    write_lines(run, 3, 3)
+    page.wait_for_event("request", lambda request: "/live/" in request.url)
+    page.wait_for_event("request", lambda request: "/live/" in request.url)
+    assert not [url for url in sent if "/log/" in url]
+    expect(page.locator(".pgf-log-line")).to_have_count(3)
+    page.get_by_label("Follow").check()
+    expect(page.locator(".pgf-log-line")).to_have_count(6)
