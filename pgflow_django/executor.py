@@ -12,10 +12,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
-from django.db import connections, router
+from django.db import connections
 
 from pgflow_django import engine
 from pgflow_django.async_twins import async_twin, waiting_twin
@@ -23,23 +23,25 @@ from pgflow_django.choices import TRIAL_VERSION
 from pgflow_django.conf import settings
 from pgflow_django.definitions.shape import Document
 from pgflow_django.drafts import Draft
-from pgflow_django.exceptions import (
-    RunNotFound,
-    RunNotRetryable,
-    StepFunctionMissing,
-)
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import StepFunction, registry
-from pgflow_django.runs import control, delivery, trials
+from pgflow_django.runs import control, trials
+from pgflow_django.runs.acting import alias_of
+from pgflow_django.runs.again import SAME, not_retryable
 from pgflow_django.runs.code import definition_of
-from pgflow_django.runs.control import ControlResult, pause_run, resume_run
+from pgflow_django.runs.control import (
+    ControlResult,
+    complete_step,
+    pause_run,
+    resume_run,
+    retry_now,
+    skip_step,
+)
 from pgflow_django.runs.executing import (
     Functions,
     Options,
     execute_run,
-    functions_of_version,
     own_worker,
-    raise_if_failed,
     wait_timed_out,
 )
 from pgflow_django.runs.starting import (
@@ -63,25 +65,33 @@ __all__ = [
     "ControlResult",
     "RunStatus",
     "acancel_run",
+    "acomplete_step",
     "adrain",
     "aexecute",
     "aexecute_dynamic",
     "aget_run_status",
     "apause_run",
+    "arerun",
     "aresume_run",
+    "aretry_now",
     "aretry_run",
+    "askip_step",
     "astart_flow",
     "astart_flows",
     "astart_trial",
     "await_",
     "cancel_run",
+    "complete_step",
     "drain",
     "execute",
     "execute_dynamic",
     "get_run_status",
     "pause_run",
+    "rerun",
     "resume_run",
+    "retry_now",
     "retry_run",
+    "skip_step",
     "start_flow",
     "start_flows",
     "start_trial",
@@ -116,7 +126,7 @@ def execute_dynamic(
     Raises ``WorkflowNotFound``, ``StepFunctionMissing`` and ``InvalidInput`` before anything
     starts; then ``RunFailed``, ``RunCancelled``, or ``RunTimedOut`` (the run is cancelled).
     """
-    alias = _alias(using)
+    alias = alias_of(using)
     functions = Functions(step_functions)
     steps = require_flow(workflow_slug, alias)
     functions.require(steps, workflow_slug)
@@ -146,7 +156,7 @@ def execute(
     Its stored definition is brought up to date first. Otherwise as ``execute_dynamic``; raises
     ``WorkflowConflict`` (``workflow_origin_conflict``) where the slug belongs to another origin.
     """
-    alias = _alias(using)
+    alias = alias_of(using)
     code = definition_of(flow)
     is_registered = all(f is registry.get(f.name) for f in code.functions.values())
     start = partial(start_code_flow, code, [input], alias, has_caller_functions=not is_registered)
@@ -167,14 +177,14 @@ def start_flow(
 
     Raises ``WorkflowNotFound``, ``WorkflowConflict`` (inactive, without steps), ``InvalidInput``.
     """
-    return start_runs(flow, [input], _alias(using), key=key)[0]
+    return start_runs(flow, [input], alias_of(using), key=key)[0]
 
 
 @uses_database
 def start_flows(flow: Any, inputs: Iterable[Any], *, using: str | None = None) -> list[WorkflowRun]:
     """Start one run per input, in one round trip, and give them in that order; see start_flow."""
     inputs = list(inputs)
-    return start_runs(flow, inputs, _alias(using)) if inputs else []
+    return start_runs(flow, inputs, alias_of(using)) if inputs else []
 
 
 @uses_database
@@ -202,7 +212,7 @@ def start_trial(
     errors; ``WorkflowNotFound``, ``WorkflowConflict`` (no steps) and ``InvalidInput`` (also of
     ``outputs`` and ``until``). Nothing has started then.
     """
-    alias = _alias(using)
+    alias = alias_of(using)
     trial = trials.prepare(
         draft,
         input,
@@ -231,7 +241,7 @@ def wait(
     seconds were not enough: the run is not the caller's own, so it goes on; and ``WaitRefused``
     where it could never end: in the transaction that has started the run, or took it up again.
     """
-    alias, run_id = _alias(using), read_run_id(run_id)
+    alias, run_id = alias_of(using), read_run_id(run_id)
     interval = settings.POLL_INTERVAL if poll_interval is None else poll_interval
     deadline = None if timeout is None else time.monotonic() + timeout
     while True:
@@ -252,7 +262,7 @@ def get_run_status(run_id: UUID | str, *, using: str | None = None) -> RunStatus
 
     Raises ``RunNotFound``.
     """
-    return load_status(read_run_id(run_id), using=_alias(using), explain=True)
+    return load_status(read_run_id(run_id), using=alias_of(using), explain=True)
 
 
 @uses_database
@@ -270,7 +280,7 @@ def cancel_run(
     ``RunNotFound``.
     """
     done = control.cancel_run(run_id, reason=reason, by=by, using=using)
-    return load_status(done.run_id, using=_alias(using))
+    return load_status(done.run_id, using=alias_of(using))
 
 
 @uses_database
@@ -279,40 +289,55 @@ def retry_run(
     *,
     step_functions: Mapping[str, StepFunction] | None = None,
     timeout: float | None = None,
+    step: str | None = None,
+    index: int | None = None,
+    hold: bool = False,
+    by: str = "",
     using: str | None = None,
 ) -> WorkflowRun:
     """Take a failed or cancelled run up again; what had completed keeps its output.
 
     Without ``step_functions`` the run is left to the workers. With them it is executed in this
     process, which raises as ``execute_dynamic`` does; so it must be where its caller had passed
-    the functions. Raises ``RunNotRetryable``, ``RunNotFound``, ``StepFunctionMissing``.
+    the functions.
+
+    ``hold`` leaves it paused, until ``resume_run``. So does ``step``, which is tried first, or the
+    one task of it with this ``index`` (from 0): nothing else is sent before the run is resumed.
+
+    Raises ``RunNotRetryable``, ``RunNotFound``, ``StepFunctionMissing``; and ``ActionRefused`` for
+    what can't be tried: ``step_not_found``, ``task_not_found``, ``step_already_done``.
     """
-    alias, run_id = _alias(using), read_run_id(run_id)
-    run = WorkflowRun.objects.using(alias).filter(id=run_id).first()
-    if run is None:
-        raise RunNotFound(run_id)
-    if step_functions is None and run.has_caller_functions:
-        raise StepFunctionMissing(
-            f"run {run_id} was executed with functions of its caller, which workers don't "
-            "have: pass step_functions={step slug: function} to retry it in this process",
-            missing=list(functions_of_version(run.version_id, using=alias).items()),
-        )
-    is_eager = step_functions is None and delivery.is_eager()
-    if step_functions is None and not is_eager:
-        _retry(run, None, alias)
-    else:
-        functions = Functions(step_functions)
-        functions.require(functions_of_version(run.version_id, using=alias), run.workflow_slug)
-        with own_worker(alias) as worker:
-            _retry(run, worker, alias)
-            options = Options(alias, timeout, in_thread=is_eager)
-            status = execute_run(run_id, worker, functions, options)
-        if is_eager:
-            raise_if_failed(status)
-        else:
-            status.result()
-    run.refresh_from_db(using=alias)
+    alias = alias_of(using)
+    how: dict[str, Any] = {"step": step, "index": index, "hold": hold, "by": by, "using": alias}
+    done = control.retry_run(run_id, step_functions=step_functions, timeout=timeout, **how)
+    run = WorkflowRun.objects.using(alias).get(id=done.run_id)
+    if not done.did:
+        raise not_retryable(run, done.before)
     return run
+
+
+@uses_database
+def rerun(
+    run_id: UUID | str,
+    *,
+    input: Any = SAME,
+    from_step: str | None = None,
+    by: str = "",
+    using: str | None = None,
+) -> WorkflowRun:
+    """Start a new run with the input of another one, or with another ``input``, and give it.
+
+    The old run stays as it is; the new one names it in ``rerun_of``. It is of the flow as it is
+    now, for the workers. With ``from_step`` it is of the old run's version, and takes over what is
+    done there and does not come after that step.
+
+    Raises ``RunNotFound`` and ``StepFunctionMissing``; as ``start_flow`` does; and
+    ``ActionRefused``: ``step_not_found``, and ``rerun_not_possible`` where something is not done
+    that the step waits for.
+    """
+    alias = alias_of(using)
+    done = control.rerun(run_id, input=input, from_step=from_step, by=by, using=alias)
+    return WorkflowRun.objects.using(alias).get(id=cast("UUID", done.new_run_id))
 
 
 @uses_database
@@ -328,7 +353,7 @@ def drain(
     due later. Gives False when ``timeout`` seconds came first: what runs is finished then, what
     was claimed beside it is handed back.
     """
-    alias = _alias(using)
+    alias = alias_of(using)
     deadline = None if timeout is None else time.monotonic() + timeout
     if queues is None:
         queues = patiently(partial(engine.list_queues, using=alias), using=alias)
@@ -354,22 +379,6 @@ def _execute(
     return status.result()
 
 
-def _retry(run: WorkflowRun, owner: int | None, alias: str) -> None:
-    before = engine.retry_run(run.id, owner, using=alias)
-    if before is None:
-        raise RunNotFound(run.id, " any more: it is being deleted")
-    if before not in ("failed", "cancelled"):
-        raise RunNotRetryable(
-            f'run {run.id} of flow "{run.workflow_slug}" can\'t be retried: it is {before}; only '
-            "failed and cancelled runs can",
-            run_id=run.id,
-        )
-
-
-def _alias(using: str | None) -> str:
-    return using or router.db_for_write(WorkflowRun)
-
-
 aexecute_dynamic = waiting_twin(execute_dynamic)
 aexecute = waiting_twin(execute)
 astart_flow = async_twin(start_flow)
@@ -379,7 +388,11 @@ aget_run_status = async_twin(get_run_status)
 acancel_run = async_twin(cancel_run)
 apause_run = async_twin(pause_run)
 aresume_run = async_twin(resume_run)
+aretry_now = async_twin(retry_now)
+askip_step = async_twin(skip_step)
+acomplete_step = async_twin(complete_step)
 aretry_run = waiting_twin(retry_run)
+arerun = waiting_twin(rerun)
 adrain = waiting_twin(drain)
 #: The async twin of ``wait``; ``await`` itself is a keyword.
 await_ = waiting_twin(wait)

@@ -28,7 +28,7 @@ def known_codes() -> set[str]:
     codes |= {option.code for option in (*FLOW_OPTIONS.values(), *STEP_OPTIONS.values())}
     for path, source in SOURCES.items():
         if path.suffix == ".sql":
-            codes.update(re.findall(r"'code', '(\w+)'", source))
+            codes.update(re.findall(r"(?:'code', |_refuse\()'(\w+)'", source))
             continue
         for node in ast.walk(ast.parse(source)):
             codes.update(

@@ -69,7 +69,18 @@ EXECUTOR = {
     "cancel_run": "run_id, *, reason='cancelled by request', by='', using=None",
     "pause_run": "run_id, *, reason='', by='', using=None",
     "resume_run": "run_id, *, reason='', by='', using=None",
-    "retry_run": "run_id, *, step_functions=None, timeout=None, using=None",
+    "retry_run": (
+        "run_id, *, step_functions=None, timeout=None, step=None, index=None, hold=False, by='', "
+        "using=None"
+    ),
+    "retry_now": "run_id, *, step=None, index=None, by='', using=None",
+    "skip_step": (
+        "run_id, step, *, index=None, downstream=False, hold=False, reason='', by='', using=None"
+    ),
+    "complete_step": (
+        "run_id, step, output, *, index=None, hold=False, reason='', by='', using=None"
+    ),
+    "rerun": "run_id, *, input=same, from_step=None, by='', using=None",
     "drain": "queues=None, timeout=None, *, using=None",
 }
 #: `await` is a keyword.

@@ -5,7 +5,16 @@ Gateway layer: may import the pure modules and storage. Nothing else calls these
 
 from __future__ import annotations
 
-from pgflow_django.engine.control import cancel_run, pause_run, resume_run, retry_run
+from pgflow_django.engine.control import (
+    Acted,
+    cancel_run,
+    decide_step,
+    pause_run,
+    rerun,
+    resume_run,
+    retry_now,
+    retry_run,
+)
 from pgflow_django.engine.runs import (
     InputNotChecked,
     WorkflowOutdated,
@@ -39,12 +48,14 @@ from pgflow_django.engine.workers import (
 )
 
 __all__ = [
+    "Acted",
     "InputNotChecked",
     "Settled",
     "TaskGroup",
     "WorkflowOutdated",
     "announce_sleep",
     "cancel_run",
+    "decide_step",
     "fail_tasks",
     "has_ended_here",
     "list_queues",
@@ -60,7 +71,9 @@ __all__ = [
     "release_worker",
     "remove_worker",
     "renew_leases",
+    "rerun",
     "resume_run",
+    "retry_now",
     "retry_run",
     "set_queues",
     "settle_and_claim",

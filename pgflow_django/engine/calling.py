@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import Error, connections
+from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgflow_django import signals
@@ -38,6 +39,11 @@ def call_telling(sql: str, params: list[Any], using: str) -> Any:
     if is_listened_to and row[-1] is not None:
         signals.send_after_commit(row[-1], using)
     return row[len(before)]
+
+
+def kept_whole(using: str) -> AbstractContextManager[None]:
+    """A savepoint where the caller has a transaction, which a refusal would break."""
+    return transaction.atomic(using) if connections[using].in_atomic_block else nullcontext()
 
 
 def call(sql: str, params: list[Any], using: str) -> Any:

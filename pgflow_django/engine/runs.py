@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connections
 
-from pgflow_django.engine.calling import call, call_telling
+from pgflow_django.engine.calling import call, call_telling, kept_whole
 from pgflow_django.exceptions import (
     InvalidInput,
     PgflowError,
@@ -102,7 +102,7 @@ def start_flow(
         "select pgflow.start_flow(%s, %s::jsonb, %s, %s, %s, %s, %s, %s, null, %s, %s)",
         [
             *(workflow_slug, inputs_json, key, owner, has_caller_functions, parent),
-            *(fingerprint, checked, *_find_starter(parent)),
+            *(fingerprint, checked, *find_starter(parent)),
         ],
         using,
     )
@@ -130,25 +130,24 @@ def start_trial(
         "trial => pgflow.pin_trial(%s, %s::jsonb), started_by => %s, via => %s)",
         [
             *(workflow_slug, f"[{input_json}]", key, owner, parent),
-            *(workflow_slug, steps_json, *_find_starter(parent)),
+            *(workflow_slug, steps_json, *find_starter(parent)),
         ],
         using,
     )
     return run_id
 
 
-def _find_starter(parent: UUID | None) -> Starter:
+def find_starter(parent: UUID | None) -> Starter:
+    """Who starts a run here: nobody known, where a step of the run ``parent`` does."""
     return _starter.get() if parent is None else _CODE
 
 
 def _start(slug: str, sql: str, parameters: list[Any], using: str) -> list[UUID]:
-    in_atomic = connections[using].in_atomic_block
     try:
-        # The savepoint keeps a refusal from breaking the caller's transaction.
-        with transaction.atomic(using) if in_atomic else nullcontext():
+        with kept_whole(using):
             found: list[UUID] = call_telling(sql, parameters, using)
     except DatabaseError as error:
-        raise _start_error(error, slug) from error
+        raise start_error(error, slug) from error
     return found
 
 
@@ -195,7 +194,8 @@ def prune_runs(before: datetime, statuses: Sequence[str], batch: int, *, using: 
     return call("select pgflow.prune_runs(%s, %s, %s)", [before, list(statuses), batch], using)
 
 
-def _start_error(error: DatabaseError, slug: str) -> Exception:
+def start_error(error: DatabaseError, slug: str) -> Exception:
+    """What a start of this flow raises where the database refuses it; else the error itself."""
     state = getattr(error.__cause__, "sqlstate", None)
     match state:
         case "PF001":

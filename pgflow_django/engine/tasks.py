@@ -19,6 +19,9 @@ _LEASE_LOST = (
     "went to others: was the machine asleep, or the database out of reach?"
 )
 
+#: Somebody has moved one of the two steps of a link, or has given the second one its output.
+_SHORT_WAY_IS_CLOSED = {"PF009", "23505"}
+
 
 @dataclass(frozen=True, slots=True)
 class TaskGroup:
@@ -87,7 +90,7 @@ def settle_and_claim(
         if state == "PF008":
             reason = error.__cause__.diag.message_primary  # type: ignore[union-attr]
             raise InvalidOutput(reason, code="output_too_large") from error
-        if state == "PF009" and not poll:  # the short way is closed: take the long one
+        if state in _SHORT_WAY_IS_CLOSED and not poll:  # take the long one
             return settle_and_claim(
                 worker, results_json, claim, wanted, using=using, run=run, feed=feed
             )

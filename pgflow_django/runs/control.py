@@ -2,7 +2,8 @@
 
 Each function does one thing in one transaction, in which the run's row is locked first. It gives a
 ``ControlResult``, whose ``did`` says whether this very call did it: the second of two clicks finds
-the work done, and leaves no second event. What is refused raises, and changes nothing.
+the work done, and leaves no second event. What is refused raises, and changes nothing; the codes
+``step_already_done`` and ``nothing_to_retry`` say that somebody else may have done it.
 
 ``by`` says who acts, in free text (``"admin:ada"``, ``"command:root@host"``; empty: code), and
 ``reason`` why: both stand in the ``data`` of the event that the act leaves.
@@ -13,34 +14,39 @@ Service layer, below ``executor``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Any
 from uuid import UUID
 
-from django.db import router
-
-from pgflow_django import engine
+from pgflow_django import engine, jsonvalue
 from pgflow_django.choices import RunState
-from pgflow_django.exceptions import ActionRefused, RunNotFound
-from pgflow_django.models import WorkflowRun
+from pgflow_django.conf import settings
+from pgflow_django.exceptions import ActionRefused, InvalidOutput, RunNotFound
+from pgflow_django.runs.acting import (
+    ActionName,
+    ControlResult,
+    alias_of,
+    clean,
+    load_run,
+    load_run_status,
+    read_task,
+    refuse_functions_of_caller,
+)
+from pgflow_django.runs.again import rerun, retry_run
 from pgflow_django.runs.status import read_run_id
 from pgflow_django.storage.trouble import uses_database
 
-ActionName = Literal["cancel", "pause", "resume"]
-
-
-@dataclass(frozen=True, slots=True)
-class ControlResult:
-    """What became of an act: ``did`` is whether this call did it, so that it is logged once.
-
-    ``before`` is the run's status as it was found, ``status`` as it is now.
-    """
-
-    action: ActionName
-    run_id: UUID
-    did: bool
-    before: str
-    status: str
+__all__ = [
+    "ControlResult",
+    "cancel_run",
+    "complete_step",
+    "pause_run",
+    "rerun",
+    "resume_run",
+    "retry_now",
+    "retry_run",
+    "skip_step",
+]
 
 
 @uses_database
@@ -84,6 +90,114 @@ def resume_run(
     return _steer("resume", engine.resume_run, run_id, reason, by, using, RunState.STARTED)
 
 
+@uses_database
+def retry_now(
+    run_id: UUID | str,
+    *,
+    step: str | None = None,
+    index: int | None = None,
+    by: str = "",
+    using: str | None = None,
+) -> ControlResult:
+    """Let tasks that wait for their next attempt have it now: all of the run, or those named.
+
+    ``index`` is that of a task of ``step``, from 0. Those of a paused run are due when it goes on.
+
+    Raises ``RunNotFound``, and ``ActionRefused``: ``nothing_to_retry`` where none waits (no longer,
+    perhaps), ``step_not_found``, ``task_not_found``, ``step_already_done``.
+    """
+    alias, run_id = alias_of(using), read_run_id(run_id)
+    step, index = read_task(run_id, step, index)
+    done = engine.retry_now(run_id, step=step, index=index, by=clean(by), using=alias)
+    if done is None:
+        raise RunNotFound(run_id)
+    return ControlResult("retry_now", run_id, True, done.before, done.before, done.tasks)
+
+
+@uses_database
+def skip_step(
+    run_id: UUID | str,
+    step: str,
+    *,
+    index: int | None = None,
+    downstream: bool = False,
+    hold: bool = False,
+    reason: str = "",
+    by: str = "",
+    using: str | None = None,
+) -> ControlResult:
+    """Let a run go on without a step, or without one task of a map (``index``, from 0).
+
+    A skipped step is ``None`` to those that wait for it, and missing in the run's output; a skipped
+    task is ``None`` in its map's list. What has completed of a map stays: then the step completes,
+    with ``None`` for the rest. What runs just now is cut off, and its result refused.
+
+    What maps over a skipped step could not go on: ``downstream`` skips all that comes after it. A
+    failed or cancelled run is taken up again for it. ``hold`` leaves the run paused.
+
+    Raises ``RunNotFound``; ``StepFunctionMissing``, where workers don't have the functions of a run
+    that has ended; and ``ActionRefused``: ``step_not_found``, ``task_not_found``,
+    ``step_already_done``, ``step_not_skippable``, ``run_has_ended`` (it has completed).
+    """
+    decide = partial(engine.decide_step, verdict="skipped", output_json=None, downstream=downstream)
+    return _decide("skip", decide, run_id, step, index, hold, reason, by, using)
+
+
+@uses_database
+def complete_step(
+    run_id: UUID | str,
+    step: str,
+    output: Any,
+    *,
+    index: int | None = None,
+    hold: bool = False,
+    reason: str = "",
+    by: str = "",
+    using: str | None = None,
+) -> ControlResult:
+    """Give a step, or one task of a map (``index``, from 0), its output in place of its function.
+
+    ``output`` is any JSON value, that of a whole map a list with an element for each of its tasks;
+    those that are done keep what they gave. It is not held against what the function declares. A
+    step that has not begun may be given, too. Otherwise as ``skip_step``.
+
+    Raises as ``skip_step`` does, but not ``step_not_skippable``; and ``InvalidOutput``:
+    ``output_not_json``, ``output_too_large``, ``output_size_differs``.
+    """
+    text = jsonvalue.encode(
+        output,
+        subject=f'The output of step "{step}"',
+        not_json=InvalidOutput,
+        too_large=partial(InvalidOutput, code="output_too_large"),
+        limit=settings.MAX_OUTPUT_BYTES,
+    )
+    decide = partial(engine.decide_step, verdict="completed", output_json=text)
+    return _decide("complete", decide, run_id, step, index, hold, reason, by, using)
+
+
+def _decide(
+    action: ActionName,
+    decide: Callable[..., engine.Acted | None],
+    run_id: UUID | str,
+    step: str,
+    index: int | None,
+    hold: bool,
+    reason: str,
+    by: str,
+    using: str | None,
+) -> ControlResult:
+    alias, run_id = alias_of(using), read_run_id(run_id)
+    name, index = read_task(run_id, step, index)
+    run = load_run(run_id, using=alias)
+    if RunState(run.status).is_terminal:
+        refuse_functions_of_caller(run, using=alias)
+    done = decide(run_id, name, index, hold=hold, reason=clean(reason), by=clean(by), using=alias)
+    if done is None:
+        raise RunNotFound(run_id, " any more: it is being deleted")
+    status = load_run_status(run_id, using=alias)
+    return ControlResult(action, run_id, True, done.before, status, done.tasks, done.steps)
+
+
 def _steer(
     action: ActionName,
     call: Callable[..., str | None],
@@ -111,12 +225,8 @@ def _act(
 ) -> ControlResult:
     """Do it where the run is on the way to this ``status``, and has not come there."""
     run_id = read_run_id(run_id)
-    before = call(run_id, reason, by=by, using=_alias(using))
+    before = call(run_id, clean(reason), by=clean(by), using=alias_of(using))
     if before is None:
         raise RunNotFound(run_id)
     did = before != status and not RunState(before).is_terminal
     return ControlResult(action, run_id, did, before, status.value if did else before)
-
-
-def _alias(using: str | None) -> str:
-    return using or router.db_for_write(WorkflowRun)

@@ -8,16 +8,21 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from pgflow_django import executor
+from pgflow_django.exceptions import ActionRefused
+from pgflow_django.models import WorkflowRun
 from tests.chaos.conftest import Tell
 from tests.chaos.fleet import Fleet, fleet
 from tests.chaos.load import LOADS
 from tests.chaos.rounds import ROUNDS, Disturb, Rounds
 from tests.chaos.server import OwnServer
 from tests.chaos.sessions import kill_one, terminate_all
+from tests.engine.database import messages
 
 COMPILER = shutil.which("cc")
 
@@ -25,6 +30,20 @@ COMPILER = shutil.which("cc")
 def kill(ours: Fleet, dice: random.Random) -> str:
     """Two of three blows hit a child, the third a whole worker."""
     return ours.kill_child(dice) if dice.random() < 0.67 else ours.kill_parent(dice)
+
+
+def pause_and_resume(ours: Fleet, dice: random.Random) -> str:
+    """All runs are paused and resumed, and every second time something dies in between."""
+    runs = [*WorkflowRun.objects.active().values_list("id", flat=True)]
+    for run in runs:
+        with suppress(ActionRefused):
+            executor.pause_run(run)
+    told = f", {kill(ours, dice)}" if dice.random() < 0.5 else ""
+    for run in runs:
+        assert not messages(run), "a message of a paused run"
+        with suppress(ActionRefused):
+            executor.resume_run(run)
+    return f"pause and resume{told}"
 
 
 def play(name: str, folder: Path, disturb: Disturb, blows: int = 1) -> str:
@@ -39,6 +58,11 @@ def play(name: str, folder: Path, disturb: Disturb, blows: int = 1) -> str:
 @pytest.mark.parametrize("name", LOADS)
 def test_processes_are_killed(name: str, prepared: None, tmp_path: Path, tell: Tell) -> None:
     tell(play(name, tmp_path, kill, 3))
+
+
+@pytest.mark.parametrize("name", LOADS)
+def test_runs_are_paused_and_resumed(name: str, prepared: None, tmp_path: Path, tell: Tell) -> None:
+    tell(play(name, tmp_path, pause_and_resume, 3))
 
 
 @pytest.mark.parametrize("name", LOADS)

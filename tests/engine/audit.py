@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from tests.engine.database import query
 
 _EDGES = {
+    ("", "completed"),  # given before its step began, or taken over by a rerun
+    ("", "skipped"),
     ("queued", "started"),
+    ("queued", "completed"),  # by hand
     ("queued", "skipped"),
     ("queued", "cancelled"),
     ("started", "completed"),
@@ -26,6 +29,11 @@ _CREATE = """
     );
     create function engine_audit() returns trigger language plpgsql as $$
     begin
+        if tg_op = 'INSERT' then
+            insert into engine_audit
+            values (new.run_id, new.step_slug, new.task_index, '', new.status);
+            return null;
+        end if;
         if old.status = 'completed' and (new.status, new.output) is distinct from
             (old.status, old.output) then
             raise 'a completed task changed: %', old;
@@ -38,9 +46,12 @@ _CREATE = """
     end $$;
     create trigger engine_audit after update on workflow_step_tasks
     for each row execute function engine_audit();
+    create trigger engine_audit_of_new after insert on workflow_step_tasks
+    for each row when (new.status in ('completed', 'skipped')) execute function engine_audit();
 """
 _DROP = """
     drop trigger if exists engine_audit on workflow_step_tasks;
+    drop trigger if exists engine_audit_of_new on workflow_step_tasks;
     drop function if exists engine_audit;
     drop table if exists engine_audit;
 """

@@ -50,6 +50,7 @@ _WRONG_REMAINING_DEPS = """
         and d.status not in ('completed', 'skipped')
     ) found
     where s.remaining_deps <> found.count
+    and s.status not in ('completed', 'skipped')  -- by hand, whatever it waited for
 """
 _WRONG_COMPLETED_RUNS = """
     select r.id, r.status from workflow_runs r
@@ -87,7 +88,8 @@ _WRONG_OWN_OUTPUTS = """
             )
         end), '{}') as output
         from workflow_version_steps vs
-        where vs.version_id = r.version_id and vs.dependents = '{}'
+        join workflow_step_states s on s.run_id = r.id and s.step_slug = vs.step_slug
+        where vs.version_id = r.version_id and vs.dependents = '{}' and s.status <> 'skipped'
     ) expected
     where r.status = 'completed' and r.output <> expected.output
 """

@@ -78,6 +78,19 @@ def work(step: Step, input: dict[str, Any]) -> Any:
 
 
 @dataclass
+class Decisions:
+    """What a person has decided of a run in place of its functions.
+
+    ``tasks``: what tasks gave by hand, ``None`` of those that were skipped. ``outputs``: of steps
+    that had not begun, and of those that a rerun took over. ``skipped``: whole steps.
+    """
+
+    tasks: dict[tuple[str, int], Any] = field(default_factory=dict)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    skipped: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Expected:
     """How a run of a flow must end: ``outputs`` of the steps that can be reached."""
 
@@ -87,6 +100,7 @@ class Expected:
     violating: set[str] = field(default_factory=set)
     cancelling: set[str] = field(default_factory=set)
     leaves: tuple[str, ...] = ()
+    skipped: set[str] = field(default_factory=set)
 
     @property
     def statuses(self) -> set[str]:
@@ -98,14 +112,22 @@ class Expected:
     @property
     def output(self) -> dict[str, Any]:
         """The output of the run, if it completes."""
-        return {leaf: self.outputs[leaf] for leaf in self.leaves}
+        return {leaf: self.outputs[leaf] for leaf in self.leaves if leaf not in self.skipped}
 
 
-def expect(steps: list[Step], run_input: Any, *, healed: bool = False) -> Expected:
+def expect(
+    steps: list[Step], run_input: Any, *, healed: bool = False, decided: Decisions | None = None
+) -> Expected:
     """Play a run; ``healed``: nothing fails and nothing cancels."""
     depended_on = {dep for step in steps for dep in step.deps}
     expected = Expected(leaves=tuple(s.slug for s in steps if s.slug not in depended_on))
+    decided = decided or Decisions()
+    expected.skipped = decided.skipped
     for step in steps:
+        if step.slug in decided.skipped | decided.outputs.keys():
+            output = expected.outputs[step.slug] = decided.outputs.get(step.slug)
+            expected.tasks[step.slug] = list(output or ()) if step.is_map else [output]
+            continue
         if not all(dep in expected.outputs for dep in step.deps):
             continue
         items = _items(step, run_input, expected.outputs)
@@ -116,7 +138,9 @@ def expect(steps: list[Step], run_input: Any, *, healed: bool = False) -> Expect
             expected.cancelling.add(step.slug)
         given = {dep: expected.outputs[dep] for dep in step.deps} | {"run": run_input}
         outputs = [
-            work(step, given | ({"item": item, "index": index} if step.is_map else {}))
+            decided.tasks[step.slug, index]
+            if (step.slug, index) in decided.tasks
+            else work(step, given | ({"item": item, "index": index} if step.is_map else {}))
             for index, item in enumerate(items)
         ]
         expected.tasks[step.slug] = outputs

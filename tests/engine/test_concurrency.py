@@ -6,11 +6,12 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from pgflow_django import executor
-from pgflow_django.exceptions import ActionRefused, LeaseLost, RunNotRetryable
+from pgflow_django.exceptions import ActionRefused, InvalidOutput, LeaseLost, RunNotRetryable
 from pgflow_django.models import WorkflowRun
 from pgflow_django.worker.claimed import ClaimedTask, iterate
 from tests.engine.audit import audited
@@ -139,6 +140,7 @@ class Chaos:
         moves = [self.claim] * 6 + [self.settle] * 6 + [self.fail] * 2 + [self.release]
         moves += [self.cancel, self.retry, self.sweep, self.die, self.start]
         moves += [self.pause] * 2 + [self.resume] * 3
+        moves += [self.skip, self.complete, self.retry_one, self.retry_now, self.rerun]
         for _ in range(70):
             try:
                 self.random.choice(moves)()
@@ -185,6 +187,42 @@ class Chaos:
     def resume(self) -> None:
         with contextlib.suppress(ActionRefused):
             executor.resume_run(self.random.choice(self.runs).id)
+
+    def skip(self) -> None:
+        run, step, index = self.some_task()
+        with contextlib.suppress(ActionRefused):
+            executor.skip_step(
+                run,
+                step,
+                index=index,
+                downstream=self.random.random() < 0.3,
+                hold=self.random.random() < 0.3,
+            )
+
+    def complete(self) -> None:
+        run, step, index = self.some_task()
+        with contextlib.suppress(ActionRefused, InvalidOutput):
+            executor.complete_step(run, step, [1, 2, 3], index=index)
+
+    def retry_one(self) -> None:
+        run, step, index = self.some_task()
+        with contextlib.suppress(ActionRefused, RunNotRetryable):
+            executor.retry_run(run, step=step, index=index)
+
+    def retry_now(self) -> None:
+        with contextlib.suppress(ActionRefused):
+            executor.retry_now(self.random.choice(self.runs).id)
+
+    def rerun(self) -> None:
+        run, step, _ = self.some_task()
+        with contextlib.suppress(ActionRefused):
+            self.runs.append(executor.rerun(run, from_step=self.random.choice([None, step])))
+
+    def some_task(self) -> tuple[UUID, str, int | None]:
+        """A step of some run, and one of its tasks or none."""
+        run = self.random.choice(self.runs).id
+        steps = sorted(step_statuses(run))
+        return run, self.random.choice(steps), self.random.choice([None, 0, 1, 2])
 
     def sweep(self) -> None:
         sweep()

@@ -19,6 +19,7 @@ from tests.engine.doors import DOORS
 from tests.engine.effort import EFFORT
 from tests.engine.invariants import check_all_ended
 from tests.engine.oracle import Expected, Functions, Step, expect, flows
+from tests.engine.steering import MOVES, Move, Steered
 
 INPUTS: list[Any] = [{"n": 1}, [], ["x"], [1, None, "é", [2]], "text", None]
 
@@ -171,3 +172,46 @@ def test_many_runs_of_one_flow_drained_together_end_as_the_oracle_says(
     check_audit()
     for run, run_input, calls in zip(runs, run_inputs, functions, strict=True):
         check_run(WorkflowRun.objects.get(id=run.id), expect(first, run_input), first, calls)
+
+
+@settings(
+    max_examples=60 * EFFORT,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(steps=flows(), run_input=st.sampled_from(INPUTS), moves=MOVES)
+def test_a_run_that_is_steered_at_random_moments_ends_as_the_oracle_says(
+    steps: list[Step], run_input: Any, moves: list[Move]
+) -> None:
+    start_afresh()
+    store(steps)
+    run_input = [1, None, "é", [2]] if is_refused(steps, run_input) else run_input
+    steered = Steered(executor.start_flow("flow", run_input).id, steps, Functions(steps))
+    steered.play(moves)
+    waiting = [steered]
+    while waiting:
+        one = waiting.pop()
+        one.finish()
+        waiting += one.reruns
+        expected = expect(steps, run_input, healed=True, decided=one.decided)
+        check_steered(one, expected)
+    check_all_ended()
+    check_audit()
+
+
+def check_steered(steered: Steered, expected: Expected) -> None:
+    """Hold a run that was steered to its end against what the oracle says."""
+    run = steered.run
+    event(run.status)
+    statuses = step_statuses(run.id)
+    if expected.violating:
+        assert run.status == "failed"
+        assert run.error["step_slug"] in expected.violating
+    else:
+        assert run.status == "completed", (run.status, run.error)
+        assert run.output == expected.output
+        assert {slug for slug, status in statuses.items() if status == "skipped"} == (
+            expected.skipped
+        )
+    for task in WorkflowStepTask.objects.filter(run_id=run.id, status__in=["completed", "skipped"]):
+        if statuses[task.step_slug] != "skipped":
+            assert task.output == expected.tasks[task.step_slug][task.task_index]

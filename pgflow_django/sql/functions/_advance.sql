@@ -1,8 +1,8 @@
--- Follows completed steps through their runs: dependents lose a dependency, those that wait for
--- nothing more start, maps over [] complete at once and are followed in turn, runs without a step
--- left complete. Returns the tasks handed to `caller` (see _create_tasks). Nothing follows in a run
--- that somebody has ended by hand, and no step starts that is not `created`. Tasks of a paused run are
--- queued without a message.
+-- Follows completed steps (and skipped ones, see decide_step) through their runs: dependents lose a
+-- dependency, those that wait for nothing more start, maps over [] complete at once and are followed in
+-- turn, runs without a step left complete. Returns the tasks handed to `caller` (see _create_tasks).
+-- Nothing follows in a run that somebody has ended by hand, and no step starts that is not `created`.
+-- Tasks of a paused run are queued without a message.
 --
 -- Called with the runs' rows locked. Lock order: states of dependents, then runs, each sorted.
 create or replace function pgflow._advance(
@@ -112,7 +112,10 @@ begin
         perform pgflow._tell(jsonb_agg(jsonb_build_object(
             'kind', 'step_completed', 'run_id', c.run_id, 'workflow_slug', r.workflow_slug, 'step_slug', c.step_slug
         )))
-        from unnest(v_all) as c join workflow_runs r on r.id = c.run_id;
+        from unnest(v_all) as c
+        join workflow_runs r on r.id = c.run_id
+        join workflow_step_states s on s.run_id = c.run_id and s.step_slug = c.step_slug
+        where s.status = 'completed';
     end if;
     perform pgflow._count_down(v_all);
     -- Not before the count: a run that has ended is not counted down any more.

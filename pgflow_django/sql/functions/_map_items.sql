@@ -1,5 +1,6 @@
 -- The elements of a map step: of the run input where `dep_slug` is null, else of that step's
--- output. `tasks` rows without value where the upstream value is no array.
+-- output, in which a skipped task has null. `tasks` rows without value where the upstream value is no
+-- array.
 create or replace function pgflow._map_items(
     run uuid, version_id bigint, dep_slug text, tasks integer
 )
@@ -14,7 +15,7 @@ begin
         where vs.version_id = _map_items.version_id and vs.step_slug = _map_items.dep_slug
     ) then
         return query
-            select t.task_index, t.output from workflow_step_tasks t
+            select t.task_index, coalesce(t.output, 'null') from workflow_step_tasks t
             where t.run_id = _map_items.run and t.step_slug = _map_items.dep_slug;
         return;
     end if;

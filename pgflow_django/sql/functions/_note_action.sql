@@ -13,9 +13,9 @@ begin
     values (
         _note_action.run, _note_action.at, _note_action.level, _note_action.kind, _note_action.slug,
         _note_action.index, _note_action.message,
-        _note_action.facts || jsonb_strip_nulls(jsonb_build_object(
+        nullif(_note_action.facts || jsonb_strip_nulls(jsonb_build_object(
             'by', nullif(_note_action.action_by, ''), 'reason', nullif(_note_action.action_reason, '')
-        ))
+        )), '{}')
     );
 end
 $$;

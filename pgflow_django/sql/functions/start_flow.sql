@@ -6,7 +6,8 @@
 -- has another one, nothing is started (PF010, with the schema); null asks for no check.
 --
 -- `started_by` is the name of the user who starts them, and `via` the door by which; empty for code.
--- `trial` is a version that pin_trial has written: runs are of that one, whatever is stored of the flow.
+-- `rerun_of` is the run whose input they take over. `trial` is a version that pin_trial has written: runs
+-- are of that one, whatever is stored of the flow.
 create or replace function pgflow.start_flow(
     slug text,
     inputs jsonb,
@@ -18,7 +19,8 @@ create or replace function pgflow.start_flow(
     checked text default null,
     trial bigint default null,
     started_by text default '',
-    via text default ''
+    via text default '',
+    rerun_of uuid default null
 )
 returns uuid[]
 language plpgsql volatile
@@ -94,13 +96,13 @@ begin
     );
     insert into workflow_runs (
         id, workflow_slug, version, version_id, input, remaining_steps, key, owner_id,
-        has_caller_functions, parent_run_id, started_by, via, started_at
+        has_caller_functions, parent_run_id, rerun_of, started_by, via, started_at
     )
     select
         i.id, start_flow.slug, v_version.version, v_version.id, i.value,
         v_version.steps_count,
         start_flow.run_key, start_flow.owner, start_flow.has_caller_functions, start_flow.parent,
-        start_flow.started_by, start_flow.via, v_now
+        start_flow.rerun_of, start_flow.started_by, start_flow.via, v_now
     from rows from (unnest(v_ids), jsonb_array_elements(start_flow.inputs)) as i (id, value)
     on conflict (workflow_slug, key) where key is not null do nothing;
     if not found then  -- somebody else has just started the run of this key
