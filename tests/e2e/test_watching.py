@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from pgflow_django import executor
 from pgflow_django.models import WorkflowRun
 from tests.e2e.conftest import OpenPage
 from tests.views.watching import Stage
@@ -160,11 +162,12 @@ def test_looks_become_rarer_while_nothing_changes(
     page.clock.install(time=0)
     page.reload()
     page.clock.pause_at(100)
+    wait_until(lambda: page.evaluate("!document.querySelector('#pgf-run.htmx-request')"))
     page.evaluate("answers = 0")
     page.evaluate("document.addEventListener('htmx:afterRequest', () => answers++)")
     page.evaluate("dispatchEvent(new Event('focus'))")
     for number, pause in enumerate([1500, 2250, 3375, 5000, 5000], start=1):
-        wait_until(lambda count=number: page.evaluate("answers") == count)
+        wait_until(partial(page.evaluate, f"answers === {number}"))
         page.clock.run_for(pause - 100)
         assert page.evaluate("answers") == number
         with page.expect_request("**/live/**"):
@@ -221,3 +224,30 @@ def test_nothing_of_a_run_becomes_markup_when_it_is_updated(
     stage.fail("step_0", error=BAD)
     expect_card(page, "step_0", "failed")
     assert page.locator("#pgf-run img, #pgf-run script").count() == 0
+
+
+def test_an_action_keeps_the_page_and_says_what_came_of_it(
+    open_page: OpenPage, boss: User, stage: Stage
+) -> None:
+    page = open_page(path_of(stage), boss)
+    page.evaluate("isKept = true")
+    page.locator("summary", has_text="Pause").click()
+    page.get_by_role("button", name="Pause this run").click()
+    expect(page.locator("#pgf-said")).to_contain_text("The run is paused.")
+    expect(page.locator("#pgf-run-status")).to_have_text("paused")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#pgf-run-status")).to_have_text("running")
+    assert page.evaluate("isKept")
+
+
+def test_an_action_that_is_refused_is_told_on_the_page(
+    open_page: OpenPage, boss: User, stage: Stage
+) -> None:
+    executor.cancel_run(stage.run)
+    page = open_page(path_of(stage), boss)
+    executor.retry_run(stage.run)
+    page.evaluate("isKept = true")
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator("#pgf-said")).to_contain_text("can't be retried")
+    expect(page.locator("#pgf-run-status")).to_have_text("running")
+    assert page.evaluate("isKept")

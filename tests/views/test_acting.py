@@ -101,3 +101,12 @@ def test_of_two_clicks_one_does_it(log_in: LogIn, flow: str, act: str) -> None:
     assert LogEntry.objects.count() == 1
     kind = {"cancel": "cancelled", "pause": "paused", "resume": "resumed"}[act]
     assert WorkflowRunEvent.objects.filter(run_id=run.pk, kind=kind).count() == 1
+
+
+def test_a_page_that_is_there_already_is_told_what_came_of_it(log_in: LogIn, flow: str) -> None:
+    client = log_in("boss", headers={"HX-Request": "true"})
+    run = executor.start_flow(flow)
+    answer = client.post(address("workflowrun_pause", run.pk))
+    assert (answer.status_code, "The run is paused." in answer.content.decode()) == (200, True)
+    answer = client.post(address("workflowrun_retry", run.pk))
+    assert (answer.status_code, "be retried" in answer.content.decode()) == (409, True)

@@ -42,12 +42,14 @@ async function ask({ isFirst = false } = {}) {
   if (isNew) tell();
   if (lostAt) pause = Math.min(pause * 1.5, LONGEST_WAIT);
   else pause = isNew ? FIRST_PAUSE : Math.min(pause * 1.5, LONGEST_PAUSE);
-  if (lostAt || !head().dataset.ended) timer = setTimeout(ask, hasMore ? NO_PAUSE : pause);
+  if (hasMore || lostAt || !head().dataset.ended)
+    timer = setTimeout(ask, hasMore ? NO_PAUSE : pause);
 }
 
 function askNow() {
   pause = FIRST_PAUSE;
-  ask();
+  if (isAsking) hasMore = true;
+  else ask();
 }
 
 /** Put cards in the place of those of the same steps; edges look as the step they lead to. */
@@ -72,19 +74,24 @@ const showPanel = (step = "") =>
   });
 
 /** Show whether what the page tells is still so, and take the server's clock. */
-function hear({ target, detail: { xhr } }) {
+function hear({ target, detail: { xhr, successful, requestConfig } }) {
+  const { status } = xhr;
+  if (requestConfig.boosted && requestConfig.verb === "post") {
+    if (!successful && status !== 409)
+      $("#pgf-said").textContent = run.dataset.textFailed.replace("{status}", status);
+    return askNow();
+  }
   if (target !== run) return;
-  const { status } = xhr,
+  const { textStale, textGone } = run.dataset,
     isReached = (status >= 200 && status < 400) || status === 401;
   isGone = status === 404;
   lostAt = isReached ? null : (lostAt ?? new Date());
   setClock(xhr.getResponseHeader("X-Pgf-Now"));
   const banner = $("#pgf-stale"),
-    shown = $("#pgf-stale-text"),
-    { textStale, textGone } = run.dataset;
+    shown = $("#pgf-stale-text");
   banner.hidden = isReached;
   if (isReached) return;
-  const text = isGone ? textGone : textStale.replace("{time}", lostAt.toLocaleTimeString());
+  const text = isGone ? textGone : textStale.replace("{time}", formTimes().format(lostAt));
   if (shown.textContent !== text) shown.textContent = text;
 }
 
@@ -141,14 +148,16 @@ const store = (() => {
   }
 })();
 
+const nameZone = () => store.pgfZone || Intl.DateTimeFormat().resolvedOptions().timeZone;
+const formTimes = (form = { hourCycle: "h23", timeStyle: "medium" }) =>
+  Intl.DateTimeFormat(document.documentElement.lang || [], { timeZone: nameZone(), ...form });
+
 /** Write each time as it is in the reader's zone, with its date where that is not today's. */
 function writeTimes() {
-  const timeZone = store.pgfZone || Intl.DateTimeFormat().resolvedOptions().timeZone,
-    language = document.documentElement.lang || [],
-    form = { timeZone, hourCycle: "h23", timeStyle: "medium" };
-  const day = Intl.DateTimeFormat(language, { timeZone }),
-    time = Intl.DateTimeFormat(language, form),
-    whole = Intl.DateTimeFormat(language, { ...form, dateStyle: "medium" }),
+  const timeZone = nameZone(),
+    time = formTimes(),
+    whole = formTimes({ hourCycle: "h23", timeStyle: "medium", dateStyle: "medium" }),
+    day = formTimes({ dateStyle: "short" }),
     today = day.format(Date.now() + ahead * 1000);
   for (const place of $$("time[datetime]", run)) {
     const moment = new Date(place.dateTime);

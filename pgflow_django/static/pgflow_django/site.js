@@ -3,7 +3,7 @@
 /** Keep a form from being sent twice: the server would start one run only, but it looks broken. */
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!form.matches("form[data-once]")) return;
+  if (!form.matches("form[data-once]") || form.closest("[hx-boost=true]")) return;
   if (form.dataset.isSent) return void event.preventDefault();
   form.dataset.isSent = "1";
   for (const button of form.querySelectorAll("button"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from pgflow_django import executor
@@ -13,6 +15,7 @@ from pgflow_django.choices import RunState
 from pgflow_django.drafts.types import name_user
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.runs import control
+from pgflow_django.views.htmx import is_htmx
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,9 +83,9 @@ def retry(page: Page) -> HttpResponse:
         executor.retry_run(run.pk)
     except PgflowError as error:
         messages.error(request, str(error))
-    else:
-        page.admin.log_change(request, run, _("Retried."))
-        messages.success(request, _("The run goes on where it had stopped."))
+        return _back(page, refused=True)
+    page.admin.log_change(request, run, _("Retried."))
+    messages.success(request, _("The run goes on where it had stopped."))
     return _back(page)
 
 
@@ -96,7 +99,7 @@ def _act(
         result = call(by=by, reason=_read_reason(page))
     except PgflowError as error:
         messages.error(request, str(error))
-        return _back(page)
+        return _back(page, refused=True)
     if result.did:
         page.admin.log_change(request, page.run, noted)
         messages.success(request, done)
@@ -109,6 +112,11 @@ def _read_reason(page: Page) -> str:
     return page.request.POST.get("reason", "").strip().replace("\0", "")[:_REASON]
 
 
-def _back(page: Page) -> HttpResponse:
-    """To the page, at the step that was open."""
+def _back(page: Page, *, refused: bool = False) -> HttpResponse:
+    """To the page. A page that is there already is told what came of it, and looks by itself."""
+    request = page.request
+    if is_htmx(request):
+        said = {"said": messages.get_messages(request), "refused": refused}
+        status = HTTPStatus.CONFLICT if refused else HTTPStatus.OK
+        return render(request, "pgflow_django/runs/_said.html", said, status=status)
     return HttpResponseRedirect(page.link("workflowrun_change", page.run.pk))
