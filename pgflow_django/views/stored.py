@@ -56,9 +56,15 @@ class Stored:
         return json.loads(self.text if self.is_whole else complete(self.text[: self.limit]))
 
 
-def load(rows: QuerySet[Any], key: str, column: str, limit: int = SHOWN) -> dict[Any, Stored]:
-    """The beginnings of a JSON column by the key of their rows; rows without a value left out."""
-    found = rows.values_list(key, _Beginning(F(column), limit=int(limit) + 1))
+def load(
+    rows: QuerySet[Any], key: str, column: str | Func[Any], limit: int = SHOWN
+) -> dict[Any, Stored]:
+    """The beginnings of a JSON column by the key of their rows; rows without a value left out.
+
+    In place of a column, an expression for a part of one.
+    """
+    value = F(column) if isinstance(column, str) else column
+    found = rows.values_list(key, _Beginning(value, limit=int(limit) + 1))
     return {row: Stored(cut[1], int(cut[0]), limit) for row, cut in found if cut[1] is not None}
 
 

@@ -17,7 +17,7 @@ from pgflow_django.views.editor import edits, handing_in, page
 from pgflow_django.views.flows import describing, export, history, imports, new, review
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
-from pgflow_django.views.runs import acting, live, log, simulate, start, task, trial
+from pgflow_django.views.runs import acting, data, live, log, simulate, start, task, trial
 from pgflow_django.views.runs import page as run
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ RUN_PAGES = [
     Address(f"{_RUN}/pause/", "pause", acting.pause, "pause_run", _CHANGE),
     Address(f"{_RUN}/resume/", "resume", acting.resume, "pause_run", _CHANGE),
     Address(f"{_RUN}/retry/", "retry", acting.retry, "retry_run", _CHANGE),
+    Address(f"{_RUN}/step/<slug:step>/output.json", "output", data.output, "view_payload"),
     Address(f"{_RUN}/<str:which>.json", "payload", run.payload, "view_payload"),
 ]
 #: In place of the list of workers:

@@ -186,3 +186,17 @@ def test_a_log_that_nobody_follows_stays_as_it_is(
     expect(page.locator(".pgf-log-line")).to_have_count(3)
     page.get_by_label("Follow").check()
     expect(page.locator(".pgf-log-line")).to_have_count(6)
+
+
+def test_what_a_run_was_given_is_a_tree(open_page: OpenPage, boss: User, shop: None) -> None:
+    run = executor.start_flow("shop", {"who": {"name": "Ada", "password": "hush"}, "n": [1] * 120})
+    page = open_page(path_of(run.id), boss)
+    page.get_by_role("link", name="Data").click()
+    tree = page.locator(".pgf-tree")
+    expect(tree).to_contain_text('name: "Ada"')
+    expect(tree).to_contain_text('password: "[hidden]"')
+    take_picture(page, "data")
+    page.locator("#pgf-tab").get_by_role("link", name="20 more").click()
+    expect(tree.locator("li")).to_have_count(20)
+    page.locator(".pgf-crumbs").get_by_role("link", name="all").click()
+    expect(tree).to_contain_text('name: "Ada"')

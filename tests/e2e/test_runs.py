@@ -119,7 +119,9 @@ def test_a_run_is_started_and_followed_to_its_end(
     expect_end(page, "completed")
     expect_step(page, "send", "completed")
     expect(page).to_have_title("✓ shop")
-    expect(page.get_by_role("region", name="Output", exact=True)).to_contain_text('"3 sent"')
+    page.get_by_role("link", name="Data").click()
+    page.locator("#pgf-data-output").click()
+    expect(page.locator(".pgf-tree")).to_contain_text('"3 sent"')
     page.locator("#pgf-dag [data-slug=pack]").click()
     expect(page.get_by_role("complementary", name="Details")).to_contain_text("parcel 1")
 

@@ -38,6 +38,7 @@ _TASKS = [
     f"tab=tasks&{name}" for name in ("status", "index", "sort", "like", "from", "before", "place")
 ]
 _LOG = [f"tab=log&{name}" for name in ("show", "q", "before")]
+_LOG += [f"tab=data&{name}" for name in ("which", "at", "from")]
 _LINES = ("show", "step", "index", "q", "before", "after")
 QUERIES: Mapping[str, Sequence[str]] = {
     "workflow_changelist": (*_LIST, "last", "on", "origin", "origin__in", "pk__in"),

@@ -56,15 +56,14 @@ def read(client: Client, path: str) -> str:
 def test_a_page_reads_the_beginnings_of_outputs(client: Client, flow: str, text: str) -> None:
     run = run_flow(input={"text": "y" * 900_000, "token": "t-1"})
     fill(run, text)
-    page = read(client, address("workflowrun_change", run.pk))
-    assert page.count("This is the beginning; all of it has") == 2
-    assert "8,192 KiB" in page
-    assert len(page) < 4 * SHOWN
-    for name, outputs in (("step", 3), ("details", 1)):
-        part = read(client, address(f"workflowrun_{name}", run.pk) + "?step=double")
-        assert part.count("&quot;Ada-Lovelace&quot;") == outputs
-        assert HIDDEN in part
-        assert "hush" not in part
+    for which, size in (("input", "878 KiB"), ("output", "8,192 KiB")):
+        page = read(client, f"{address('workflowrun_change', run.pk)}?tab=data&which={which}")
+        assert f"This is the beginning; all of it has {size}" in page
+        assert len(page) < 4 * SHOWN
+    part = read(client, address("workflowrun_step", run.pk) + "?step=double")
+    assert part.count("&quot;Ada-Lovelace&quot;") == 3
+    assert HIDDEN in part
+    assert "hush" not in part
     read(client, address("workflowrun_changelist"))
     read(client, address("workflow_changelist"))
     assert "yyyy" not in read(client, address("workflow_run", flow) + "?mode=json")
@@ -128,7 +127,7 @@ def test_who_redacts_in_an_own_way_is_not_handed_a_part(
         return "(secret)" if isinstance(value, dict) and value.get("contents") else value
 
     monkeypatch.setattr(WorkflowRunAdmin, "redact_payload", redact)
-    page = read(client, address("workflowrun_change", run.pk))
+    page = read(client, f"{address('workflowrun_change', run.pk)}?tab=data&which=output")
     assert "It has 8,192 KiB, which is too much for this page." in page
     panel = read(client, address("workflowrun_step", run.pk) + "?step=report")
     assert "which is too much for this page" in panel

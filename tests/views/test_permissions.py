@@ -42,6 +42,7 @@ GETS: Mapping[str, Expected] = {
     "workflowrun_task": SEEN,
     "workflowrun_log": SEEN,
     "workflowrun_payload": CHANGED,
+    "workflowrun_output": (LOGIN, 404, 403, 404, 404),  # it failed, and has none
     "workflowrun_cancel": NO_GET,
     "workflowrun_pause": NO_GET,
     "workflowrun_resume": NO_GET,
@@ -77,6 +78,7 @@ DATA = {
 RESTS: Mapping[str, tuple[object, ...]] = {
     "workflowrun_payload": ("input",),
     "workflowrun_task": ("fetch", 0),
+    "workflowrun_output": ("fetch",),
 }
 
 

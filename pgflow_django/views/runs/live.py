@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from pgflow_django.runs.digest import Digest, digest_run, read_digest
 from pgflow_django.storage.probe import probe
 from pgflow_django.views.runs.drawing import RunFacts, load_run
-from pgflow_django.views.runs.page import describe, explain_failure, find_look, show_output
+from pgflow_django.views.runs.page import describe, explain_failure, find_look
 
 if TYPE_CHECKING:
     from pgflow_django.views.page import Page
@@ -45,11 +45,10 @@ def live(page: Page) -> HttpResponse:
 
 
 def details(page: Page) -> HttpResponse:
-    """Return what stands below the drawing: the error, the output, attempts and events."""
+    """Return what stands below the drawing: the error."""
     facts = load_run(page.run)
     context = describe(page, facts)
     context |= explain_failure(page, facts, context)
-    context |= show_output(page, facts, context)
     return render(page.request, "pgflow_django/runs/_details.html", context)
 
 

@@ -18,7 +18,6 @@ from pgflow_django.views.editor.scene import DIRECTIONS, Look, read_look
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, find_comparison, give_file
-from pgflow_django.views.payloads import Payload
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.programs import name_starter
 from pgflow_django.views.runs import tabs
@@ -64,9 +63,6 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
         **extra,
     )
     context |= explain_failure(page, facts, context)
-    context |= show_output(page, facts, context)
-    if context["may_see_payload"]:
-        context["input"] = _show(page, "input")
     return render(page.request, "pgflow_django/runs/run.html", context, status=context["status"])
 
 
@@ -105,9 +101,6 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
             name: page.link(f"workflowrun_{name}", run.pk)
             for name in ("change", "find", "live", "details", "step", *ACTS)
         },
-        "payload_links": {
-            name: page.link("workflowrun_payload", run.pk, name) for name in _PAYLOADS
-        },
     }
     # An earlier flow of this name has other versions, and a trial has none.
     is_of_flow = flow is not None and flow.created_at <= run.started_at and not run.is_trial
@@ -141,13 +134,6 @@ def explain_failure(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> di
     return told
 
 
-def show_output(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:
-    """What a completed run gave. The panel of a step has no use for it, and it may be large."""
-    if not known["may_see_payload"] or facts.view.status != RunState.COMPLETED:
-        return {}
-    return {"output": _show(page, "output")}
-
-
 def _find_parent(page: Page) -> WorkflowRun | None:
     """The run that started this one, if its reader may see that."""
     run = page.run
@@ -163,15 +149,6 @@ def find_look(request: HttpRequest) -> Look:
         if request.GET.get("direction") == direction:
             return Look(direction, _STAGE)
     return Look(read_look(request).direction, _STAGE)
-
-
-def _show(page: Page, column: str) -> Payload:
-    run = page.run
-    row = WorkflowRun.objects.using(run._state.db).filter(pk=run.pk)  # noqa: SLF001
-    stored = load(row, "pk", column).get(run.pk)
-    if stored is None:
-        raise RunNotFound(run.pk)
-    return show_stored(page.request, page.admin, run, stored)
 
 
 def _list_tasks(page: Page, step: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from pgflow_django.runs.view import RunView, load
 from pgflow_django.storage.looking import TookTooLong, looking
 from pgflow_django.views.htmx import is_htmx
+from pgflow_django.views.runs.data import show_data
 from pgflow_django.views.runs.drawing import show_step
 from pgflow_django.views.runs.log import show_log
 from pgflow_django.views.runs.query import BadQuery
@@ -48,6 +49,7 @@ TABS: Mapping[str, Tab] = {
     "list": Tab(_list_steps),
     "tasks": Tab(show_tasks),
     "log": Tab(show_log),
+    "data": Tab(show_data, "view_payload"),
 }
 
 
@@ -56,6 +58,7 @@ def _name_tabs() -> dict[str, str]:
         "list": _("Steps"),
         "tasks": _("Tasks"),
         "log": _("Log"),
+        "data": _("Data"),
     }
 
 
