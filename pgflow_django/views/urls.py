@@ -17,7 +17,17 @@ from pgflow_django.views.editor import edits, handing_in, page
 from pgflow_django.views.flows import describing, export, history, imports, new, review
 from pgflow_django.views.htmx import admin_page
 from pgflow_django.views.page import Page
-from pgflow_django.views.runs import acting, data, live, log, simulate, start, task, trial
+from pgflow_django.views.runs import (
+    acting,
+    data,
+    live,
+    log,
+    simulate,
+    start,
+    task,
+    trial,
+    why,
+)
 from pgflow_django.views.runs import page as run
 
 if TYPE_CHECKING:
@@ -90,6 +100,7 @@ RUN_PAGES = [
     Address(f"{_RUN}/details/", "details", live.details, "view_run"),
     Address(f"{_RUN}/step/", "step", run.step_panel, "view_run"),
     Address(f"{_RUN}/log/", "log", log.log, "view_run"),
+    Address(f"{_RUN}/why/", "why", why.why, "view_run"),
     Address(f"{_RUN}/task/<slug:step>/<int:index>/", "task", task.task, "view_run"),
     Address(f"{_RUN}/cancel/", "cancel", acting.cancel, "cancel_run", _CHANGE),
     Address(f"{_RUN}/pause/", "pause", acting.pause, "pause_run", _CHANGE),

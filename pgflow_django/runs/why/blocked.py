@@ -35,25 +35,31 @@ def find_blocked(steps: Sequence[Standing], reasons: Sequence[Reason]) -> Reason
                 fronts.setdefault(slug, []).append(step.slug)
     if not fronts:
         return None
-    parts = []
+    shown: dict[tuple[str, ...], list[str]] = {}
     for slug, waiting in list(fronts.items())[:_MOST]:
-        wait = "wait" if len(waiting) > 1 else "waits"
-        name = words.name("step", waiting)
-        parts.append(f"{name} {wait} for {words.name('step', [slug])} ({_shortly(slug, reasons)})")
+        front = f"{words.name('step', [slug])} ({_shortly(slug, reasons)})"
+        shown.setdefault(tuple(waiting), []).append(front)
+    parts = [
+        f"{words.name('step', waiting)} {'wait' if len(waiting) > 1 else 'waits'} for "
+        f"{', '.join(told)}"
+        for waiting, told in shown.items()
+    ]
     behind = len(blocked) - len({slug for waiting in fronts.values() for slug in waiting})
     if len(fronts) > _MOST:
         parts.append(f"others for {len(fronts) - _MOST:,} more steps")
     if behind:
-        parts.append(f"{words.count(behind, 'step')} behind {'it' if len(parts) == 1 else 'them'}")
+        parts.append(f"{words.count(behind, 'step')} behind {'it' if len(fronts) == 1 else 'them'}")
     return Reason("blocked", "; ".join(parts), steps=tuple(step.slug for step in blocked))
 
 
 def explain_blocked(
     slug: str, known: Mapping[str, Standing], reasons: Sequence[Reason]
 ) -> Reason | None:
-    """Why one step has not started, followed to a step that has, with the reason of that."""
-    chain = [slug]
-    others = 0
+    """Why one step has not started, followed to a step that has, with the reason of that.
+
+    Where it waits for several, the one with the most urgent reason is followed.
+    """
+    chain, others = [slug], 0
     while known[chain[-1]].status == StepStatus.CREATED:
         undone = [
             dep
@@ -62,8 +68,9 @@ def explain_blocked(
         ]
         if not undone:
             return None
-        others = others or len(undone) - 1
-        chain.append(undone[0])
+        if len(chain) == 1:
+            others = len(undone) - 1
+        chain.append(min(undone, key=lambda dep: _rank(dep, reasons)))
     if len(chain) == 1:
         return None
     between = chain[1:-1]
@@ -78,6 +85,12 @@ def explain_blocked(
     if cause is None:
         return found
     return replace(found, fix=cause.fix, queues=cause.queues, since=cause.since, until=cause.until)
+
+
+def _rank(slug: str, reasons: Sequence[Reason]) -> int:
+    """Where the first reason of a step stands among all, which are in the order of urgency."""
+    numbers = (number for number, reason in enumerate(reasons) if slug in reason.steps)
+    return next(numbers, len(reasons))
 
 
 def _shortly(slug: str, reasons: Sequence[Reason]) -> str:

@@ -32,7 +32,6 @@ from pgflow_django.views.stored import load_cut
 
 if TYPE_CHECKING:
     from pgflow_django.drawing.layout import Layout
-    from pgflow_django.runs.waiting import Waiting
 
 #: Seconds before which nobody waits.
 _NOTICED = 0.1
@@ -81,11 +80,6 @@ class RunFacts:
     def error(self) -> Mapping[str, Any]:
         """The error of a failed run."""
         return self.view.error
-
-    @property
-    def waiting(self) -> Waiting | None:
-        """Why nothing moves."""
-        return self.view.waiting
 
     @property
     def is_retryable(self) -> bool:

@@ -97,9 +97,10 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "may_run": flow is not None and page.may("run", flow),
         "may_see_flow": flow is not None,
         "may_see_workers": page.may("view_workers"),
+        "why": facts.view.why,
         "links": {
             name: page.link(f"workflowrun_{name}", run.pk)
-            for name in ("change", "find", "live", "details", "step", *ACTS)
+            for name in ("change", "find", "live", "details", "step", "why", *ACTS)
         },
     }
     # An earlier flow of this name has other versions, and a trial has none.
@@ -107,6 +108,7 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     if flow is not None and is_of_flow and flow.version != run.version:
         context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
     if chosen is not None:
+        context["chosen_reasons"] = facts.view.why.of_step(step)
         context["chosen_attempts"] = load_attempts(run, step)
         context["chosen_failures"] = look_at_failures(page, step) if chosen["is_map"] else {}
         context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
