@@ -41,6 +41,7 @@ GETS: Mapping[str, Expected] = {
     "workflowrun_step": SEEN,
     "workflowrun_task": SEEN,
     "workflowrun_log": SEEN,
+    "workflowrun_why": SEEN,
     "workflowrun_payload": CHANGED,
     "workflowrun_output": (LOGIN, 404, 403, 404, 404),  # it failed, and has none
     "workflowrun_cancel": NO_GET,
@@ -64,6 +65,7 @@ POSTS: Mapping[str, Expected] = {
     "workflowrun_live": (LOGIN, 405, 405, 405, 405),
     "workflowrun_task": (LOGIN, 405, 405, 405, 405),
     "workflowrun_log": (LOGIN, 405, 405, 405, 405),
+    "workflowrun_why": (LOGIN, 405, 405, 405, 405),
     "workflowrun_change": (LOGIN, 405, 405, 405, 405),
 }
 DATA = {
