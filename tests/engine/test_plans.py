@@ -167,6 +167,49 @@ def test_no_way_on_scans_a_table_from_end_to_end(way: str) -> None:
     assert {name: counted.seq_scans[name] for name in HOT} == dict.fromkeys(HOT, 0)
 
 
+def _decide(run: UUID, step: str, index: int | None) -> Any:
+    return engine.decide_step(
+        run, step, index, verdict="skipped", output_json=None, using="default"
+    )
+
+
+#: What people do to a run and its first step, and whether that has been cancelled before.
+ACTS: dict[str, tuple[bool, Callable[[UUID, str], Any]]] = {
+    "pause": (False, lambda run, step: engine.pause_run(run, "", using="default")),
+    "resume": (False, lambda run, step: engine.resume_run(run, "", using="default")),
+    "retry now": (False, lambda run, step: engine.retry_now(run, using="default")),
+    "try one": (True, lambda run, step: engine.retry_run(run, None, step=step, using="default")),
+    "skip one": (False, lambda run, step: _decide(run, step, 0)),
+    "skip": (True, lambda run, step: _decide(run, step, None)),
+    "rerun": (False, lambda run, step: engine.rerun(run, "", using="default")),
+    "rerun from": (
+        False,
+        lambda run, step: engine.rerun(run, "", from_step=step, using="default"),
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_what_people_do_to_a_run_scans_no_table_from_end_to_end(act: str) -> None:
+    worker = fill()
+    for batch in claim_all(worker, 100):
+        worker.fail(*batch, delay=3600)
+    firsts = query(
+        "select run_id, step_slug from workflow_step_states where step_index = 0 "
+        "order by run_id desc limit 20"
+    )
+    assert [step for _, step in firsts].count("each") == 1
+    is_cancelled, do = ACTS[act]
+    for run, _ in firsts:
+        if is_cancelled:
+            executor.cancel_run(run)
+        elif act == "resume":
+            executor.pause_run(run)
+    counted = measure(lambda: [do(run, step) for run, step in firsts])
+    tables = (*HOT, "workflow_task_attempts", "workflow_run_events")
+    assert {name: counted.seq_scans[name] for name in tables} == dict.fromkeys(tables, 0)
+
+
 def test_starting_a_run_scans_no_table_from_end_to_end() -> None:
     fill()
     counted = measure(lambda: [executor.start_flow("chains", {}) for _ in range(20)])

@@ -7,6 +7,7 @@ create or replace function pgflow.retry_now(
 returns text
 language plpgsql volatile
 set search_path from current
+set enable_seqscan = off
 as $$
 declare
     c_hurry constant text :=
