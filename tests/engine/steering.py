@@ -35,7 +35,8 @@ MOVES: st.SearchStrategy[list[Move]] = st.lists(
         st.sampled_from([None, None, 0, 1, 2, 4]),
         st.booleans(),
     ),
-    max_size=14,
+    min_size=3,
+    max_size=16,
 )
 
 
