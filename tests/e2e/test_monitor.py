@@ -10,13 +10,14 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.db import connections
 from playwright.sync_api import Page, expect
 
 from pgflow_django import executor, flow_builder
 from pgflow_django.registry import registry
-from tests.e2e.conftest import OpenPage
+from tests.e2e.conftest import TOUCH, OpenPage
 from tests.engine.database import query as run_sql
 
 PICTURES = os.environ.get("PGFLOW_PICTURES", "")
@@ -200,3 +201,70 @@ def test_what_a_run_was_given_is_a_tree(open_page: OpenPage, boss: User, shop: N
     expect(tree.locator("li")).to_have_count(20)
     page.locator(".pgf-crumbs").get_by_role("link", name="all").click()
     expect(tree).to_contain_text('name: "Ada"')
+
+
+def test_every_tab_in_both_themes_and_on_a_phone_without_a_fault(
+    open_page: OpenPage, boss: User, shop: None
+) -> None:
+    run_shop(items=40)
+    failed = run_shop(items=400, fails=399)
+    for name, options in (("desk", {}), ("phone", TOUCH)):
+        page = open_page(path_of(failed), boss, **options)
+        for tab in ("list", "tasks", "timeline", "log", "data", "grid"):
+            page.goto(path_of(failed, f"?tab={tab}"))
+            expect(page.locator(f"#pgf-tab-{tab}[aria-current=page]")).to_be_visible()
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, (name, tab)
+            for theme in ("light", "dark"):
+                page.emulate_media(color_scheme=theme)
+                assert find_with_axe(page, "#pgf-tabs") == [], (name, tab, theme)
+                if PICTURES:
+                    page.screenshot(path=f"{PICTURES}/{tab}-{name}-{theme}.png", full_page=True)
+        page.emulate_media(color_scheme="light")
+        page.goto(f"/admin/pgflow_django/workflowrun/{failed}/task/charge/399/")
+        assert find_with_axe(page, ".pgf-task") == []
+        take_picture(page, f"task-{name}")
+
+
+def find_with_axe(page: Page, place: str) -> list[str]:
+    found = Axe().run(page, context={"include": [[place]]}).response
+    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found["violations"]]
+
+
+def test_tabs_work_by_keyboard(open_page: OpenPage, boss: User, shop: None) -> None:
+    page = open_page(path_of(run_shop(items=3)), boss)
+    page.locator("#pgf-tab-list").focus()
+    page.keyboard.press("Tab")
+    expect(page.locator("#pgf-tab-tasks")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#pgf-tab-tasks[aria-current=page]")).to_be_focused()
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#pgf-log")).to_contain_text("a card was refused")
+
+
+def test_tabs_work_without_any_script(open_page: OpenPage, boss: User, shop: None) -> None:
+    run = run_shop(items=60, fails=59)
+    page = open_page(path_of(run), boss, java_script_enabled=False)
+    page.get_by_role("link", name="Tasks").click()
+    page.get_by_label("Index").fill("59")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.locator("#pgf-tab tbody tr")).to_have_count(1)
+    page.locator("#pgf-tab tbody th a").click()
+    expect(page.locator(".pgf-trace")).to_contain_text("raise ConnectionError(")
+    page.get_by_role("link", name="All tasks").click()
+    page.locator("#pgf-later").click()
+    expect(page.locator("#pgf-tab tbody tr").first).to_contain_text("50")
+    for name, shown in (("Timeline", "charge"), ("Last runs", "report"), ("Data", "fails: 59")):
+        page.locator(".pgf-tab-strip").get_by_role("link", name=name).click()
+        expect(page.locator("#pgf-tab")).to_contain_text(shown)
+
+
+def test_a_test_is_copied(open_page: OpenPage, boss: User, shop: None) -> None:
+    run = run_shop(items=3, fails=2)
+    path = f"/admin/pgflow_django/workflowrun/{run}/task/charge/2/"
+    page = open_page(path, boss, permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy as test").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert "def test_charge_2():" in page.evaluate("navigator.clipboard.readText()")

@@ -20,9 +20,11 @@ from pgflow_django.storage.looking import TookTooLong, looking
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.runs.data import show_data
 from pgflow_django.views.runs.drawing import show_step
+from pgflow_django.views.runs.grid import show_grid
 from pgflow_django.views.runs.log import show_log
 from pgflow_django.views.runs.query import BadQuery
 from pgflow_django.views.runs.tasks import show_tasks
+from pgflow_django.views.runs.timeline import show_timeline
 
 if TYPE_CHECKING:
     from pgflow_django.views.page import Page
@@ -48,8 +50,10 @@ def _list_steps(_page: Page, view: RunView) -> Facts:
 TABS: Mapping[str, Tab] = {
     "list": Tab(_list_steps),
     "tasks": Tab(show_tasks),
+    "timeline": Tab(show_timeline),
     "log": Tab(show_log),
     "data": Tab(show_data, "view_payload"),
+    "grid": Tab(show_grid),
 }
 
 
@@ -57,8 +61,10 @@ def _name_tabs() -> dict[str, str]:
     return {
         "list": _("Steps"),
         "tasks": _("Tasks"),
+        "timeline": _("Timeline"),
         "log": _("Log"),
         "data": _("Data"),
+        "grid": _("Last runs"),
     }
 
 
