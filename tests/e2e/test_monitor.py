@@ -177,6 +177,7 @@ def test_a_log_that_nobody_follows_stays_as_it_is(
     run = executor.start_flow("shop", {}).id
     write_lines(run, 0, 3)
     page = open_page(path_of(run, "?tab=log"), boss)
+    page.wait_for_load_state("networkidle")  # the first look was answered
     page.get_by_label("Follow").uncheck()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url))

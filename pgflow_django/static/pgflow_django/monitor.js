@@ -1,25 +1,21 @@
-// The page of a run: asks what has changed and shows that, counts seconds, writes times in the
-// reader's zone. What the page shows it says in `X-Pgf-State`, and gets the cards that it lacks.
-
 const dag = pgflowDag;
 const { $, $$, svg, root: run } = dag;
 const head = () => $("#pgf-run-head");
 const FIRST_PAUSE = 1000,
-  LONGEST_PAUSE = 5000, // milliseconds between two looks
-  LONGEST_WAIT = 30_000, // the same where nobody answers
-  NO_PAUSE = 100, // the same where the page lacks more
-  PARTS_PAUSE = 5000; // between two looks at what stands below the drawing
+  LONGEST_PAUSE = 5000,
+  LONGEST_WAIT = 30_000,
+  NO_PAUSE = 100,
+  PARTS_PAUSE = 5000; // milliseconds
 
 let pause = FIRST_PAUSE,
   timer = 0,
   isAsking = false,
   hasMore = false,
-  lostAt = null, // when the page was up to date, for as long as nobody answers
+  lostAt = null,
   isGone = false,
-  partsAt = 0, // when what stands below was asked for
-  areStale = false; // whether that is not as the run stands
+  partsAt = 0,
+  areStale = false;
 
-/** Ask for what the page lacks; for everything if it does not say what it shows. */
 async function ask({ isFirst = false } = {}) {
   clearTimeout(timer);
   if (isAsking || isGone || (!isFirst && document.hidden)) return;
@@ -34,7 +30,7 @@ async function ask({ isFirst = false } = {}) {
       headers: isFirst ? {} : { "X-Pgf-State": state },
     });
   } catch {
-    // The banner tells, and it is tried again below.
+    // it is tried again
   }
   isAsking = false;
   if (isGone) return;
@@ -52,12 +48,11 @@ function askNow() {
   else ask();
 }
 
-/** Put cards in the place of those of the same steps; edges look as the step they lead to. */
 function showCards(cards) {
   for (const card of [...cards.children]) {
     const { slug } = card.dataset,
       isActive = card.matches(".pgf-running, .pgf-retrying");
-    dag.sync(dag.find(slug), card); // keeps the element, and so the focus
+    dag.sync(dag.find(slug), card); // keeps the focus
     for (const edge of $$(`.pgf-edge[data-target="${slug}"]`, svg()))
       edge.classList.toggle("pgf-active", isActive);
     if (slug === $("#pgf-panel [data-step]")?.dataset.step) showPanel(slug);
@@ -73,7 +68,6 @@ const showPanel = (step = "") =>
     values: { step },
   });
 
-/** Show whether what the page tells is still so, and take the server's clock. */
 function hear({ target, detail: { xhr, successful, requestConfig } }) {
   const { status } = xhr;
   if (requestConfig.boosted && requestConfig.verb === "post") {
@@ -95,7 +89,6 @@ function hear({ target, detail: { xhr, successful, requestConfig } }) {
   if (shown.textContent !== text) shown.textContent = text;
 }
 
-/** Say in the tab and to screen readers how the run stands. */
 function tell() {
   const { ended, share } = head().dataset,
     name = $("h1", head()).textContent;
@@ -107,7 +100,6 @@ function tell() {
   refreshParts();
 }
 
-/** Have the parts below ask for themselves: not as often as the drawing, since they are larger. */
 function refreshParts() {
   if (!areStale || document.hidden || Date.now() - partsAt < PARTS_PAUSE) return;
   areStale = false;
@@ -115,9 +107,7 @@ function refreshParts() {
   htmx.trigger(document.body, "pgf:changed");
 }
 
-// ---- clocks and times ----
-
-let ahead = 0; // seconds by which the server's clock is before ours
+let ahead = 0; // seconds
 
 const setClock = (now) => now && (ahead = Number(now) - Date.now() / 1000);
 
@@ -127,7 +117,6 @@ function nameSeconds(seconds) {
   return minutes ? `${minutes} min ${seconds % 60} s` : `${seconds} s`;
 }
 
-/** Count the seconds since something began, and until something is tried again. */
 function tick() {
   const now = Date.now() / 1000 + ahead;
   for (const place of $$("[data-since], [data-until]", run)) {
@@ -152,7 +141,6 @@ const nameZone = () => store.pgfZone || Intl.DateTimeFormat().resolvedOptions().
 const formTimes = (form = { hourCycle: "h23", timeStyle: "medium" }) =>
   Intl.DateTimeFormat(document.documentElement.lang || [], { timeZone: nameZone(), ...form });
 
-/** Write each time as it is in the reader's zone, with its date where that is not today's. */
 function writeTimes() {
   const timeZone = nameZone(),
     time = formTimes(),
@@ -177,7 +165,7 @@ htmx.defineExtension("pgf-run", {
   },
 });
 
-const isTall = innerWidth < 600; // then the drawing goes downwards
+const isTall = innerWidth < 600;
 
 setClock(run.dataset.now);
 writeTimes();
