@@ -322,6 +322,7 @@ def rerun(
     *,
     input: Any = SAME,
     from_step: str | None = None,
+    key: str | None = None,
     by: str = "",
     using: str | None = None,
 ) -> WorkflowRun:
@@ -329,14 +330,15 @@ def rerun(
 
     The old run stays as it is; the new one names it in ``rerun_of``. It is of the flow as it is
     now, for the workers. With ``from_step`` it is of the old run's version, and takes over what is
-    done there and does not come after that step.
+    done there and does not come after that step. With ``key``, a run of the flow that has the same
+    key is given instead of a new one.
 
     Raises ``RunNotFound`` and ``StepFunctionMissing``; as ``start_flow`` does; and
     ``ActionRefused``: ``step_not_found``, and ``rerun_not_possible`` where something is not done
     that the step waits for.
     """
     alias = alias_of(using)
-    done = control.rerun(run_id, input=input, from_step=from_step, by=by, using=alias)
+    done = control.rerun(run_id, input=input, from_step=from_step, key=key, by=by, using=alias)
     return WorkflowRun.objects.using(alias).get(id=cast("UUID", done.new_run_id))
 
 

@@ -80,7 +80,7 @@ EXECUTOR = {
     "complete_step": (
         "run_id, step, output, *, index=None, hold=False, reason='', by='', using=None"
     ),
-    "rerun": "run_id, *, input=same, from_step=None, by='', using=None",
+    "rerun": "run_id, *, input=same, from_step=None, key=None, by='', using=None",
     "drain": "queues=None, timeout=None, *, using=None",
 }
 #: `await` is a keyword.

@@ -108,12 +108,16 @@ def rerun(
     owner: int | None = None,
     parent: UUID | None = None,
     by: str = "",
+    key: str | None = None,
 ) -> UUID | None:
-    """Start a new run with the input of this one; its id. Raises what ``start_flow`` raises."""
+    """Start a new run with the input of this one; its id. Raises what ``start_flow`` raises.
+
+    Where the flow has a run of this ``key`` already, nothing is started, and that is given.
+    """
     with _refusals(run, using, workflow_slug):
         return call_telling(
-            "select pgflow.rerun(%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s)",
-            [run, from_step, input_json, checked, owner, parent, *find_starter(parent), by],
+            "select pgflow.rerun(%s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s)",
+            [run, from_step, input_json, checked, owner, parent, *find_starter(parent), by, key],
             using,
         )
 

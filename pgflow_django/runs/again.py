@@ -124,6 +124,7 @@ def rerun(
     *,
     input: Any = SAME,
     from_step: str | None = None,
+    key: str | None = None,
     by: str = "",
     using: str | None = None,
 ) -> ControlResult:
@@ -137,7 +138,7 @@ def rerun(
     refuse_functions_of_caller(run, using=alias)
     text = None if input is SAME else encode_input(run.workflow_slug, input)
     start = partial(
-        _start, run, alias, text, from_step=from_step and clean(from_step), by=clean(by)
+        _start, run, alias, text, from_step=from_step and clean(from_step), key=key, by=clean(by)
     )
     if not delivery.is_eager():
         new_run_id = start()

@@ -1,8 +1,8 @@
 -- Makes a new run of a run's version, in which all that was done and does not come after `from_step` is
 -- done as well; see rerun. The rest waits for _start_ready. Returns the new row.
 create or replace function pgflow._copy_run(
-    old workflow_runs, from_step text, new_input jsonb, owner bigint, parent uuid, started_by text, via text,
-    at timestamptz
+    old workflow_runs, from_step text, new_input jsonb, run_key text, owner bigint, parent uuid, started_by text,
+    via text, at timestamptz
 )
 returns workflow_runs
 language plpgsql volatile
@@ -21,13 +21,13 @@ begin
     end if;
 
     insert into workflow_runs (
-        id, workflow_slug, version, version_id, input, remaining_steps, owner_id, parent_run_id, rerun_of,
+        id, workflow_slug, version, version_id, input, remaining_steps, key, owner_id, parent_run_id, rerun_of,
         started_by, via, started_at
     )
     select
         pgflow.uuid7(), v_old.workflow_slug, v_old.version, v_old.version_id,
-        coalesce(_copy_run.new_input, v_old.input), v.steps_count - cardinality(v_kept), _copy_run.owner,
-        _copy_run.parent, v_old.id, _copy_run.started_by, _copy_run.via, _copy_run.at
+        coalesce(_copy_run.new_input, v_old.input), v.steps_count - cardinality(v_kept), _copy_run.run_key,
+        _copy_run.owner, _copy_run.parent, v_old.id, _copy_run.started_by, _copy_run.via, _copy_run.at
     from workflow_versions v where v.id = v_old.version_id
     returning * into v_new;
     if current_setting('pgflow.told', true) <> '' then

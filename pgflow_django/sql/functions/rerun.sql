@@ -5,6 +5,8 @@
 -- with the version that it was pinned to. With `from_step` it is of the same version, and all that is
 -- done and does not come after that step is taken over with its outputs and its times: refused where
 -- something is not done that the step waits for. Locks the old run.
+--
+-- With `run_key`, the run that already has it on this flow is returned instead.
 create or replace function pgflow.rerun(
     run uuid,
     from_step text default null,
@@ -14,7 +16,8 @@ create or replace function pgflow.rerun(
     parent uuid default null,
     started_by text default '',
     via text default '',
-    by text default ''
+    by text default '',
+    run_key text default null
 )
 returns uuid
 language plpgsql volatile
@@ -31,16 +34,24 @@ begin
     if v_old.id is null then
         return null;
     end if;
+    if rerun.run_key is not null then
+        select r.id into v_new.id
+        from workflow_runs r where r.workflow_slug = v_old.workflow_slug and r.key = rerun.run_key;
+        if found then
+            return v_new.id;
+        end if;
+    end if;
     if rerun.from_step is null then
         v_new.id := (pgflow.start_flow(
             v_old.workflow_slug, jsonb_build_array(coalesce(rerun.new_input, v_old.input)),
-            owner => rerun.owner, parent => rerun.parent, checked => rerun.checked,
+            run_key => rerun.run_key, owner => rerun.owner, parent => rerun.parent, checked => rerun.checked,
             trial => case when v_old.version = 0 then v_old.version_id end,
             started_by => rerun.started_by, via => rerun.via, rerun_of => v_old.id
         ))[1];
     else
         v_new := pgflow._copy_run(
-            v_old, rerun.from_step, rerun.new_input, rerun.owner, rerun.parent, rerun.started_by, rerun.via, v_now
+            v_old, rerun.from_step, rerun.new_input, rerun.run_key, rerun.owner, rerun.parent, rerun.started_by,
+            rerun.via, v_now
         );
     end if;
     perform pgflow._note_action(
