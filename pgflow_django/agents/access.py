@@ -37,8 +37,15 @@ ASKS: Final = {
     "run": Access.RUN,
     "cancel_run": Access.OPERATE,
     "retry_run": Access.OPERATE,
+    "pause_run": Access.OPERATE,
+    "decide_run": Access.OPERATE,
+    "control_run": Access.OPERATE,
     "publish": Access.PUBLISH,
 }
+
+
+#: Any of these lets one control a run; each act asks for its own.
+_CONTROL: Final = ("pause_run", "retry_run", "decide_run")
 
 
 def authenticate(request: HttpRequest) -> Principal | None:
@@ -127,6 +134,8 @@ class Principal:
 
     def can(self, action: str, obj: Any = None) -> bool:
         """Whether it may do ``action``, of those in ``ASKS``, with a flow or run, or at all."""
+        if action == "control_run":
+            return any(self.can(each, obj) for each in _CONTROL)
         if not self.user.is_active or not self.access.covers(ASKS[action]):
             return False
         slug = getattr(obj, "workflow_slug", None)

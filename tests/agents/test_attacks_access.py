@@ -35,6 +35,7 @@ PERMISSIONS = {
     "view_run": "view_workflowrun",
     "cancel_run": "cancel_workflowrun",
     "retry_run": "retry_workflowrun",
+    "control_run": "pause_workflowrun",
 }
 
 
@@ -76,6 +77,7 @@ def make_arguments() -> dict[str, dict[str, Any]]:
         "start_trial": {"slug": slug, "allow_effects": True},
         "retry_run": {"run_id": str(failed.pk)},
         "cancel_run": {"run_id": str(active.pk)},
+        "control_run": {"run_id": str(active.pk), "action": "pause"},
     }
 
 

@@ -95,6 +95,8 @@ def test_from_a_sentence_to_an_explained_run(live_server: LiveServer, version: s
     trial = agent.get("start_trial", slug="numbers", allow_effects=True)
     broken = agent.get("start_run", slug="numbers", input={"is_broken": True})
     waiting = agent.get("start_run", slug="numbers")
+    paused = agent.get("control_run", run_id=waiting["run_id"], action="pause")
+    assert (paused["status"], paused["did"]) == ("paused", True)
     assert agent.get("cancel_run", run_id=waiting["run_id"])["status"] == "cancelled"
     executor.drain()
     assert agent.get("get_run", run_id=trial["run_id"])["status"] == "completed"

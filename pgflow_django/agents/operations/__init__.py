@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from pgflow_django.agents.operations import catalogue, drawing, flows, runs, shapes, starting
+from pgflow_django.agents.operations import (
+    catalogue,
+    control,
+    drawing,
+    flows,
+    runs,
+    shapes,
+    starting,
+)
 from pgflow_django.agents.operations.operation import Operation
 from pgflow_django.choices import Access
 
@@ -167,6 +175,16 @@ _TABLE = (
         "/runs/{run_id}/cancel",
         is_destructive=True,
         is_idempotent=True,
+    ),
+    Operation(
+        control.control_run,
+        shapes.ControlRun,
+        shapes.Controlled,
+        OPERATE,
+        "control_run",
+        "POST",
+        "/runs/{run_id}/control",
+        is_destructive=True,
     ),
 )
 

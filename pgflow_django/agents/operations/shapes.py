@@ -289,6 +289,30 @@ class CancelRun(OneRun):
     reason: Annotated[str, Field(max_length=500)] = ""
 
 
+class ControlRun(OneRun):
+    """See ``control.control_run``."""
+
+    action: Literal["pause", "resume", "retry_now", "try_one", "skip", "complete", "rerun"]
+    step: Annotated[str, Field(max_length=128)] = ""
+    index: Annotated[int | None, Field(ge=0, description="one task of a map")] = None
+    output: Annotated[Any, Field(description="for complete")] = None
+    input: Annotated[Any, Field(description="for rerun; else the same")] = None
+    downstream: Annotated[bool, Field(description="skip what comes after, too")] = False
+    hold: Annotated[bool, Field(description="leave it paused")] = False
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class Controlled(Result):
+    """How the run stands now, or the new one; ``did`` is false where it was so already."""
+
+    run_id: UUID
+    status: str
+    did: bool
+    steps: list[str]
+    tasks: int
+    url: str
+
+
 class Acted(Result):
     """How the run stands now."""
 

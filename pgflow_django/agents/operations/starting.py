@@ -24,11 +24,7 @@ if TYPE_CHECKING:
 def start_run(principal: Principal, asked: StartRun, using: str) -> Started:
     """Start a run of the published flow, for workers; then get_run says how it stands."""
     principal.require_flow("run", asked.slug)
-    roots = WorkflowStep.objects.using(using).filter(
-        workflow_slug=asked.slug, step_type=StepType.MAP, initial_tasks=None, deps_count=0
-    )
-    if roots.exists():
-        _refuse_wide(asked.slug, asked.input)
+    refuse_wide(asked.slug, asked.input, using)
     with (
         quotas.room_for_run(principal.user, using=using),
         engine.starting_as(name_user(principal.user), principal.via),
@@ -40,6 +36,15 @@ def start_run(principal: Principal, asked: StartRun, using: str) -> Started:
             why = " that you may see: take another key" if asked.key else " that you may see"
             raise RunNotFound(asked.key, why) from None
     return _started(principal, run)
+
+
+def refuse_wide(slug: str, value: Any, using: str) -> None:
+    """Raise ``InvalidInput`` where the published flow maps over an input of too many items."""
+    roots = WorkflowStep.objects.using(using).filter(
+        workflow_slug=slug, step_type=StepType.MAP, initial_tasks=None, deps_count=0
+    )
+    if roots.exists():
+        _refuse_wide(slug, value)
 
 
 def _refuse_wide(slug: str, value: Any) -> None:

@@ -103,10 +103,10 @@ def _list_rows(page: Page) -> list[Row]:
     words = _name_actions()
     names = {access.value: str(access.label) for access in Access}
     return [
-        Row(names[access.value], words.get(action, action), page.may(action))
+        Row(names[access.value], word, page.may(action))
         for access in Access
-        for action, needed in ASKS.items()
-        if needed == access
+        for action, word in words.items()
+        if ASKS[action] == access
     ]
 
 
@@ -120,5 +120,7 @@ def _name_actions() -> dict[str, str]:
         "run": _("start runs and trials"),
         "cancel_run": _("cancel runs"),
         "retry_run": _("retry runs"),
+        "pause_run": _("pause and resume runs"),
+        "decide_run": _("skip steps, or complete them by hand"),
         "publish": _("publish drafts"),
     }
