@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from pgflow_django.cli.base import BAD_USAGE, Error, PgflowCommand, describe
+from pgflow_django.cli.options import read_count
 from pgflow_django.cli.runs import find_run, name_run
 from pgflow_django.exceptions import ActionRefused
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from django.core.management.base import CommandParser
 
+    from pgflow_django.models import WorkflowRun
     from pgflow_django.runs.control import ControlResult
 
 
@@ -76,3 +78,64 @@ class SteeringCommand(PgflowCommand):
         if self.is_json:
             raise SystemExit(BAD_USAGE)
         raise Error("\n".join(error.message for error in errors), returncode=BAD_USAGE)
+
+
+def add_task_options(parser: CommandParser) -> None:
+    """Define what commands about a step of a run share."""
+    parser.add_argument("--index", metavar="I", help="only this task of a map, from 0")
+    parser.add_argument("--hold", action="store_true", help="leave the run paused")
+
+
+def read_index(value: Any) -> int | None:
+    """The index of a task; ``None`` where none was given."""
+    return None if value is None else read_count(value, "--index", least=0)
+
+
+def name_task(step: str, index: int | None) -> str:
+    """A step, or a task of it, as sentences call it."""
+    return f'step "{step}"' if index is None else f'task {index:,} of step "{step}"'
+
+
+class DecidingCommand(PgflowCommand):
+    """Decides a step of a run, or one task of a map, in place of its function."""
+
+    #: The word for what was done.
+    done: ClassVar[str]
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Define the options."""
+        parser.add_argument("run_id", metavar="RUN_ID", help="id of a run, or how it alone begins")
+        parser.add_argument("step", metavar="STEP", help="a step of it")
+        add_task_options(parser)
+        parser.add_argument(
+            "--reason", metavar="TEXT", default="", help="what the run's events say about it"
+        )
+        super().add_arguments(parser)
+
+    def decide(self, run: WorkflowRun, **task: Any) -> ControlResult:
+        """Do it; ``task`` has what the functions of ``runs.control`` take."""
+        raise NotImplementedError
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002
+        """Decide it, and say what came of it."""
+        index = read_index(options["index"])
+        run = find_run(options["run_id"], using=self.using)
+        result = self.decide(
+            run,
+            step=options["step"],
+            index=index,
+            hold=options["hold"],
+            reason=options["reason"],
+            by=name_actor(),
+            using=self.using,
+        )
+        if self.is_json:
+            told = {"run_id": run.id, "tasks": result.tasks, "steps": list(result.steps)}
+            self.show_json({**told, "status": result.status})
+            return
+        what = f"{name_task(options['step'], index)} is {self.done}"
+        others = [step for step in result.steps if step != options["step"]]
+        also = f", and so are {', '.join(others)}" if others and self.done == "skipped" else ""
+        self.stdout.write(f"{name_run(run, 'Run')}: {what}{also}. It is {result.status}.")
+        if result.status == "paused":
+            self.say(f"To let it go on: {self.command('resumerun', run.id)}")

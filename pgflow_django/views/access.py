@@ -45,6 +45,8 @@ _HOOKS: dict[str, tuple[Any, str]] = {
 }
 #: Who has a model describe a flow adds or changes it, too.
 _DESCRIBE = "describe"
+#: Who reruns a run may run its flow.
+_RERUN = "rerun"
 
 
 #: The largest number that a row of a table can have.
@@ -198,13 +200,20 @@ def lock_run(run_id: UUID, alias: str) -> str | None:
 def require_run(
     admin: ModelAdmin[Any], request: HttpRequest, action: str, run_id: UUID
 ) -> WorkflowRun:
-    """The run of this id if the action is allowed.
+    """The run of this id if the action is allowed; it may also be rerun.
 
     Raises as ``require`` does.
     """
     run = list_runs(admin, request).filter(pk=run_id).first()
     if run is None or not can(admin, request, "view_run", run):
         raise Http404(_("There is no run %(id)s for you.") % {"id": run_id})
-    if not can(admin, request, action, run):
+    may = _may_rerun if action == _RERUN else can
+    if not may(admin, request, action, run):
         raise PermissionDenied
     return run
+
+
+def _may_rerun(admin: ModelAdmin[Any], request: HttpRequest, _: str, run: WorkflowRun) -> bool:
+    """Whether the user may run the flow of a run, which begins another one."""
+    flow = find_flow(admin, request, run.workflow_slug)
+    return flow is not None and can(admin, request, "run", flow)

@@ -20,6 +20,7 @@ from pgflow_django.views.page import Page
 from pgflow_django.views.runs import (
     acting,
     data,
+    deciding,
     live,
     log,
     simulate,
@@ -107,6 +108,9 @@ RUN_PAGES = [
     Address(f"{_RUN}/resume/", "resume", acting.resume, "pause_run", _CHANGE),
     Address(f"{_RUN}/retry/", "retry", acting.retry, "retry_run", _CHANGE),
     Address(f"{_RUN}/step/<slug:step>/output.json", "output", data.output, "view_payload"),
+    Address(f"{_RUN}/hurry/", "hurry", acting.hurry, "retry_run", _CHANGE),
+    Address(f"{_RUN}/rerun/", "rerun", acting.rerun, "rerun", _CHANGE),
+    Address(f"{_RUN}/decide/<slug:step>/", "decide", deciding.decide, "decide_run", _FORM),
     Address(f"{_RUN}/<str:which>.json", "payload", run.payload, "view_payload"),
 ]
 #: In place of the list of workers:

@@ -39,6 +39,8 @@ RIGHTS = {
     "cancel_run": "cancel_workflowrun",
     "retry_run": "retry_workflowrun",
     "pause_run": "pause_workflowrun",
+    "decide_run": "decide_workflowrun",
+    "rerun": ("view_workflow", "run_workflow"),
     "view_payload": "view_payload",
     "view_workers": "view_workflowworker",
     "add_token": "add_agenttoken",

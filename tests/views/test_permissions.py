@@ -40,13 +40,16 @@ GETS: Mapping[str, Expected] = {
     "workflowrun_live": SEEN,
     "workflowrun_step": SEEN,
     "workflowrun_task": SEEN,
-    "workflowrun_log": SEEN,
+    "workflowrun_log": (LOGIN, 404, 204, 204, 204),  # it has no lines
     "workflowrun_why": SEEN,
     "workflowrun_payload": CHANGED,
     "workflowrun_output": (LOGIN, 404, 403, 404, 404),  # it failed, and has none
     "workflowrun_cancel": NO_GET,
     "workflowrun_pause": NO_GET,
     "workflowrun_resume": NO_GET,
+    "workflowrun_hurry": NO_GET,
+    "workflowrun_rerun": NO_GET,
+    "workflowrun_decide": CHANGED,
     "workflowrun_retry": NO_GET,
 }
 DONE = 302
@@ -59,6 +62,9 @@ POSTS: Mapping[str, Expected] = {
     "workflowrun_cancel": POSTED,
     "workflowrun_pause": POSTED,
     "workflowrun_resume": POSTED,
+    "workflowrun_hurry": POSTED,
+    "workflowrun_rerun": POSTED,
+    "workflowrun_decide": POSTED,
     "workflowrun_retry": POSTED,
     "workflow_history": (LOGIN, 405, 405, 405, 405),
     "workflow_export_json": (LOGIN, 405, 405, 405, 405),
@@ -73,6 +79,7 @@ DATA = {
     "workflow_import_new": {"text": '{"workflow_slug": "new_one", "steps": [{"slug": "fetch"}]}'},
     "workflow_import": {"text": '{"workflow_slug": "numbers", "steps": [{"slug": "fetch"}]}'},
     "workflow_run": {"mode": "json", "input": "{}", "token": "0" * 32},
+    "workflowrun_decide": {"verdict": "complete", "output": "[]"},
 }
 
 
@@ -81,6 +88,7 @@ RESTS: Mapping[str, tuple[object, ...]] = {
     "workflowrun_payload": ("input",),
     "workflowrun_task": ("fetch", 0),
     "workflowrun_output": ("fetch",),
+    "workflowrun_decide": ("fetch",),
 }
 
 
@@ -148,15 +156,19 @@ def test_one_permission_opens_one_door(log_in: LogIn, run: WorkflowRun, codename
         "pause": client.post(address("workflowrun_pause", run.pk)).status_code == DONE,
         "resume": client.post(address("workflowrun_resume", run.pk)).status_code == DONE,
         "retry": client.post(address("workflowrun_retry", run.pk)).status_code == DONE,
+        "hurry": client.post(address("workflowrun_hurry", run.pk)).status_code == DONE,
+        "rerun": client.post(address("workflowrun_rerun", run.pk)).status_code == DONE,
+        "decide": client.get(path_of("workflowrun_decide", run)).status_code == 200,
         "payload": client.get(path_of("workflowrun_payload", run)).status_code == 200,
     }
     doors = {
         "add_workflow": {"new"},
         "change_workflow": {"import"},
-        "run_workflow": {"run"},
+        "run_workflow": {"run", "rerun"},
         "cancel_workflowrun": {"cancel"},
-        "retry_workflowrun": {"retry"},
+        "retry_workflowrun": {"retry", "hurry"},
         "pause_workflowrun": {"pause", "resume"},
+        "decide_workflowrun": {"decide"},
         "view_payload": {"payload"},
     }
     assert {name for name, is_open in opened.items() if is_open} == doors.get(codename, set())

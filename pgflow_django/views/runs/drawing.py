@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from pgflow_django.choices import RunState
 from pgflow_django.drawing.canvas import find_layout, render_canvas, render_cards
 from pgflow_django.drawing.graph import Node
 from pgflow_django.drawing.states import StepState
@@ -80,12 +79,6 @@ class RunFacts:
     def error(self) -> Mapping[str, Any]:
         """The error of a failed run."""
         return self.view.error
-
-    @property
-    def is_retryable(self) -> bool:
-        """Whether it can be taken up again, by workers."""
-        has_failed = self.view.status in {RunState.FAILED, RunState.CANCELLED}
-        return has_failed and self.view.is_whole and not self.run.has_caller_functions
 
     @property
     def word(self) -> str:

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from pgflow_django.choices import RunState, TaskStatus
 from pgflow_django.exceptions import RunNotFound
-from pgflow_django.models import WorkflowRun, WorkflowStepTask
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowStepTask
 from pgflow_django.runs.explaining import explain
 from pgflow_django.views.access import find_flow, is_published, list_runs
 from pgflow_django.views.editor.scene import DIRECTIONS, Look, read_look
@@ -93,8 +93,9 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "shown_key": "" if (run.key or "").startswith(KEY_PREFIX) else run.key,
         "chosen": chosen,
         "may_see_payload": may_see,
-        **offer(page, facts),
+        **offer(page, facts.view.status, is_whole=facts.view.is_whole),
         "may_run": flow is not None and page.may("run", flow),
+        "may_rerun": flow is not None and _is_rerunnable(run, flow) and page.may("run", flow),
         "may_see_flow": flow is not None,
         "may_see_workers": page.may("view_workers"),
         "why": facts.view.why,
@@ -109,10 +110,27 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
     if chosen is not None:
         context["chosen_reasons"] = facts.view.why.of_step(step)
+        context |= _offer_step(page, chosen)
         context["chosen_attempts"] = load_attempts(run, step)
         context["chosen_failures"] = look_at_failures(page, step) if chosen["is_map"] else {}
         context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
     return context
+
+
+def _offer_step(page: Page, step: Mapping[str, Any]) -> dict[str, Any]:
+    """What the panel needs of a step to offer acts upon it."""
+    return {
+        "step_slug": step["slug"],
+        "step_waits": step["status"] == "retrying",
+        "step_is_open": step["status"] not in {"completed", "skipped"},
+        "task_index": None,
+        "decide_link": page.link("workflowrun_decide", page.run.pk, step["slug"]),
+    }
+
+
+def _is_rerunnable(run: WorkflowRun, flow: Workflow) -> bool:
+    """Whether a new run can begin with what this one began with, or has done."""
+    return flow.is_active and is_published(flow) and not run.has_caller_functions
 
 
 def explain_failure(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin.models import LogEntry
@@ -18,6 +19,7 @@ from pgflow_django import drafts, engine, executor
 from pgflow_django.drafts.types import name_user
 from pgflow_django.exceptions import PgflowError, RunFailed
 from pgflow_django.models import WorkflowRun
+from pgflow_django.runs import control
 from pgflow_django.runs.serving import find_unserved
 from pgflow_django.storage.trouble import worker_command
 from pgflow_django.views.access import find_admin, is_published, list_runs, lock_run
@@ -52,6 +54,20 @@ def start(page: Page) -> HttpResponse:
     return _render(page, form)
 
 
+def _find_original(page: Page) -> WorkflowRun | None:
+    """The run whose input the page began with, if its reader sees that: it is run again."""
+    try:
+        run_id = UUID(page.request.GET.get("from", ""))
+    except ValueError:
+        return None
+    runs = list_runs(page.admin, page.request).filter(workflow_slug=page.flow.workflow_slug)
+    run = runs.filter(pk=run_id).first()
+    if run is not None and run.is_trial:
+        return None
+    may = run is not None and page.may("view_run", run) and page.may("view_payload", run)
+    return run if may else None
+
+
 def _find_schema(page: Page) -> dict[str, Any] | None:
     """What the input must be: as the draft says where that is to be published first."""
     if "publish" not in page.request.POST:
@@ -82,14 +98,26 @@ def _name_switch() -> str:
 def _start(page: Page, value: Any, token: str) -> HttpResponse:
     """Start the run, or find the one that the same page has started, and lead to its page."""
     key, flow = KEY_PREFIX + token, page.flow
-    starter = name_user(page.request.user)
+    original = _find_original(page)
     # Where runs are executed at once, its page says why it failed.
-    with engine.starting_as(starter, "admin"), contextlib.suppress(RunFailed):
-        executor.start_flow(flow.workflow_slug, value, key=key)
+    with (
+        engine.starting_as(name_user(page.request.user), "admin"),
+        contextlib.suppress(RunFailed),
+    ):
+        if original is None:
+            executor.start_flow(flow.workflow_slug, value, key=key)
+        else:
+            by = f"admin:{name_user(page.request.user)}"
+            control.rerun(original.pk, input=value, key=key, by=by)
     run = WorkflowRun.objects.defer("input", "output").get(
         workflow_slug=flow.workflow_slug, key=key
     )
     note_start(page, run, _("Started."))
+    return lead_to(page, run)
+
+
+def lead_to(page: Page, run: WorkflowRun) -> HttpResponse:
+    """To the page of a run that was started here, if its reader may see it."""
     is_known = list_runs(page.admin, page.request).filter(pk=run.pk).exists()
     if is_known and page.may("view_run", run):
         return HttpResponseRedirect(page.link("workflowrun_change", run.pk))

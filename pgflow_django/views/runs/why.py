@@ -39,8 +39,8 @@ def why(page: Page) -> HttpResponse:
         )
     )
     if (step := page.request.GET.get("step")) is not None:
-        context = {"reasons": found.of_step(step)}
-        return render(page.request, "pgflow_django/runs/_reasons.html", context)
+        of_step = {"reasons": found.of_step(step)}
+        return render(page.request, "pgflow_django/runs/_reasons.html", of_step)
     context = {
         "why": found,
         "is_asked": True,
