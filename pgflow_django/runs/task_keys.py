@@ -24,7 +24,7 @@ LOOK: Final = 20_000
 PAGE: Final = 50
 
 _FROM_TASKS: Final = """
-    select t.step_slug, t.task_index, t.status, t.attempts_count
+    select t.step_slug, t.task_index, t.status
     from workflow_step_tasks t where t.run_id = %(run)s
 """
 _FROM_ATTEMPTS: Final = f"""
@@ -45,19 +45,20 @@ FROM_CLAIMS: Final = """
         and t.claim_id = c.id and t.status = 'started'
     where w.lease_until > now() and part.run_id = %(run)s
 """
-_HAS_TASK: Final = """exists (
-    select from workflow_step_tasks t
-    where t.run_id = %(run)s and t.step_slug = looked.step_slug
-        and t.task_index = looked.task_index and t.status = '{}'
+#: Not ``exists``: that may become a join, which reads all tasks of the run for a few of them.
+_STATUS: Final = """(
+    select t.status from workflow_step_tasks t
+    where t.run_id = %(run)s and t.step_slug = candidate.step_slug
+        and t.task_index = candidate.task_index
 )"""
 _IN_THIS_ROUND: Final = f"and looked.round = %(round)s and looked.code <> '{CUT_OFF}'"
-_FAILED: Final = f"looked.retry_at is null and {_HAS_TASK.format('failed')}"
-_RETRYING: Final = f"looked.retry_at > clock_timestamp() and {_HAS_TASK.format('queued')}"
-_QUEUED: Final = """(looked.attempts_count = 0 or not exists (
-    select from workflow_task_attempts a
-    where a.run_id = %(run)s and a.step_slug = looked.step_slug
-        and a.task_index = looked.task_index and a.retry_at > clock_timestamp()
-))"""
+_FAILED: Final = f"{_IN_THIS_ROUND} and looked.retry_at is null"
+_RETRYING: Final = f"{_IN_THIS_ROUND} and looked.retry_at > clock_timestamp()"
+_RETRY_AT: Final = """(
+    select max(a.retry_at) from workflow_task_attempts a
+    where a.run_id = %(run)s and a.step_slug = candidate.step_slug
+        and a.task_index = candidate.task_index and a.round = %(round)s
+)"""
 _ALIKE: Final = "looked.error_type = %(type)s and looked.line ~ %(pattern)s"
 
 _LOOK: Final = """
@@ -68,8 +69,12 @@ _LOOK: Final = """
         array_agg(found.step_slug order by found.step_slug, found.task_index),
         array_agg(found.task_index order by found.step_slug, found.task_index)
     from (
-        select distinct looked.step_slug, looked.task_index from looked
-        where {match} {order} limit {page}
+        select candidate.step_slug, candidate.task_index
+        from (
+            select distinct looked.step_slug, looked.task_index from looked
+            where {match} {order}
+        ) as candidate
+        where {check} {order} limit {page}
     ) as found
 """
 
@@ -91,7 +96,7 @@ def find_keys(
 ) -> Look:
     """The tasks that a page with this filter shows. One query."""
     values: dict[str, Any] = {"run": run_id, "round": round}
-    source, match = _choose(wanted, kind, values)
+    source, match, check = _choose(wanted, kind, values)
     bounds, within = _bound(wanted, values), _range(wanted, values)
     is_back = wanted.before is not None
     if wanted.step:  # then the key leads to these indexes
@@ -106,6 +111,7 @@ def find_keys(
         back=_order(is_back=not is_back),
         look=look,
         match=f"true {match}",
+        check=check,
         page=PAGE + 1,
     )
     with connections[using].cursor() as cursor:
@@ -121,33 +127,41 @@ def find_keys(
 
 def _choose(
     wanted: TaskFilter, kind: FailureKind | None, values: dict[str, Any]
-) -> tuple[str, str]:
-    """Where to look, and which of the rows are meant; nothing for all."""
+) -> tuple[str, str, str]:
+    """Where to look, which of the rows are meant, and what is asked of those, one by one."""
     if kind is not None:
         values |= {"type": kind.error_type, "pattern": kind.pattern}
-        return _FROM_ATTEMPTS, f"{_IN_THIS_ROUND} and {_ALIKE}"
+        return _FROM_ATTEMPTS, f"{_IN_THIS_ROUND} and {_ALIKE}", "true"
     if wanted.status == "failed":
-        return _FROM_ATTEMPTS, f"{_IN_THIS_ROUND} and {_FAILED}"
+        return _FROM_ATTEMPTS, _FAILED, f"{_STATUS} = 'failed'"
     if wanted.status == "retrying":
-        return _FROM_ATTEMPTS, f"{_IN_THIS_ROUND} and {_RETRYING}"
+        return _FROM_ATTEMPTS, _RETRYING, f"{_STATUS} = 'queued'"
     if wanted.status == "running":
-        return f"select * from ({FROM_CLAIMS}) as held where true", ""
+        return f"select * from ({FROM_CLAIMS}) as held where true", "", "true"
     if wanted.status is not None:
         values["status"] = wanted.status
-        waits = f" and {_QUEUED}" if wanted.status == "queued" else ""
-        return _FROM_TASKS, f"and looked.status = %(status)s{waits}"
-    return _FROM_TASKS, ""
+        is_due = f"coalesce({_RETRY_AT} <= clock_timestamp(), true)"
+        check = is_due if wanted.status == "queued" else "true"
+        return _FROM_TASKS, "and looked.status = %(status)s", check
+    return _FROM_TASKS, "", "true"
 
 
 def _bound(wanted: TaskFilter, values: dict[str, Any]) -> str:
-    """Where the look begins, and where it ends at the latest, in terms of the key."""
+    """Where the look begins, and where it ends at the latest, in terms of the key.
+
+    Within a step by its index alone: else PostgreSQL would begin with the step's first task.
+    """
     bounds = ""
     if wanted.step:
         values["step"] = wanted.step
         bounds += " and step_slug = %(step)s"
     for name, key, sign in (("since", wanted.since, ">="), ("before", wanted.before, "<")):
-        if key is not None:
-            values |= {f"{name}_step": key.step, f"{name}_index": key.index}
+        if key is None:
+            continue
+        values |= {f"{name}_step": key.step, f"{name}_index": key.index}
+        if wanted.step:
+            bounds += f" and task_index {sign} %({name}_index)s"
+        else:
             bounds += f" and (step_slug, task_index) {sign} (%({name}_step)s, %({name}_index)s)"
     return bounds
 

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from pgflow_django import Flow, drafts, engine, executor, flow_builder, step, step_function
 from pgflow_django.flows import definition_of, sync_code_flow
 from pgflow_django.registry import registry
+from pgflow_django.views.runs.tabs import TABS
 from tests.engine.by_hand import pause
 from tests.engine.workers import HandWorker
 
@@ -272,6 +273,8 @@ def list_pages(runs: dict[str, UUID]) -> dict[str, tuple[str, Callable[[Page], N
         "runs": (f"{ADMIN}workflowrun/", None),
         "runs_nothing": (f"{ADMIN}workflowrun/?q={LONG}", None),
         **{f"run_{status}": (run % run_id, None) for status, run_id in runs.items()},
+        **{f"run_tab_{tab}": (f"{run % runs['failed']}?tab={tab}", None) for tab in TABS},
+        "run_task": (f"{ADMIN}workflowrun/{runs['failed']}/task/{EACH}/0/", None),
         "run_step": (run % runs["failed"], press(f"#pgf-step-{JOIN}")),
         "run_cancel": (run % runs["waiting"], press(".pgf-run-bar summary")),
         "workers": (f"{ADMIN}workflowworker/", press("#pgf-workers summary")),

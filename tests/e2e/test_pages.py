@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from pgflow_django import drafts, executor, flow_builder
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import registry
+from pgflow_django.views.runs.tabs import TABS
 from tests.e2e.conftest import OpenPage
 from tests.e2e.editor import make_draft, open_editor
 from tests.engine.database import query
@@ -91,6 +92,8 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
         "list": f"{flow}edit/?view=list",
         "runs": f"{ADMIN}workflowrun/",
         "failed": run,
+        **{f"failed_{tab}": f"{run}?tab={tab}" for tab in TABS},
+        "task": f"{ADMIN}workflowrun/{failed.id}/task/bad/0/",
         "waiting": f"{ADMIN}workflowrun/{waiting.id}/change/",
         "delete": f"{flow}delete/",
         "workers": f"{ADMIN}workflowworker/",
@@ -101,6 +104,7 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
 
 PAGES = (
     *("index", "flows", "new", "import", "editor", "start", "start_json", "history", "diff"),
+    *(*(f"failed_{tab}" for tab in TABS), "task"),
     *("copy", "compare", "list", "runs", "failed", "waiting", "delete", "workers"),
 )
 

@@ -99,7 +99,7 @@ def walk(look: Callable[[TaskFilter], TaskPage], wanted: TaskFilter) -> list[Key
 def walk_back(look: Callable[[TaskFilter], TaskPage], wanted: TaskFilter) -> list[Key]:
     """The same from the end to the beginning."""
     found: list[Key] = []
-    wanted = replace(wanted, before=Key("zzz", 0))
+    wanted = replace(wanted, before=Key("zzz", 10**6))
     for _ in range(100):
         page = look(wanted)
         found = [Key(row.step, row.index) for row in page.rows] + found

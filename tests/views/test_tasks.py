@@ -174,6 +174,7 @@ def test_a_step_is_sorted_by_its_times(client: Client, run: WorkflowRun) -> None
         {"index": "9999999999"},
         {"index": "٣"},
         {"from": "each"},
+        {"from": "other.1", "step": "each"},
         {"from": "each.x"},
         {"before": "'.1"},
         {"from": "each.1", "before": "each.9"},

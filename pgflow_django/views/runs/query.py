@@ -82,6 +82,9 @@ def _refuse_together(wanted: TaskFilter) -> None:
         raise BadQuery(_("What is sorted are all tasks of one step: choose that, no more."))
     if wanted.like and wanted.status:
         raise BadQuery(_("Tasks are chosen by their status, or by how they failed, not by both."))
+    bounds = (wanted.since, wanted.before)
+    if wanted.step and any(key and key.step != wanted.step for key in bounds):
+        raise BadQuery(_("A page of tasks begins with one of the same step."))
     if wanted.since and wanted.before:
         raise BadQuery(_("A page begins somewhere or ends somewhere, not both."))
 
