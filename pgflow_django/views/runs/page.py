@@ -29,6 +29,7 @@ from pgflow_django.views.stored import load, show_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
 #: Tasks of a map step whose outputs the panel shows.
 _SHOWN_TASKS = 10
@@ -85,7 +86,8 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     context: dict[str, Any] = {
         "run": run,
         "original": run,
-        "parent": _find_parent(page),
+        "parent": _find_other(page, run.parent_run_id),
+        "rerun_of": _find_other(page, run.rerun_of),
         "facts": facts,
         "flow": flow,
         "short_id": short_id(run.pk),
@@ -154,13 +156,12 @@ def explain_failure(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> di
     return told
 
 
-def _find_parent(page: Page) -> WorkflowRun | None:
-    """The run that started this one, if its reader may see that."""
-    run = page.run
-    if run.parent_run_id is None:
+def _find_other(page: Page, run_id: UUID | None) -> WorkflowRun | None:
+    """A run that this one comes from, if its reader may see that."""
+    if run_id is None:
         return None
-    parent = list_runs(page.admin, page.request).filter(pk=run.parent_run_id).first()
-    return parent if parent is not None and page.may("view_run", parent) else None
+    other = list_runs(page.admin, page.request).filter(pk=run_id).first()
+    return other if other is not None and page.may("view_run", other) else None
 
 
 def find_look(request: HttpRequest) -> Look:
