@@ -88,7 +88,7 @@ def test_failures_before_a_retry_count_no_more(client: Client) -> None:
     executor.retry_run(run.id)
     assert words(client, run) == {"a": "running", "b": "running"}
     assert failures(client, run) == [0, 0]
-    assert "by hand" in see(client, run)  # it did fail
+    assert "by hand" in see(client, run, "task/a/0")  # it did fail
 
 
 def test_a_step_that_nobody_has_begun_is_running_and_the_page_says_that_it_is_queued(

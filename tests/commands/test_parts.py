@@ -183,10 +183,10 @@ def test_every_command_has_help_with_examples(name: str) -> None:
 
 def test_all_commands_are_there() -> None:
     assert OURS == [
-        "agentguide", "agenttoken", "cancelrun", "checkflow", "explainrun", "exportflow",
-        "flowschema", "generateflow", "importflow", "listflows", "listfunctions", "listruns",
-        "listworkers", "mcp", "pauserun", "pruneruns", "publishflow", "resumerun", "retryrun",
-        "runflow", "showflow", "showrun", "simulateflow",
+        "agentguide", "agenttoken", "cancelrun", "checkflow", "completestep", "explainrun",
+        "exportflow", "flowschema", "generateflow", "importflow", "listflows", "listfunctions",
+        "listruns", "listworkers", "mcp", "pauserun", "pruneruns", "publishflow", "rerun",
+        "resumerun", "retryrun", "runflow", "showflow", "showrun", "simulateflow", "skipstep",
     ]  # fmt: skip
     folder = Path(__file__).parent.parent.parent / "pgflow_django" / "management" / "commands"
     assert {path.stem for path in folder.glob("[a-z]*.py")} >= set(OURS)

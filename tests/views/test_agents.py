@@ -298,7 +298,7 @@ def test_it_says_what_this_user_may(log_in: LogIn, settings: Any) -> None:
         text_of(log_in(each).get(address("workflow_connect"))) for each in ("viewer", "boss")
     )
     assert viewer.count(">yes<") == 2
-    assert boss.count(">yes<") == 9
+    assert boss.count(">yes<") == 11
     assert "You may not make tokens here" in viewer
     assert "agenttoken create viewer" in viewer
     for text in ("not by its own user", "csv.*", "write drafts and start runs"):

@@ -104,14 +104,15 @@ def test_other_spellings_of_an_id_lead_nowhere(
 def test_inputs_are_on_our_pages_only(log_in_as: LogIn, run: WorkflowRun, role: str) -> None:
     client = log_in_as(role)
     shown = set()
-    for page in PAGES["workflowrun"]:
+    for page in [*PAGES["workflowrun"], "change/?tab=data"]:
         path = f"{address('workflowrun_changelist')}{run.pk}/{page}"
         answer = client.get(path)
         assert answer.status_code in {200, 204, 302, 403, 404, 405}, path
         if SECRET in answer.content.decode():
             shown.add(page)
     may_see = role in {"editor", "boss"}
-    assert shown == ({"change/", "task/fetch/0/", "input.json"} if may_see else set())
+    pages = {"change/?tab=data", "task/fetch/0/", "input.json"}
+    assert shown == (pages if may_see else set())
 
 
 @pytest.mark.parametrize(
