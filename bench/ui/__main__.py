@@ -16,6 +16,8 @@ from bench.options import parse_options
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+    from bench.ui.measures import Figure
+
 CHROMIUM = os.environ.get("PGFLOW_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
@@ -28,35 +30,37 @@ def main() -> int:
         return 2
     options = parse_options([])
     prepare_django(options)
-    from bench.database import Refused, bench_database
-    from bench.ui.measures import Figure, measure_layouts, measure_pages, measure_script
-    from bench.ui.monitor import measure_monitor, measure_scripts
+    from bench.database import Refused
 
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the browser's driver has a loop of its own
     missed = []
-
-    def tell(figure: Figure) -> None:
-        print(json.dumps(figure.to_dict()), flush=True)
-        if not figure.is_met:
-            missed.append(figure.name)
-
     try:
-        tell(measure_script())
-        for figure in measure_scripts():
-            tell(figure)
-        for figure in measure_layouts():
-            tell(figure)
-        with bench_database(), serve() as base, open_browser(base) as page:
-            for figure in measure_pages(page, make_flows(base)):
-                tell(figure)
-            for figure in measure_monitor(page, base):
-                tell(figure)
+        for figure in measure():
+            print(json.dumps(figure.to_dict()), flush=True)
+            if not figure.is_met:
+                missed.append(figure.name)
     except Refused as error:
         print(f"bench.ui: {error}", file=sys.stderr)
         return 2
     if missed:
         print(f"bench.ui: over budget: {', '.join(missed)}", file=sys.stderr)
     return 1 if missed else 0
+
+
+def measure() -> Iterator[Figure]:
+    """Give the figures one after another. Raises ``Refused``."""
+    from bench.database import bench_database
+    from bench.ui.measures import measure_layouts, measure_pages, measure_script
+    from bench.ui.monitor import measure_monitor, measure_scripts
+    from bench.ui.month import measure_month
+
+    yield measure_script()
+    yield from measure_scripts()
+    yield from measure_layouts()
+    with bench_database(), serve() as base, open_browser(base) as page:
+        yield from measure_pages(page, make_flows(base))
+        yield from measure_monitor(page, base)
+        yield from measure_month()
 
 
 def make_flows(base: str) -> dict[int, str]:
