@@ -50,6 +50,7 @@ class StepLog:
     using: str
     is_held: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _sending: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _lines: list[str] = field(default_factory=list, repr=False)
     _count: int = 0
     _bytes: int = 0
@@ -108,16 +109,20 @@ class StepLog:
         self.send()
 
     def send(self) -> None:
-        """Write what there is. What can't be written is told to the log; no step fails for it."""
-        with self._lock:
-            lines, self._lines = self._lines, []
-            self._since = float("inf")
-        if not lines:
-            return
-        try:
-            self._insert(f"[{','.join(lines)}]")
-        except Exception:  # the attempt's own outcome is what counts
-            logger.exception("%s lines of step %s are lost", len(lines), self.step_slug)
+        """Write what there is. What can't be written is told to the log; no step fails for it.
+
+        One after another, whichever thread sends: lines are read in the order of their ids.
+        """
+        with self._sending:
+            with self._lock:
+                lines, self._lines = self._lines, []
+                self._since = float("inf")
+            if not lines:
+                return
+            try:
+                self._insert(f"[{','.join(lines)}]")
+            except Exception:  # the attempt's own outcome is what counts
+                logger.exception("%s lines of step %s are lost", len(lines), self.step_slug)
 
     def _insert(self, lines: str) -> None:
         connection = connections[self.using]
