@@ -121,6 +121,8 @@ def _log_in() -> Iterator[str]:
 
 #: The runs that were started for the pictures.
 _runs: list[UUID] = []
+#: Those of them that fail.
+_failed: list[UUID] = []
 
 
 def _start(slug: str, **options: Any) -> UUID:
@@ -244,14 +246,49 @@ def _take_workers(page: Page) -> None:
 
 def _take_failure(page: Page) -> None:
     run = _start("shop_day", orders=24, pace=0.2, broken_bank=True)
+    _failed.append(run)
     page.goto(f"{ADMIN}/workflowrun/{run}/change/")
     page.wait_for_selector("#pgf-run-head[data-ended]", timeout=60_000)
+
+
+def _take_tab(name: str) -> Callable[[Page], None]:
+    """A tab of the page of the run that has failed, where its drawing ends."""
+
+    def take(page: Page) -> None:
+        page.goto(f"{ADMIN}/workflowrun/{_failed[-1]}/change/?tab={name}")
+        tabs = page.locator("#pgf-tabs")
+        tabs.wait_for()
+        tabs.evaluate("tabs => scrollTo(0, tabs.offsetTop - 60)")
+
+    return take
+
+
+def _take_item(page: Page) -> None:
+    """The page of the task that has failed."""
+    page.goto(f"{ADMIN}/workflowrun/{_failed[-1]}/task/charge_cards/0/")
+    page.get_by_role("heading", name="Attempts").wait_for()
+
+
+def _take_why(page: Page) -> None:
+    """A run that has to wait: it is paused."""
+    run = _start("shop_day", orders=24, pace=4)
+    executor.pause_run(run, reason="The bank is closed until Monday", by=f"admin:{NAME}")
+    page.goto(f"{ADMIN}/workflowrun/{run}/change/")
+    page.get_by_role("region", name="Why?").wait_for()
 
 
 Look = dict[str, Any]
 _PICTURES: tuple[tuple[str, Callable[[Page], None], Look], ...] = (
     ("run", _take_run, {}),
     ("failure", _take_failure, {}),
+    ("tasks", _take_tab("tasks"), {}),
+    ("timeline", _take_tab("timeline"), {}),
+    ("log", _take_tab("log"), {}),
+    ("last_runs", _take_tab("grid"), {}),
+    ("item", _take_item, {}),
+    ("why", _take_why, {}),
+    ("run_dark", _take_failure, {"color_scheme": "dark"}),
+    ("run_phone", _take_why, {"viewport": PHONE, "has_touch": True, "is_mobile": True}),
     ("workers", _take_workers, {"viewport": {"width": 1280, "height": 480}}),
     ("flows", _take_flows, {}),
     ("editor", _take_editor, {}),
