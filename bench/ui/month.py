@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from django.contrib.auth.models import User
@@ -38,4 +39,4 @@ def measure_month() -> Iterator[Figure]:
         return (time.perf_counter() - begin) * 1000
 
     for name, (query, budget) in _LOOKS.items():
-        yield Figure(name, find_median(lambda query=query: look(query)), budget)
+        yield Figure(name, find_median(partial(look, query)), budget)

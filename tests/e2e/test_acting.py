@@ -12,10 +12,11 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from pgflow_django import executor, flow_builder
-from pgflow_django.models import WorkflowRun
+from pgflow_django.models import WorkflowRun, WorkflowRunEvent
 from pgflow_django.registry import registry
 from tests.e2e.conftest import DESK, PHONE, OpenPage
 from tests.e2e.test_crawl import FIND_FAULTS, find_with_axe
+from tests.engine.workers import HandWorker
 
 STEPS: list[dict[str, Any]] = [
     {"slug": "pick"},
@@ -110,6 +111,26 @@ def test_a_run_is_paused_for_a_reason_and_resumed(
     assert executor.drain()
     page.get_by_role("button", name="Resume").click()
     expect_status(page, "running")
+
+
+def test_a_reason_that_is_written_bears_what_happens_meanwhile(
+    open_page: OpenPage, boss: User, shop: Shop
+) -> None:
+    run = executor.start_flow("shop")
+    page = open_page(address(run), boss)
+    page.locator("summary", has_text="Cancel").click()
+    page.get_by_label("Why (optional)").last.fill("the wrong month")
+    page.get_by_role("heading", name="shop").click()  # which closes the menu
+    worker = HandWorker()
+    worker.complete(*worker.claim(), output=[1, 2, 3])
+    expect(page.locator("#pgf-run-head")).to_contain_text("1 of 3 steps")
+    page.locator("summary", has_text="Cancel").click()
+    page.get_by_role("button", name="Cancel this run").click()
+    expect_status(page, "cancelled")
+    assert executor.get_run_status(run.pk).status == "cancelled"
+    assert run.pk in WorkflowRunEvent.objects.filter(message="the wrong month").values_list(
+        "run_id", flat=True
+    )
 
 
 def test_an_item_is_skipped(open_page: OpenPage, boss: User, run: WorkflowRun) -> None:

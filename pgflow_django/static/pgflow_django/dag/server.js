@@ -221,7 +221,7 @@ if (globalThis.Idiomorph)
   Object.assign(Idiomorph.defaults.callbacks, {
     beforeAttributeUpdated: (name, node) =>
       name !== "open" && name !== "style" && node.id !== "pgf-panel",
-    beforeNodeMorphed: (node) => !isUnsaved(node),
+    beforeNodeMorphed: (node) => !isUnsaved(node) && !(node.matches?.("[data-keep]") && node.value),
   });
 
 Object.assign(pgflowDag, { retry, showSheet, sync });
