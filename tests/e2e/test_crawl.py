@@ -31,6 +31,9 @@ WITH_AXE = ("390", "1280")
 #: With the rules of axe that matter: only colours depend on the theme. ``None`` are all.
 THEMES = {"light": None, "dark": ["color-contrast"]}
 PAPER = {"viewport": {"width": 1000, "height": 1400}}
+#: Colours of links change bit by bit.
+SETTLE = """() => new Promise(requestAnimationFrame).then(
+    () => Promise.allSettled(document.getAnimations().map((each) => each.finished)))"""
 #: Pages that are worth printing.
 PRINTED = ("flows", "editor", "editor_large", "list_step", "code", "diff", "runs", "run_failed")
 #: Django's own parts of a page.
@@ -91,6 +94,7 @@ def test_every_page_is_whole_and_within_reach(
         visit(page, path, act)
         for theme, rules in THEMES.items():
             page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            page.evaluate(SETTLE)
             faults = page.evaluate(FIND_FAULTS)
             if look in WITH_AXE:
                 faults += find_with_axe(page, rules)

@@ -217,7 +217,7 @@ def test_nothing_of_a_run_becomes_markup_when_it_is_updated(
     page.locator("#pgf-step-step_0").click()
     stage.begin("step_0", worker=BAD)
     panel = page.get_by_role("complementary", name="Details")
-    expect(panel.get_by_text("Worker")).to_be_visible()
+    expect(panel.get_by_text("Worker", exact=True)).to_be_visible()
     stage.fail("step_0", again_in=50, error=BAD, trace=BAD)
     expect(panel).to_contain_text(f"ValueError: {BAD}")
     expect(page.locator("#pgf-step-step_0 title")).to_contain_text(BAD)
@@ -243,11 +243,11 @@ def test_an_action_keeps_the_page_and_says_what_came_of_it(
 def test_an_action_that_is_refused_is_told_on_the_page(
     open_page: OpenPage, boss: User, stage: Stage
 ) -> None:
-    executor.cancel_run(stage.run)
     page = open_page(path_of(stage), boss)
-    executor.retry_run(stage.run)
     page.evaluate("isKept = true")
-    page.get_by_role("button", name="Retry").click()
-    expect(page.locator("#pgf-said")).to_contain_text("can't be retried")
-    expect(page.locator("#pgf-run-status")).to_have_text("running")
+    page.locator("summary", has_text="Pause").click()
+    executor.cancel_run(stage.run)
+    page.get_by_role("button", name="Pause this run").click()
+    expect(page.locator("#pgf-said")).to_contain_text("has ended: it is cancelled")
+    expect(page.locator("#pgf-run-status")).to_have_text("cancelled")
     assert page.evaluate("isKept")
