@@ -85,11 +85,16 @@ def list_orders(input: JSON) -> list[Order]:
 
 
 @step_function(map_only=True, tags=["shop"], effects="reads")
-def check_stock(input: OneOrder) -> CheckedOrder:
+def check_stock(input: OneOrder, context: StepContext) -> CheckedOrder:
     """Look whether one order can be sent."""
     time.sleep(MOMENT / 4)
     order = input["item"]
-    return {**order, "is_there": order["number"] % 9 != 4}
+    is_there = order["number"] % 9 != 4
+    if is_there:
+        context.log(f"order {order['number']}: all {order['items']} are there")
+    else:
+        context.log(f"order {order['number']}: nothing left", level="warning")
+    return {**order, "is_there": is_there}
 
 
 @step_function(tags=["shop"], effects="external")
