@@ -144,7 +144,7 @@ def load_attempts(run_id: UUID, using: str, **which: Any) -> tuple[tuple[Attempt
     attempts = WorkflowTaskAttempt.objects.using(using).failed().filter(run_id=run_id, **which)
     rows = attempts.annotate(
         total=Window(Count("*")), message=Left("error_message", 120), type=Left("error_type", 80)
-    ).order_by("-id")[:_ATTEMPTS]
+    ).order_by((F("id") + 0).desc())[:_ATTEMPTS]  # not along the primary key, through all runs
     columns = ("step_slug", "task_index", "attempt", "code", "worker", "ended_at", "retry_at")
     found = list(rows.values(*columns, "message", "type", "total"))
     shown = tuple(
