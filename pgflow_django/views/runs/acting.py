@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID, uuid4
@@ -20,8 +19,9 @@ from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun
 from pgflow_django.runs import control
 from pgflow_django.views.htmx import is_htmx
+from pgflow_django.views.runs.input_form import read_token
 from pgflow_django.views.runs.query import MAX_INDEX, BadQuery, read_number
-from pgflow_django.views.runs.start import KEY_PREFIX, lead_to, note_start
+from pgflow_django.views.runs.start import KEY_PREFIX, lead_to, name_actor, note_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 ACTS: Final = ("cancel", "pause", "resume", "retry", "hurry", "rerun")
 #: Characters of a reason that are kept.
 _REASON: Final = 500
-_TOKEN: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def offer(page: Page, status: str, *, is_whole: bool = True) -> dict[str, Any]:
@@ -54,6 +53,18 @@ def offer(page: Page, status: str, *, is_whole: bool = True) -> dict[str, Any]:
         and is_of_workers
         and page.may("decide_run", run),
         "rerun_token": uuid4().hex,
+    }
+
+
+def offer_step(page: Page, step: str, status: str, index: int | None = None) -> dict[str, Any]:
+    """What a page needs to offer acts upon a step that stands so, or upon a task of a map."""
+    decide = page.link("workflowrun_decide", page.run.pk, step)
+    return {
+        "step_slug": step,
+        "step_waits": status == "retrying",
+        "step_is_open": status not in {"completed", "skipped"},
+        "task_index": index,
+        "decide_link": decide if index is None else f"{decide}?index={index}",
     }
 
 
@@ -124,8 +135,7 @@ def hurry(page: Page) -> HttpResponse:
 def rerun(page: Page) -> HttpResponse:
     """Start a new run with the input of this one, with what it has done before a step if named."""
     run, step = page.run, page.request.POST.get("step", "") or None
-    token = page.request.POST.get("token", "")
-    key = KEY_PREFIX + (token if _TOKEN.fullmatch(token) else uuid4().hex)
+    key = KEY_PREFIX + read_token(page.request)
     try:
         with engine.starting_as(name_user(page.request.user), "admin"):
             result = control.rerun(run.pk, from_step=step, key=key, by=name_actor(page))
@@ -158,11 +168,6 @@ def _act(
     else:
         messages.info(request, found)
     return back(page)
-
-
-def name_actor(page: Page) -> str:
-    """Who acts here, as events keep it."""
-    return f"admin:{name_user(page.request.user)}"
 
 
 def read_reason(page: Page) -> str:

@@ -13,9 +13,10 @@ from pgflow_django.exceptions import PgflowError
 from pgflow_django.runs import control
 from pgflow_django.views.fields import MAX_BYTES, read_json
 from pgflow_django.views.pieces import short_id
-from pgflow_django.views.runs.acting import back, name_actor, read_reason
+from pgflow_django.views.runs.acting import back, read_reason
 from pgflow_django.views.runs.drawing import load_run
-from pgflow_django.views.runs.query import MAX_INDEX, BadQuery, read_number
+from pgflow_django.views.runs.query import MAX_INDEX, BadQuery, find_step, read_number
+from pgflow_django.views.runs.start import name_actor
 
 if TYPE_CHECKING:
     from pgflow_django.views.page import Page
@@ -93,7 +94,7 @@ def _render(
         index=index,
         shown=shown,
         is_map=shown["is_map"] and index is None,
-        total=facts.view.steps[list(facts.steps).index(step)].total,
+        total=find_step(facts.view, step).total,
         after=after[:_NAMED],
         more=max(0, len(after) - _NAMED),
         short_id=short_id(run.pk),

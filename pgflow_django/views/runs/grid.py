@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 #: Steps that are shown unless somebody wants all.
 MOST = 40
-_STATUSES = {"created": "waiting", "started": "running"}
 Facts = dict[str, Any]
 
 
@@ -69,5 +68,5 @@ def _show_run(run: WorkflowRun, link: str, *, is_this: bool) -> Facts:
 def _show_cell(status: str | None, link: str, slug: str) -> Facts:
     if status is None:
         return {"css": ""}
-    shown: Any = _STATUSES.get(status, status)
+    shown: Any = class_of(status)
     return {"css": shown, "word": name_statuses()[shown], "link": f"{link}?tab=grid&step={slug}"}

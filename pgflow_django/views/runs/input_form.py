@@ -60,10 +60,15 @@ def read_form(request: HttpRequest, schema: Any) -> tuple[Form, bool, Any]:
     return form, is_read and not form.error, value
 
 
+def read_token(request: HttpRequest) -> str:
+    """What tells a page's second click from another page's; a new one where there is none."""
+    token = request.POST.get("token", "")
+    return token if _TOKEN.fullmatch(token) else uuid4().hex
+
+
 def _read(request: HttpRequest, form: Form) -> tuple[bool, Any]:
     """The input that was sent, if it is one; what is wrong with it is in the form then."""
-    token = request.POST.get("token", "")
-    form.token = token if _TOKEN.fullmatch(token) else uuid4().hex
+    form.token = read_token(request)
     form.text = request.POST.get("input", "")
     if not form.fields:
         form.is_json = True

@@ -21,7 +21,7 @@ from pgflow_django.views.page import Page, find_comparison, give_file
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.programs import name_starter
 from pgflow_django.views.runs import tabs
-from pgflow_django.views.runs.acting import ACTS, offer
+from pgflow_django.views.runs.acting import ACTS, offer, offer_step
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.runs.tasks import look_at_failures
@@ -112,22 +112,11 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
     if chosen is not None:
         context["chosen_reasons"] = facts.view.why.of_step(step)
-        context |= _offer_step(page, chosen)
+        context |= offer_step(page, step, chosen["status"])
         context["chosen_attempts"] = load_attempts(run, step)
         context["chosen_failures"] = look_at_failures(page, step) if chosen["is_map"] else {}
         context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
     return context
-
-
-def _offer_step(page: Page, step: Mapping[str, Any]) -> dict[str, Any]:
-    """What the panel needs of a step to offer acts upon it."""
-    return {
-        "step_slug": step["slug"],
-        "step_waits": step["status"] == "retrying",
-        "step_is_open": step["status"] not in {"completed", "skipped"},
-        "task_index": None,
-        "decide_link": page.link("workflowrun_decide", page.run.pk, step["slug"]),
-    }
 
 
 def _is_rerunnable(run: WorkflowRun, flow: Workflow) -> bool:

@@ -15,7 +15,7 @@ from pgflow_django.runs.tracebacks import split_traceback
 from pgflow_django.storage.looking import TookTooLong, looking
 from pgflow_django.views.payloads import show
 from pgflow_django.views.pieces import class_of, format_duration, short_id
-from pgflow_django.views.runs.acting import ACTS, offer
+from pgflow_django.views.runs.acting import ACTS, offer, offer_step
 from pgflow_django.views.runs.assembling import assemble
 from pgflow_django.views.runs.query import MAX_INDEX
 from pgflow_django.views.runs.snippet import write_error, write_test
@@ -72,7 +72,9 @@ def _show_values(page: Page, found: TaskDetail, using: str) -> Facts:
         "attempts": [_show_attempt(each) for each in found.attempts],
         "error_text": write_error(found, failed) if failed else "",
         "may_see_payload": page.may("view_payload", run),
-        **_offer(page, found, status),
+        **offer(page, run.status),
+        **offer_step(page, found.step, status, found.index if found.is_map else None),
+        "links": {name: page.link(f"workflowrun_{name}", run.pk) for name in ACTS},
     }
     if not facts["may_see_payload"]:
         return facts
@@ -89,21 +91,6 @@ def _show_values(page: Page, found: TaskDetail, using: str) -> Facts:
     if output is not None:
         facts["output"] = show_stored(page.request, page.admin, run, output)
     return facts
-
-
-def _offer(page: Page, found: TaskDetail, status: str) -> Facts:
-    """What the page needs to offer acts upon the task."""
-    index = found.index if found.is_map else None
-    decide = page.link("workflowrun_decide", page.run.pk, found.step)
-    return {
-        **offer(page, page.run.status),
-        "links": {name: page.link(f"workflowrun_{name}", page.run.pk) for name in ACTS},
-        "step_slug": found.step,
-        "step_waits": status == "retrying",
-        "step_is_open": status != "completed",
-        "task_index": index,
-        "decide_link": decide if index is None else f"{decide}?index={index}",
-    }
 
 
 def _show_attempt(attempt: AttemptView) -> Facts:
