@@ -5,7 +5,6 @@ Service layer, below ``view``.
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from django.db.models import Case, Count, DateTimeField, Func, Max, Min, OuterRef, Q, Subquery, When
@@ -89,8 +88,3 @@ def _tasks(**which: Any) -> QuerySet[WorkflowStepTask]:
 def _count_failed_tasks() -> QuerySet[Any, Any]:
     tasks = _tasks(status=TaskStatus.FAILED)
     return tasks.order_by().values("run_id").values(found=Count("*"))
-
-
-def digest(shown: object) -> str:
-    """A short text that is another one whenever this, as ``repr`` tells it, is."""
-    return sha256(repr(shown).encode()).hexdigest()[:24]

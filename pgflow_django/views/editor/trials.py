@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 from pgflow_django.definitions.shape import function_of
 from pgflow_django.drawing.states import StepState
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models.querysets import IS_TRIAL
-from pgflow_django.runs.state_rows import digest
 from pgflow_django.runs.view import RunView, StepView, load
 from pgflow_django.views.access import list_runs
 from pgflow_django.views.page import Page
@@ -40,7 +40,7 @@ class Trial:
     @cached_property
     def mark(self) -> str:
         """A short text that is another one whenever the trial would look different."""
-        return digest(self.view)
+        return sha256(repr(self.view).encode()).hexdigest()[:24]
 
     @cached_property
     def steps(self) -> dict[str, StepView]:
