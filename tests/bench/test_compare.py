@@ -16,6 +16,7 @@ import pytest
 
 from project.settings import BASE_DIR
 from tests.bench.test_bench import bench, databases
+from tests.celery.processes import is_alive
 
 #: Each makes a checkout of its own, and starts both sides.
 pytestmark = pytest.mark.slow
@@ -143,7 +144,7 @@ def test_nothing_is_left_where_it_is_interrupted(checkout: Checkout, number: int
     assert len(family) >= len(workers)
     # Who has lost its parent is buried by another, in its time.
     _, left = psutil.wait_procs(family, 10)
-    assert not [one for one in left if one.status() != psutil.STATUS_ZOMBIE]
+    assert not [one for one in left if is_alive(one)]
     checkout.assert_nothing_is_left()
 
 

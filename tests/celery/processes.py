@@ -102,18 +102,20 @@ class Worker:
 
     def kill_all(self) -> None:
         """SIGKILL to every process of it."""
-        for process in [*self._children(), self._process]:
+        for process in [*self.children(recursive=True), self._process]:
             _kill(process)
         self.popen.wait(30)
-        psutil.wait_procs(self._children(), timeout=30)
+        psutil.wait_procs(self.children(recursive=True), timeout=30)
 
     def cpu_seconds(self) -> float:
         """CPU time of all its processes so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in [self._process, *self._children()])
+        processes = [self._process, *self.children(recursive=True)]
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
 
-    def _children(self) -> list[psutil.Process]:
+    def children(self, *, recursive: bool = False) -> list[psutil.Process]:
+        """Its children, or all that came from it; each may be gone when it is looked at."""
         try:
-            return self._process.children(recursive=True)
+            return self._process.children(recursive)
         except psutil.NoSuchProcess:
             return []
 
@@ -166,6 +168,14 @@ def worker(
             for process in group:
                 _kill(process)
             popen.wait(30)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it is there, and no zombie."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _session(process: psutil.Process) -> int:

@@ -11,9 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from tests.celery.processes import Worker, worker
+from tests.celery.processes import Worker, is_alive, worker
 
 LEASE = 2.0
 STEPS = ("-I", "tests.celery.steps,tests.chaos.steps")
@@ -39,12 +37,7 @@ class Fleet:
 
     def kill_child(self, dice: random.Random) -> str:
         """SIGKILL to one child of one worker; what was done."""
-        children = [
-            child
-            for each in self.workers
-            for child in psutil.Process(each.pid).children()
-            if child.status() != psutil.STATUS_ZOMBIE
-        ]
+        children = [child for each in self.workers for child in each.children() if is_alive(child)]
         if not children:
             return "kill -9 of no child"
         with suppress(ProcessLookupError):
