@@ -102,18 +102,18 @@ class Worker:
 
     def kill_all(self) -> None:
         """SIGKILL to every process of it."""
-        for process in [*self.children(recursive=True), self._process]:
+        for process in [*self.offspring(), self._process]:
             _kill(process)
         self.popen.wait(30)
-        psutil.wait_procs(self.children(recursive=True), timeout=30)
+        psutil.wait_procs(self.offspring(), timeout=30)
 
     def cpu_seconds(self) -> float:
         """CPU time of all its processes so far."""
-        processes = [self._process, *self.children(recursive=True)]
+        processes = [self._process, *self.offspring()]
         return sum(sum(process.cpu_times()[:2]) for process in processes)
 
-    def children(self, *, recursive: bool = False) -> list[psutil.Process]:
-        """Its children, or all that came from it; each may be gone when it is looked at."""
+    def offspring(self, *, recursive: bool = True) -> list[psutil.Process]:
+        """All that came from it, or its children; each may be gone when it is looked at."""
         try:
             return self._process.children(recursive)
         except psutil.NoSuchProcess:

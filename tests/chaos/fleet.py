@@ -37,7 +37,12 @@ class Fleet:
 
     def kill_child(self, dice: random.Random) -> str:
         """SIGKILL to one child of one worker; what was done."""
-        children = [child for each in self.workers for child in each.children() if is_alive(child)]
+        children = [
+            child
+            for each in self.workers
+            for child in each.offspring(recursive=False)
+            if is_alive(child)
+        ]
         if not children:
             return "kill -9 of no child"
         with suppress(ProcessLookupError):
