@@ -30,11 +30,20 @@ CHANGES = (
     "decide_workflowrun",
     "view_payload",
 )
+#: Of those who see that runs go well.
+MENDS = (
+    *SEES,
+    "cancel_workflowrun",
+    "retry_workflowrun",
+    "pause_workflowrun",
+    "decide_workflowrun",
+)
 #: Who the tests know: nobody, and users with what they may do.
 USERS: Mapping[str, tuple[str, ...] | None] = {
     "anonymous": None,
     "bare": (),
     "viewer": SEES,
+    "operator": MENDS,
     "editor": CHANGES,
     "boss": ("*",),
 }

@@ -3,146 +3,199 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from django.contrib.admin import site
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db import transaction
 from django.test import Client
 
 from pgflow_django import drafts, executor
 from pgflow_django.admin import WorkflowAdmin, WorkflowRunAdmin
-from pgflow_django.models import Workflow, WorkflowRun
-from tests.views.conftest import CHANGES, LogIn, address, make_flow, run_flow
+from pgflow_django.agents.tokens import create_token
+from pgflow_django.models import AgentToken, Workflow, WorkflowRevision, WorkflowRun
+from pgflow_django.views.urls import FLOW_PAGES, RUN_PAGES, TOKEN_PAGES, WORKER_PAGES, Address
+from tests.views.conftest import CHANGES, USERS, LogIn, address, make_flow, run_flow
 
 pytestmark = pytest.mark.django_db
 
-LOGIN = 302
-#: Status by user: anonymous, bare (staff without permissions), viewer, editor, boss.
-Expected = tuple[int, int, int, int, int]
-SEEN: Expected = (LOGIN, 404, 200, 200, 200)
-FORBIDDEN_LIST: Expected = (LOGIN, 403, 200, 200, 200)
-CHANGED: Expected = (LOGIN, 404, 403, 200, 200)
-NO_GET: Expected = (LOGIN, 405, 405, 405, 405)
-NAMES = ("anonymous", "bare", "viewer", "editor", "boss")
-
-GETS: Mapping[str, Expected] = {
-    "workflow_changelist": FORBIDDEN_LIST,
-    "workflowrun_changelist": FORBIDDEN_LIST,
-    "workflow_new": CHANGED,
-    "workflow_import_new": CHANGED,
-    "workflow_import": CHANGED,
-    "workflow_run": CHANGED,
-    "workflow_history": SEEN,
-    "workflow_diff": SEEN,
-    "workflow_export_json": SEEN,
-    "workflow_export_py": SEEN,
-    "workflow_diagram": SEEN,
-    "workflowrun_change": SEEN,
-    "workflowrun_live": SEEN,
-    "workflowrun_step": SEEN,
-    "workflowrun_task": SEEN,
-    "workflowrun_log": (LOGIN, 404, 204, 204, 204),  # it has no lines
-    "workflowrun_why": SEEN,
-    "workflowrun_payload": CHANGED,
-    "workflowrun_output": (LOGIN, 404, 403, 404, 404),  # it failed, and has none
-    "workflowrun_cancel": NO_GET,
-    "workflowrun_pause": NO_GET,
-    "workflowrun_resume": NO_GET,
-    "workflowrun_hurry": NO_GET,
-    "workflowrun_rerun": NO_GET,
-    "workflowrun_decide": CHANGED,
-    "workflowrun_retry": NO_GET,
+PAGES = [
+    *(("workflow", page) for page in FLOW_PAGES),
+    *(("workflowrun", page) for page in RUN_PAGES),
+    *(("workflowworker", page) for page in WORKER_PAGES),
+    *(("agenttoken", page) for page in TOKEN_PAGES),
+]
+#: What lets a user see the things of a model.
+SEES: Mapping[str, str] = {
+    "workflow": "view_workflow",
+    "workflowrun": "view_workflowrun",
+    "workflowworker": "view_workflowworker",
+    "agenttoken": "view_agenttoken",
 }
+#: What a user needs beside that for what a page asks.
+RIGHTS: Mapping[str, set[str]] = {
+    "view": set(),
+    "add": {"add_workflow"},
+    "change": {"change_workflow"},
+    "import": {"change_workflow"},
+    "delete": {"delete_workflow"},
+    "publish": {"publish_workflow"},
+    "run": {"run_workflow"},
+    "describe": {"use_ai", "add_workflow", "change_workflow"},
+    "view_run": set(),
+    "cancel_run": {"cancel_workflowrun"},
+    "retry_run": {"retry_workflowrun"},
+    "pause_run": {"pause_workflowrun"},
+    "decide_run": {"decide_workflowrun"},
+    "rerun": {"view_workflow", "run_workflow"},
+    "view_payload": {"view_payload"},
+    "view_workers": set(),
+    "add_token": {"add_agenttoken"},
+    "revoke_token": {"change_agenttoken"},
+}
+LOGIN = "to the login"
 DONE = 302
-POSTED: Expected = (LOGIN, 404, 403, DONE, DONE)
-POSTS: Mapping[str, Expected] = {
-    "workflow_new": (LOGIN, 404, 403, DONE, DONE),
-    "workflow_import_new": CHANGED,
-    "workflow_import": CHANGED,
-    "workflow_run": POSTED,
-    "workflowrun_cancel": POSTED,
-    "workflowrun_pause": POSTED,
-    "workflowrun_resume": POSTED,
-    "workflowrun_hurry": POSTED,
-    "workflowrun_rerun": POSTED,
-    "workflowrun_decide": POSTED,
-    "workflowrun_retry": POSTED,
-    "workflow_history": (LOGIN, 405, 405, 405, 405),
-    "workflow_export_json": (LOGIN, 405, 405, 405, 405),
-    "workflowrun_live": (LOGIN, 405, 405, 405, 405),
-    "workflowrun_task": (LOGIN, 405, 405, 405, 405),
-    "workflowrun_log": (LOGIN, 405, 405, 405, 405),
-    "workflowrun_why": (LOGIN, 405, 405, 405, 405),
-    "workflowrun_change": (LOGIN, 405, 405, 405, 405),
+#: What those get who may, where that is not the page (GET: 200) or a way on (POST: 302).
+ANSWERS: Mapping[tuple[str, str], int] = {
+    ("workflow_change", "GET"): 302,  # to the editor
+    ("workflow_import_new", "POST"): 200,  # what it would change
+    ("workflow_import", "POST"): 200,
+    ("workflow_panel", "POST"): 200,
+    ("workflow_presence", "POST"): 200,
+    ("workflow_simulate", "POST"): 200,
+    ("workflow_describe_new", "POST"): 422,  # there is no model
+    ("workflow_describe", "POST"): 422,
+    ("workflow_try", "POST"): 422,  # the form is empty
+    ("agenttoken_add", "POST"): 422,
+    ("workflow_return", "POST"): 422,  # nothing was handed in
+    ("workflow_approve", "POST"): 409,
+    ("workflow_review_return", "POST"): 409,
 }
-DATA = {
+#: What forms send beside the version of the draft.
+DATA: Mapping[str, dict[str, Any]] = {
     "workflow_new": {"name": "another"},
     "workflow_import_new": {"text": '{"workflow_slug": "new_one", "steps": [{"slug": "fetch"}]}'},
     "workflow_import": {"text": '{"workflow_slug": "numbers", "steps": [{"slug": "fetch"}]}'},
+    "workflow_op": {"op": "add_step", "slug": "more"},
+    "workflow_delete": {"post": "yes"},
     "workflow_run": {"mode": "json", "input": "{}", "token": "0" * 32},
-    "workflowrun_decide": {"verdict": "complete", "output": "[]"},
+    "workflowrun_rerun": {"token": "0" * 32},
+    "workflowrun_retry": {"step": "double", "index": "0"},
+    "workflowrun_decide": {"verdict": "complete", "output": "[1]"},
 }
 
 
-#: What addresses of a run have behind its id.
-RESTS: Mapping[str, tuple[object, ...]] = {
-    "workflowrun_payload": ("input",),
-    "workflowrun_task": ("fetch", 0),
-    "workflowrun_output": ("fetch",),
-    "workflowrun_decide": ("fetch",),
-}
-
-
-def path_of(name: str, run: WorkflowRun) -> str:
-    if name.startswith("workflowrun_") and not name.endswith("changelist"):
-        return address(name, run.pk, *RESTS.get(name, ()))
-    if name.endswith(("changelist", "_new")):
-        return address(name)
-    return address(name, "numbers", *([0] if name.endswith("diff") else []))
+def path_of(name: str, run: WorkflowRun, user: str = "boss") -> str:
+    """The address of a page; what it names that is only for its owner is the user's."""
+    (route,) = [page.route for model, page in PAGES if f"{model}_{page.name}" == name]
+    values: dict[str, Any] = {"slug": run.workflow_slug, "run_id": run.pk, "seq": 0}
+    values |= {"which": "input", "step": "fetch" if name.endswith("output") else "double"}
+    values["index"] = 0
+    if "token_id" in route:
+        owner, _ = User.objects.get_or_create(username=user)
+        values["token_id"] = create_token(owner, "bot")[0].pk
+    return address(name, *(value for key, value in values.items() if f":{key}>" in route))
 
 
 @pytest.fixture
 def run(flow: str) -> WorkflowRun:
-    """Give a run that failed, of a flow with a history."""
+    """Give a run that failed at its second step, of a flow with a history."""
     draft = drafts.load(flow)
     drafts.edit(flow, draft.version, "set_flow", {"description": "Numbers."}, user="ada")
-    return run_flow(flow, {"is_broken": True, "password": "hush"})
+    started = executor.start_flow(flow, {"is_secret": True, "password": "hush"})
+    executor.complete_step(started.pk, "fetch", ["<b>no number</b>"])
+    executor.drain()
+    return WorkflowRun.objects.get(pk=started.pk)
 
 
-@pytest.mark.parametrize("user", NAMES)
-@pytest.mark.parametrize("name", GETS)
-def test_get(log_in: LogIn, run: WorkflowRun, user: str, name: str) -> None:
-    response = log_in(user).get(path_of(name, run))
-    assert response.status_code == GETS[name][NAMES.index(user)]
-    if response.status_code == LOGIN:
-        assert "/login/" in response["Location"]
+def expect(rights: tuple[str, ...] | None, model: str, page: Address, method: str) -> int | str:
+    """The status of an answer to somebody with these rights; ``None``: who is not logged in."""
+    if rights is None:
+        return LOGIN
+    if method not in page.methods:
+        return 405
+    if rights != ("*",) and SEES[model] not in rights:
+        return 404
+    if rights != ("*",) and not RIGHTS[page.asks] <= {*rights}:
+        return 403
+    usual = 200 if method == "GET" else DONE
+    return ANSWERS.get((f"{model}_{page.name}", method), usual)
 
 
-@pytest.mark.parametrize("user", NAMES)
-@pytest.mark.parametrize("name", POSTS)
-def test_post(log_in: LogIn, run: WorkflowRun, user: str, name: str) -> None:
-    response = log_in(user).post(path_of(name, run), DATA.get(name, {}))
-    assert response.status_code == POSTS[name][NAMES.index(user)]
-    if user == "anonymous":
-        assert "/login/" in response["Location"]
+def snapshot() -> list[Any]:
+    """What a click could change."""
+    models = (LogEntry, Workflow, WorkflowRevision, AgentToken)
+    statuses = list(WorkflowRun.objects.order_by("pk").values_list("pk", "status"))
+    return [statuses, *(model.objects.count() for model in models)]
 
 
-@pytest.mark.parametrize("name", POSTS)
-def test_post_without_its_token_is_refused(log_in: LogIn, run: WorkflowRun, name: str) -> None:
-    client = log_in("boss", enforce_csrf_checks=True)
-    assert client.post(path_of(name, run), DATA.get(name, {})).status_code == 403
-    assert WorkflowRun.objects.count() == 1
-    assert WorkflowRun.objects.get().status == "failed"
+def ask(client: Client, method: str, path: str, data: dict[str, Any]) -> int | str:
+    """The status of the answer; what was refused must change nothing, all else is undone."""
+    with transaction.atomic():
+        before = snapshot()
+        answer = client.get(path) if method == "GET" else client.post(path, data)
+        leads_to_login = "/login/" in answer.headers.get("Location", "")
+        if leads_to_login or answer.status_code in {403, 404, 405}:
+            assert snapshot() == before
+        transaction.set_rollback(True)
+    return LOGIN if leads_to_login else answer.status_code
 
 
-@pytest.mark.parametrize("name", [name for name in GETS if "changelist" not in name])
-def test_what_is_not_there_is_404_for_those_who_see_everything(log_in: LogIn, name: str) -> None:
-    if name.endswith("_new"):
-        return
-    ghost = WorkflowRun(id="01a20627-c15e-7627-bf5c-2721865faa60")
+@pytest.mark.parametrize(("model", "page"), PAGES, ids=lambda each: getattr(each, "name", each))
+def test_a_page_is_for_those_who_may_do_what_it_asks(
+    log_in: LogIn, run: WorkflowRun, model: str, page: Address
+) -> None:
+    name, sees = f"{model}_{page.name}", SEES[model]
+    just = (sees, *RIGHTS[page.asks])
+    found, expected = {}, {}
+    for user, rights in {**USERS, "onlooker": (sees,), "just": just}.items():
+        client = log_in(user, *rights or ())
+        path = path_of(name, run, user)
+        data = {"version": drafts.load("numbers").version, **DATA.get(name, {})}
+        for method in ("GET", "POST"):
+            found[user, method] = ask(client, method, path, data)
+            expected[user, method] = expect(rights, model, page, method)
+        client.handler.enforce_csrf_checks = True
+        found[user, "POST without its token"] = ask(client, "POST", path, data)
+        expected[user, "POST without its token"] = 403
+    assert found == expected
+
+
+def test_the_table_knows_what_every_page_asks() -> None:
+    assert {page.asks for _, page in PAGES} == RIGHTS.keys()
+    assert {model for model, _ in PAGES} == SEES.keys()
+    known = {f"{model}_{page.name}" for model, page in PAGES}
+    assert {*DATA, *(name for name, _ in ANSWERS)} <= known
+
+
+@pytest.mark.parametrize("model", ["workflow", "workflowrun", "agenttoken", "agentcall"])
+def test_a_list_is_for_those_who_may_see_what_is_in_it(log_in: LogIn, model: str) -> None:
+    sees = f"view_{model}"
+    for user, rights in {**USERS, "just": (sees,)}.items():
+        status = log_in(user, *rights or ()).get(address(f"{model}_changelist")).status_code
+        may = rights == ("*",) or sees in (rights or ())
+        assert status == (302 if rights is None else 200 if may else 403), user
+        client = log_in(user, *rights or (), enforce_csrf_checks=True)
+        assert client.post(address(f"{model}_changelist")).status_code == 403, user
+
+
+@pytest.mark.parametrize(
+    ("model", "page"),
+    # Under a name that nobody has, a document is imported as a new flow.
+    [each for each in PAGES if "<" in each[1].route and each[1].name != "import"],
+    ids=lambda each: getattr(each, "name", each),
+)
+def test_what_is_not_there_is_404_for_those_who_see_everything(
+    log_in: LogIn, model: str, page: Address
+) -> None:
     client = log_in("boss")
-    method = client.post if GETS[name] is NO_GET else client.get
-    status = method(path_of(name, ghost)).status_code
-    assert status == (200 if name == "workflow_import" else 404)
+    ghost = WorkflowRun(id="01a20627-c15e-7627-bf5c-2721865faa60", workflow_slug="nothing")
+    path = path_of(f"{model}_{page.name}", ghost)
+    AgentToken.objects.all().delete()
+    for method in page.methods:
+        assert getattr(client, method.lower())(path).status_code == 404
 
 
 @pytest.mark.parametrize("codename", CHANGES[2:])
@@ -190,9 +243,9 @@ def test_a_viewer_sees_values_and_no_buttons(log_in: LogIn, run: WorkflowRun) ->
         )
     assert "New flow" not in pages[0]
     assert "Retry" not in pages[1]
-    assert "no numbers" in pages[1]
+    assert "invalid literal" in pages[1]
     assert "hush" not in pages[1]
-    assert "is_broken" not in pages[1]
+    assert "is_secret" not in pages[1]
     assert "Restore" not in pages[2]
 
 
