@@ -11,7 +11,6 @@ from django.test import Client
 from pgflow_django import executor, flow_builder
 from pgflow_django.models import WorkflowRun, WorkflowRunEvent
 from tests.engine.database import messages
-from tests.engine.threads import at_once
 from tests.views.conftest import LogIn, address, run_flow
 
 pytestmark = pytest.mark.django_db
@@ -192,22 +191,6 @@ def test_who_may_not_see_the_input_reruns_it_as_it_is(log_in: LogIn, flow: str) 
     post(client, "rerun", run)
     new = WorkflowRun.objects.get(rerun_of=run.pk)
     assert new.input == {"n": 1}
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("act", ["cancel", "pause", "resume", "retry"])
-def test_of_two_clicks_one_does_it(log_in: LogIn, flow: str, act: str) -> None:
-    run = executor.start_flow(flow)
-    if act == "resume":
-        executor.pause_run(run.pk)
-    if act == "retry":
-        executor.cancel_run(run.pk)
-    ann, bob = log_in("ann", "*"), log_in("bob", "*")
-    pages = at_once([lambda: post(ann, act, run), lambda: post(bob, act, run)])
-    assert len({"already" in page or "was not paused" in page for page in pages}) == 2
-    assert LogEntry.objects.count() == 1
-    kind = {"cancel": "cancelled", "pause": "paused", "resume": "resumed", "retry": "retried"}[act]
-    assert WorkflowRunEvent.objects.filter(run_id=run.pk, kind=kind).count() == 1
 
 
 def test_a_page_that_is_there_already_is_told_what_came_of_it(log_in: LogIn, flow: str) -> None:

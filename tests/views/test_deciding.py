@@ -10,7 +10,6 @@ from django.test import Client
 
 from pgflow_django import executor
 from pgflow_django.models import WorkflowRun, WorkflowRunEvent
-from tests.engine.threads import at_once
 from tests.views.conftest import LogIn, address, run_flow
 
 pytestmark = pytest.mark.django_db
@@ -135,16 +134,3 @@ def test_what_no_run_has_is_not_found(
     client: Client, run: WorkflowRun, step: str, query: str
 ) -> None:
     assert client.get(link(run, step) + query).status_code == 404
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("verdict", ["skip", "complete"])
-def test_of_two_clicks_one_decides(log_in: LogIn, run: WorkflowRun, verdict: str) -> None:
-    ann, bob = log_in("ann", "*"), log_in("bob", "*")
-    path, data = link(run, "fetch"), {"output": "[]", "downstream": "on"}
-    at_once(
-        [lambda: decide(ann, path, verdict, **data), lambda: decide(bob, path, verdict, **data)]
-    )
-    assert LogEntry.objects.count() == 1
-    kinds = ["skipped", "completed_by_hand"]
-    assert WorkflowRunEvent.objects.filter(run_id=run.pk, kind__in=kinds).count() == 1

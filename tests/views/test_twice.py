@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -13,9 +13,10 @@ from django.db import transaction
 from django.test import Client
 
 from pgflow_django import executor
-from pgflow_django.models import Workflow, WorkflowRun
+from pgflow_django.models import Workflow, WorkflowRun, WorkflowRunEvent
 from tests.engine.database import clean, query
 from tests.engine.threads import Background
+from tests.engine.workers import HandWorker
 from tests.views.conftest import LogIn, address, make_flow
 from tests.waiting import wait_until
 
@@ -66,22 +67,96 @@ def post(client: Client, path: str, **data: Any) -> Callable[[], int]:
     return click
 
 
-def test_two_clicks_on_cancel_are_noted_once(log_in: LogIn, flow: str) -> None:
-    run = executor.start_flow(flow)
-    click = post(log_in("boss"), address("workflowrun_cancel", run.pk))
-    lock = "select 1 from workflow_runs where id = %s for update"
-    assert click_twice(click, lock, run.pk) == [302, 302]
-    assert executor.get_run_status(run.pk).status == "cancelled"
-    assert entries(run.pk) == 1
+def begin(**options: Any) -> WorkflowRun:
+    """A run that nobody has worked at."""
+    return executor.start_flow(make_flow(**options), {"n": 1})
 
 
-def test_two_clicks_on_start_are_noted_once(log_in: LogIn, flow: str) -> None:
-    click = post(
-        log_in("boss"), address("workflow_run", flow), mode="json", token=TOKEN, input="{}"
-    )
-    lock = "lock table workflow_runs in share row exclusive mode"
-    assert click_twice(click, lock) == [302, 302]
-    assert entries(WorkflowRun.objects.get().pk) == 1
+def pause() -> WorkflowRun:
+    """One that is paused."""
+    run = begin()
+    executor.pause_run(run.pk)
+    return run
+
+
+def begin_map() -> WorkflowRun:
+    """One whose map has three tasks that nobody has worked at."""
+    run = begin()
+    executor.complete_step(run.pk, "fetch", [1, 2, 3])
+    return run
+
+
+def fail(delay: float | None = None) -> WorkflowRun:
+    """One that failed at its first step, or waits so many seconds for the next attempt."""
+    run = begin(max_attempts=1 if delay is None else 2)
+    worker = HandWorker()
+    worker.fail(*worker.claim(), delay=delay)
+    return run
+
+
+class Act(NamedTuple):
+    """Something that a click does to a run which stands as ``make`` leaves it."""
+
+    page: str
+    make: Callable[[], WorkflowRun]
+    kind: str
+    """That of the event that it leaves."""
+    data: Mapping[str, str] = {}
+    """What the form sends."""
+    rest: str = ""
+    """What the address has behind its page."""
+
+
+TASK, ITEM = {"step": "fetch", "index": "0"}, "double/?index=1"
+SKIP, GIVE = {"verdict": "skip", "downstream": "on"}, {"verdict": "complete", "output": "[]"}
+ACTS = {
+    "cancel": Act("cancel", begin, "cancelled"),
+    "pause": Act("pause", begin, "paused"),
+    "resume": Act("resume", pause, "resumed"),
+    "retry": Act("retry", fail, "retried"),
+    "try one first": Act("retry", fail, "retried", TASK),
+    "retry now": Act("hurry", lambda: fail(600), "retried_now", TASK),
+    "skip a step": Act("decide", fail, "skipped", SKIP, "fetch/"),
+    "skip an item": Act("decide", begin_map, "skipped", {"verdict": "skip"}, ITEM),
+    "complete a step": Act("decide", fail, "completed_by_hand", GIVE, "fetch/"),
+    "complete an item": Act("decide", begin_map, "completed_by_hand", GIVE, ITEM),
+}
+#: What makes a run out of another one, or out of nothing.
+STARTS: Mapping[str, tuple[str, str, dict[str, str]]] = {
+    "start": ("workflow_run", "", {"mode": "json", "input": "{}"}),
+    "rerun with another input": ("workflow_run", "?from=", {"mode": "json", "input": "{}"}),
+    "rerun": ("workflowrun_rerun", "", {}),
+    "rerun from a step": ("workflowrun_rerun", "", {"step": "double"}),
+}
+#: Nobody changes a run, starts one or locks its row.
+LOCK = "lock table workflow_runs in exclusive mode"
+
+
+@pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
+def test_two_clicks_do_it_once_with_one_event_and_one_note(
+    log_in: LogIn, steps: None, act: Act
+) -> None:
+    run = act.make()
+    WorkflowRunEvent.objects.all().delete()
+    path = f"{address('workflowrun_changelist')}{run.pk}/{act.page}/{act.rest}"
+    click_twice(post(log_in("boss"), path, **act.data), LOCK)
+    events = WorkflowRunEvent.objects.filter(run_id=run.pk, kind=act.kind)
+    assert [(event.data or {}).get("by") for event in events] == ["admin:boss"]
+    assert entries(run.pk) == LogEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_two_clicks_on_a_form_start_one_run(log_in: LogIn, steps: None, name: str) -> None:
+    page, query, data = STARTS[name]
+    old = begin_map()
+    path = address(page, "numbers" if page == "workflow_run" else old.pk)
+    path += query and f"{query}{old.pk}"
+    assert click_twice(post(log_in("boss"), path, token=TOKEN, **data), LOCK) == [302, 302]
+    new = WorkflowRun.objects.exclude(pk=old.pk).get()
+    assert new.rerun_of == (None if name == "start" else old.pk)
+    told = WorkflowRunEvent.objects.filter(run_id=new.pk, kind="rerun").count()
+    assert told == (0 if name == "start" else 1)
+    assert entries(new.pk) == LogEntry.objects.count() == 1
 
 
 @pytest.mark.parametrize(("action", "before"), [("switch_off", True), ("switch_on", False)])
