@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from django.db.models import Case, Count, DateTimeField, Func, Max, Min, OuterRef, Q, Subquery, When
+from django.db.models import Count, DateTimeField, Func, Max, Min, OuterRef, Q, Subquery
 from django.db.models.functions import JSONObject, Left
 
-from pgflow_django.choices import StepStatus, TaskStatus
 from pgflow_django.models import (
     WorkflowStepState,
     WorkflowStepTask,
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Characters of a step's last error message that are read.
 _ERROR_LENGTH: Final = 500
-_MORE = ("tries", "last_error", "first_task", "failed")
+_MORE = ("tries", "last_error", "first_task")
 _STATE = ("step_slug", "status", "initial_tasks", "remaining_tasks", "started_at", "ended_at")
 
 
@@ -39,16 +38,13 @@ _TASK = JSONObject(s="status", w="worker", n="attempts_count", began="started_at
 def read_states(run_id: UUID, using: str) -> list[dict[str, Any]]:
     """How the steps of a run stand, in one query and in their order.
 
-    Beside their columns: ``tries`` (of the attempts that failed), ``last_error``, ``first_task``,
-    ``failed`` tasks.
+    Beside their columns: ``tries`` (of the attempts that failed), ``last_error``, ``first_task``.
     """
     states = WorkflowStepState.objects.using(using).filter(run_id=run_id)
     rows = states.annotate(
         tries=Subquery(_count_attempts()),
         last_error=Subquery(_last_error()),
-        first_task=Subquery(_tasks(task_index=0).values(found=_TASK)),
-        # No other steps have any, so nobody else's tasks are looked at.
-        failed=Case(When(status=StepStatus.FAILED, then=Subquery(_count_failed_tasks()))),
+        first_task=Subquery(_first_task()),
     ).order_by("step_index")
     return list(rows.values(*_STATE, *_MORE))
 
@@ -66,6 +62,8 @@ def _count_attempts() -> QuerySet[Any, Any]:
     later = Q(retry_at__gt=clock())
     found = JSONObject(
         failures=Count("*"),
+        # Counted here, not in the tasks, of which there may be a million.
+        failed=Count("id", filter=Q(retry_at=None)),
         last=Max("attempt"),
         began=Min("started_at"),
         waiting=Count("id", filter=later),
@@ -79,12 +77,8 @@ def _last_error() -> QuerySet[Any, Any]:
     return _failed_attempts().order_by("-id").values(found=found)[:1]
 
 
-def _tasks(**which: Any) -> QuerySet[WorkflowStepTask]:
-    return WorkflowStepTask.objects.filter(
-        run_id=OuterRef("run_id"), step_slug=OuterRef("step_slug"), **which
+def _first_task() -> QuerySet[Any, Any]:
+    tasks = WorkflowStepTask.objects.filter(
+        run_id=OuterRef("run_id"), step_slug=OuterRef("step_slug"), task_index=0
     )
-
-
-def _count_failed_tasks() -> QuerySet[Any, Any]:
-    tasks = _tasks(status=TaskStatus.FAILED)
-    return tasks.order_by().values("run_id").values(found=Count("*"))
+    return tasks.values(found=_TASK)

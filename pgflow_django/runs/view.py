@@ -191,7 +191,7 @@ def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[
         "status": "retrying" if is_waiting else _WORDS[state["status"]],
         "done": (total or 0) - left if left is not None else 0,
         "total": total,
-        "failed": state["failed"] or 0,
+        "failed": tries["failed"] if state["status"] == StepStatus.FAILED else 0,
         "failures": tries["failures"],
         "attempt": tries["last"] + (state["status"] in _RUNNING_ON or not tries["last"]),
         "is_queued": is_queued,
@@ -206,7 +206,10 @@ def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[
     }
 
 
-_NO_TRIES: Mapping[str, Any] = {"failures": 0, "last": 0, "waiting": 0, "next": None, "began": None}
+_NO_TRIES: Mapping[str, Any] = {
+    **dict.fromkeys(("failures", "failed", "last", "waiting"), 0),
+    **dict.fromkeys(("next", "began")),
+}
 
 
 def _find_start(state: Mapping[str, Any], tries: Mapping[str, Any]) -> datetime | None:

@@ -6,6 +6,8 @@ planner that may choose goes wrong.
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from pgflow_django import engine, executor, explain_run, simulate_flow
@@ -315,6 +318,22 @@ def test_explaining_a_run_looks_at_few_rows_among_thousands(status: str) -> None
         # costs as much as reading all of a table that is so small.
         assert counted.seq_scans[table] <= (table == "workflow_runs"), table
         assert counted.fetched[table] <= 220, table
+
+
+def test_a_failed_map_is_shown_without_a_look_at_its_tasks() -> None:
+    build("flow", {"wide*": []}, max_attempts=1)
+    run = executor.start_flow("flow", list(range(3000))).id
+    worker = HandWorker()
+    batch = worker.claim(100)
+    worker.complete(*batch[:90])
+    worker.fail(batch[95])
+    query("analyze workflow_step_tasks")
+    shown = io.StringIO()
+    counted = measure(lambda: call_command("showrun", str(run), "--json", stdout=shown))
+    (step,) = json.loads(shown.getvalue())["steps"]
+    assert (step["status"], step["failed_tasks"]) == ("failed", 1)
+    assert counted.seq_scans["workflow_step_tasks"] == 0
+    assert counted.fetched["workflow_step_tasks"] <= 5
 
 
 @pytest.mark.parametrize("statistics", ["none", "of trials", "full"])
