@@ -11,22 +11,17 @@ from uuid import UUID
 from django.db import connections
 
 _LOOK = """
-with steps as materialized (
-    select
-        row(
-            s.step_index, s.status, s.initial_tasks, s.remaining_tasks, s.started_at, s.ended_at
-        )::text as state,
-        case when s.status = 'started' then (  -- not a join, which might read all tasks of a run
-            select row(t.status, t.attempts_count, t.worker, t.started_at)::text
-            from workflow_step_tasks t
-            where t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = 0
-        ) end as task
-    from workflow_step_states s
-    where s.run_id = %(run)s
-)
 select
-    bit_xor(hashtextextended(concat(state, task), 0)),
-    coalesce(bool_or(starts_with(task, '(started,')), false),
+    bit_xor(
+        hash_record_extended(
+            row(
+                s.step_index, s.status, s.initial_tasks, s.remaining_tasks, s.started_at,
+                s.ended_at, task.status, task.attempts_count, task.worker, task.started_at
+            ),
+            0
+        )
+    ),
+    coalesce(bool_or(task.status = 'started'), false),
     (
         select row(max(a.id), count(*) filter (where a.retry_at > clock_timestamp()))::text
         from workflow_task_attempts a
@@ -34,7 +29,16 @@ select
     ),
     (select max(e.id) from workflow_run_events e where e.run_id = %(run)s),
     extract(epoch from clock_timestamp())::float
-from steps
+from workflow_step_states s
+left join lateral (
+    select t.status, t.attempts_count, t.worker, t.started_at
+    from workflow_step_tasks t
+    where
+        s.status = 'started'
+        and t.run_id = s.run_id and t.step_slug = s.step_slug and t.task_index = 0
+    limit 1  -- one look by the key a step, not a join, which might read all tasks of a run
+) as task on true
+where s.run_id = %(run)s
 """
 
 
