@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from pgflow_django.views.runs.tabs import TABS
+from pgflow_django import executor, flow_builder
+from pgflow_django.exceptions import RunFailed
+from pgflow_django.models import WorkflowRun
+from pgflow_django.views.runs.tabs import MOST_STEPS, TABS
 from tests.views.conftest import LogIn, address, run_flow
 
 pytestmark = pytest.mark.django_db
@@ -54,6 +58,23 @@ def test_the_first_tab_is_that_of_the_steps(client: Client, flow: str) -> None:
     page = client.get(address("workflowrun_change", run_flow().pk)).content.decode()
     assert 'id="pgf-row-double"' in page
     assert page.count('aria-current="page"') == 1
+
+
+def test_of_many_steps_the_first_are_listed_after_those_that_went_wrong(client: Client) -> None:
+    slugs = [f"s{number:02}" for number in range(MOST_STEPS + 7)]
+    steps = [{"slug": slug, "max_attempts": 1} for slug in slugs]
+    flow_builder.create_flow_from_spec({"workflow_slug": "many", "steps": steps})
+    functions = dict.fromkeys(slugs, lambda input: 1) | {slugs[-1]: lambda input: 1 / 0}
+    with suppress(RunFailed):
+        executor.execute_dynamic("many", {}, functions)
+    path = address("workflowrun_change", WorkflowRun.objects.get().pk)
+    page = client.get(path).content.decode()
+    assert re.findall(r'id="pgf-row-(\w+)"', page) == [slugs[-1], *slugs[: MOST_STEPS - 1]]
+    assert "7 more steps are not shown." in page
+    (link,) = re.findall(r'href="([^"]+)">Show all', page)
+    page = client.get(link.replace("&amp;", "&")).content.decode()
+    assert re.findall(r'id="pgf-row-(\w+)"', page) == slugs
+    assert "not shown" not in page
 
 
 @pytest.mark.parametrize("headers", [{}, ALONE], ids=["page", "alone"])

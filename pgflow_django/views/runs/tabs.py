@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 #: The element that has the tabs, as htmx names it.
 _PLACE = "pgf-tabs"
+#: Steps that are listed unless somebody wants all, and those of which none waits for that.
+MOST_STEPS = 50
+_WRONG = {"failed", "retrying"}
 
 Facts = dict[str, Any]
 
@@ -42,8 +45,16 @@ class Tab(NamedTuple):
     asks: str = ""
 
 
-def _list_steps(_page: Page, view: RunView) -> Facts:
-    return {"steps": [show_step(step) for step in view.steps]}
+def _list_steps(page: Page, view: RunView) -> Facts:
+    """The steps in their order; where there are many the first, after those that went wrong."""
+    steps = view.steps
+    if len(steps) > MOST_STEPS and not page.request.GET.get("all"):
+        steps = tuple(sorted(steps, key=lambda step: step.status not in _WRONG)[:MOST_STEPS])
+    return {
+        "steps": [show_step(step) for step in steps],
+        "more_steps": len(view.steps) - len(steps),
+        "all_link": f"{page.link('workflowrun_change', page.run.pk)}?tab=list&all=1",
+    }
 
 
 #: By the names in addresses, which templates have, too; the first is shown where none is named.
