@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from pgflow_django import executor
 from pgflow_django.cli.base import BadUsage
 from pgflow_django.runs import delivery
 from pgflow_django.runs.executing import run_timed_out, time_is_over
+from pgflow_django.runs.status import load_status
 from pgflow_django.worker.patience import patiently
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the run.
 _INTERVAL = 0.1
+#: Seconds between two looks at why it stands so, which ask more of the database.
+_WHY_INTERVAL = 1.0
 #: Seconds to try to cancel a run while the database is out of reach.
 _GOODBYE = 5.0
 
@@ -47,14 +51,19 @@ def start_and_follow(
     run_id = start().id
     on_start(run_id)
     told: set[str] = set()
+    asked = -math.inf
     try:
         while not (status := _look(run_id, using)).has_ended:
             on_tick(run_id)
+            now = time.monotonic()
+            is_over = deadline is not None and now >= deadline
+            if is_over or now - asked >= _WHY_INTERVAL:
+                asked, status = now, _look(run_id, using, explain=True)
             waiting = status.waiting
             if waiting and waiting.needs_help and waiting.reason not in told:
                 told.add(waiting.reason)
                 tell(waiting.message)
-            if deadline is not None and time.monotonic() >= deadline:
+            if is_over and not status.has_ended:
                 return _give_up(status, timeout, using)
             left = _INTERVAL if deadline is None else deadline - time.monotonic()
             time.sleep(max(0.0, min(_INTERVAL, left)))
@@ -71,8 +80,8 @@ def require_workers_can_see(using: str) -> None:
         raise BadUsage("--celery can't wait inside a transaction: workers don't see the run yet.")
 
 
-def _look(run_id: UUID, using: str) -> RunStatus:
-    return patiently(partial(executor.get_run_status, run_id, using=using), using=using)
+def _look(run_id: UUID, using: str, *, explain: bool = False) -> RunStatus:
+    return patiently(partial(load_status, run_id, using=using, explain=explain), using=using)
 
 
 def _give_up(before: RunStatus, timeout: float | None, using: str) -> dict[str, Any]:
