@@ -27,7 +27,9 @@ _LOOKS: Final = {
 def measure_month() -> Iterator[Figure]:
     """Fill the database, and look at what is below the drawing, as htmx asks for it."""
     month = seed_month()
-    client = Client(SERVER_NAME="localhost", headers={"HX-Request": "true"})
+    client = Client(
+        SERVER_NAME="localhost", headers={"HX-Request": "true", "HX-Target": "pgf-tabs"}
+    )
     client.force_login(User.objects.get(username="bench"))
     page = f"/admin/pgflow_django/workflowrun/{month.large}/change/"
 

@@ -105,7 +105,7 @@ select
     case when i %% %(failed)s <> 17 then to_jsonb(i) end,
     case when i %% %(failed)s = 17 then jsonb_build_object('error_type', 'ConnectionError') end,
     r.started_at, r.started_at + i * interval '1 ms',
-    r.started_at + i * interval '1 ms' + (10 + i * 7919 %% 1013) * interval '1 ms'
+    r.started_at + i * interval '1 ms' + (10 + i::bigint * 7919 %% 1013) * interval '1 ms'
 from generate_series(0, %(items)s - 1) as i, workflow_runs r where r.id = %(run)s
 """
 _LARGE_ATTEMPTS: Final = """
