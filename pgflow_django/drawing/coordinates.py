@@ -80,27 +80,25 @@ def _settle(
         offsets.append(offset)
         weight = weights[vertex]
         if weight:
-            wish = sum([pull * centers[other] for other, pull in pulls[vertex]]) / weight
+            wish = 0.0
+            for other, pull in pulls[vertex]:
+                wish += pull * centers[other]
+            start = wish / weight - offset
         else:
-            weight, wish = LONER_WEIGHT, centers[vertex]
-        _add_to_blocks(blocks, weight, wish - offset)
+            weight, start = LONER_WEIGHT, centers[vertex] - offset
+        size = 1
+        while blocks and blocks[-1][1] >= start:  # they would overlap
+            other_weight, other_start, other_size = blocks.pop()
+            total = weight + other_weight
+            start = (weight * start + other_weight * other_start) / total
+            weight, size = total, size + other_size
+        blocks.append((weight, start, size))
         offset += reach[vertex]
     index = 0
     for _, start, size in blocks:
         for vertex in layer[index : index + size]:
             centers[vertex] = start + offsets[index]
             index += 1
-
-
-def _add_to_blocks(blocks: list[tuple[float, float, int]], weight: float, start: float) -> None:
-    """Append a block of one and merge it with those before as long as they would overlap."""
-    size = 1
-    while blocks and blocks[-1][1] >= start:
-        other_weight, other_start, other_size = blocks.pop()
-        total = weight + other_weight
-        start = (weight * start + other_weight * other_start) / total
-        weight, size = total, size + other_size
-    blocks.append((weight, start, size))
 
 
 class _Straightener:
@@ -135,12 +133,16 @@ class _Straightener:
 
     def _find_room(self, vertices: Iterable[int]) -> tuple[float, float]:
         """Return the lowest and the highest level on which all ``vertices`` have room."""
-        low, high = -inf, inf
+        centers, low, high = self.centers, -inf, inf
         for vertex in vertices:
             if bound := self.before[vertex]:
-                low = max(low, self.centers[bound[0]] + bound[1])
+                level = centers[bound[0]] + bound[1]
+                if level > low:
+                    low = level
             if bound := self.after[vertex]:
-                high = min(high, self.centers[bound[0]] - bound[1])
+                level = centers[bound[0]] - bound[1]
+                if level < high:
+                    high = level
         return low, high
 
     def _cut(self, thread: list[int]) -> Iterator[list[int]]:
@@ -175,10 +177,15 @@ class _Straightener:
         if not ties:
             return
         centers = self.centers
-        levels = [centers[other] for other, _ in ties]
-        wish = sum([centers[other] * pull for other, pull in ties])
-        wish /= sum([pull for _, pull in ties])
-        nearest = min(levels, key=lambda level: abs(level - wish)) if len(ties) > 1 else levels[0]
+        wish = weight = 0.0
+        for other, pull in ties:
+            wish += centers[other] * pull
+            weight += pull
+        wish /= weight
+        nearest = centers[ties[0][0]]
+        for other, _ in ties[1:]:
+            if abs(centers[other] - wish) < abs(nearest - wish):
+                nearest = centers[other]
         only_bends = piece[0] >= self.layering.step_count <= piece[-1]
         if only_bends or abs(nearest - wish) < self.snap[piece[0]]:
             wish = nearest

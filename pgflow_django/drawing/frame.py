@@ -5,6 +5,7 @@ Imports only the standard library and the sibling modules below.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +16,13 @@ from pgflow_django.drawing.routes import Direction, Point, orient
 
 DIRECTIONS: tuple[Direction, ...] = ("LR", "TB")  # the first wins a tie
 
-CARD_MARGIN, BEND_REACH = 13, 7  # half the distance between cards, between lines
+CARD_MARGIN, BEND_REACH = 12, 6  # half the distance between cards, between lines
+#: Centers stand on multiples of this: a step that is added would move all others by a pixel or two,
+#: and pages draw anew what has moved. A parent can stand in the middle of two children.
+GRID = BEND_REACH
 RANK_GAPS: dict[Direction, int] = {"LR": 64, "TB": 56}
-STEEP, STEEP_SHARE, MAX_EXTRA_GAP = 300, 0.06, 110  # steep curves get more room to turn
+#: Steep curves get more room to turn, in so few sizes that it seldom changes.
+STEEP, STEEP_SHARE, EXTRA_GAP, MAX_EXTRA_GAP = 300, 0.06, 36, 108
 FIRST_LANE, LANE_STEP, LANE_COUNT = 24, 8, 16  # where edges go around the drawing
 
 
@@ -113,11 +118,19 @@ def estimate_size(layering: Layering, widths: Sequence[int], direction: Directio
 def _find_centers(layering: Layering, halves: list[int]) -> tuple[list[int], int]:
     """Return whole-numbered centers, from 0 on, and the breadth that they take."""
     halves = halves + [0] * (len(layering.above) - len(halves))
-    reach = [half + CARD_MARGIN if half else BEND_REACH for half in halves]
-    centers = [round(center) for center in place_across(layering, reach)]
+    reach = [_find_reach(half) for half in halves]
+    centers = [GRID * math.floor(center / GRID) for center in place_across(layering, reach)]
     low = min(map(int.__sub__, centers, halves), default=0)
     high = max(map(int.__add__, centers, halves), default=0)
     return [center - low for center in centers], high - low
+
+
+def _find_reach(half: int) -> int:
+    """Return how far from its center a vertex keeps others away.
+
+    The distance of any two is a multiple of the grid, which leaves it as it is.
+    """
+    return GRID * math.ceil((half + CARD_MARGIN) / GRID) if half else BEND_REACH
 
 
 def _stack_ranks(
@@ -136,5 +149,5 @@ def _stack_ranks(
             default=0,
         )
         extra = min(max(rise - STEEP, 0) * STEEP_SHARE, MAX_EXTRA_GAP)
-        start += size + RANK_GAPS[direction] + round(extra)
+        start += size + RANK_GAPS[direction] + EXTRA_GAP * round(extra / EXTRA_GAP)
     return starts

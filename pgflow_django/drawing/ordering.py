@@ -6,7 +6,7 @@ layer passes through it. Imports only the standard library and ``graph``.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -184,10 +184,11 @@ def _count_crossings(layering: Layering, position: list[int]) -> int:
             if not ends or starts[0] >= ends[-1]:
                 ends += starts
                 continue
-            for start in starts:
-                crossings += len(ends) - bisect_right(ends, start)
-            for start in starts:
-                insort(ends, start)
+            before = len(ends)
+            for start in reversed(starts):  # what is put in stands behind what comes next
+                place = bisect_right(ends, start)
+                crossings += before - place
+                ends.insert(place, start)
     return crossings
 
 

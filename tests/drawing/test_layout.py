@@ -344,6 +344,18 @@ def test_a_source_stands_close_to_what_waits_for_it() -> None:
     assert cards["rates"].rank == cards["c"].rank == 2
 
 
+def test_few_steps_move_where_one_is_added_to_many() -> None:
+    nodes = make_scattered_nodes(100, 150)
+    before = find_cards(compute_layout(nodes, direction="LR"))
+    for number in range(4):
+        nodes.append(Node(f"new_{number}", ()))
+        after = find_cards(compute_layout(nodes, direction="LR"))
+        kept = [card for slug, card in before.items() if after[slug].x == card.x]
+        kept = [card for card in kept if after[card.slug].y == card.y]
+        assert len(kept) > len(before) * 2 / 3
+        before = after
+
+
 def test_steep_edges_get_wider_gaps() -> None:
     flow = {"root": (), **{f"s{i}": ["root"] for i in range(40)}}
     fan = find_cards(compute_layout(make_nodes(flow), direction="LR"))
