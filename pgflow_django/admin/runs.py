@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -20,8 +20,9 @@ from pgflow_django.admin.own import LimitedPaginator, LookedAt, OwnAdmin, OwnLis
 from pgflow_django.choices import ACTIVE_RUNS, RunState
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
+from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.runs.view import cut_error
-from pgflow_django.views.access import can, find_admin
+from pgflow_django.views.access import can, find_admin, showing_errors
 from pgflow_django.views.page import frame_options
 from pgflow_django.views.payloads import by_keys, redact
 from pgflow_django.views.pieces import (
@@ -37,8 +38,8 @@ from pgflow_django.views.urls import RUN_PAGES, urls_of
 
 #: Flows that the filter offers; a search finds the runs of others.
 _FLOWS = 30
-#: Characters of an error that the list shows.
-_SHOWN = 120
+#: Characters that the list reads of an error, and shows of it.
+_READ, _SHOWN = 400, 120
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -111,8 +112,16 @@ class RunList(OwnList):
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         """Give the runs that the filters and the search keep."""
         found = super().get_queryset(request, *args, **kwargs)
-        short: QuerySet[Any] = found.annotate(cut_error=cut_error(_SHOWN))
+        short: QuerySet[Any] = found.annotate(cut_error=cut_error(_READ))
         return short.defer("input", "output", "error")
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the rows of the page, with their errors as the user may see them."""
+        super().get_results(request)
+        for run in self.result_list:
+            if run.status == RunState.FAILED:
+                with showing_errors(self.model_admin, request, run):
+                    run.cut_error = show_error(run.cut_error)
 
 
 @admin.register(WorkflowRun)
@@ -166,6 +175,21 @@ class WorkflowRunAdmin(LookedAt, OwnAdmin):
         ``api_key`` is hidden. Sites override it for what else is nobody's business.
         """
         return redact(value)
+
+    def redact_error(
+        self, request: HttpRequest, run: WorkflowRun, error: dict[str, Any]
+    ) -> Mapping[str, Any]:
+        """Return an error of ``run`` as the user may see it: of a task, or of the run as a whole.
+
+        ``error`` has the texts ``error_type``, ``error_message`` and ``traceback``, and
+        ``step_slug``, which is ``None`` where no step is to blame. The texts are as much as was
+        read to show it, beginnings mostly, and ``""`` where nothing was.
+
+        What it returns has the same three texts, and is escaped as any other: a text that is left
+        out is empty, and an error without a type is called ``Error``. Of anything that is no
+        mapping, the ``str`` is the message. By default nothing is hidden.
+        """
+        return error
 
     # ---- pages ----
 

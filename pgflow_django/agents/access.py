@@ -24,6 +24,8 @@ from pgflow_django.models import Workflow, WorkflowDraft, WorkflowRun
 from pgflow_django.views import access as admin_access
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from django.contrib.admin import AdminSite, ModelAdmin
     from django.db.models import QuerySet
 
@@ -183,6 +185,10 @@ class Principal:
         """An input or output of a run as its user may see it."""
         runs: Any = admin_access.find_admin(self.admin, WorkflowRun)
         return runs.redact_payload(self.request, run, value)
+
+    def showing_errors(self, run: WorkflowRun) -> AbstractContextManager[None]:
+        """Until it ends, errors of this run are read as its user may see them."""
+        return admin_access.showing_errors(self.admin, self.request, run)
 
     def list_unpublished(self) -> QuerySet[WorkflowDraft]:
         """The drafts of flows never published that it may know of."""

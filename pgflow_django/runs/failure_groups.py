@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from django.db import connections
 
 from pgflow_django.models.querysets import CUT_OFF
+from pgflow_django.runs.shown_errors import show_error
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -71,7 +72,8 @@ def kind_of(error_type: str, message: str) -> FailureKind:
 class FailureGroup:
     """Tasks of a step that failed in the same way, in this round of the run.
 
-    ``tasks`` counts them, ``first`` is the lowest index, ``example`` the id of its attempt.
+    ``tasks`` counts them, ``first`` is the lowest index, ``example`` the id of its attempt, and
+    ``line`` the beginning of its message.
     """
 
     step: str
@@ -80,6 +82,14 @@ class FailureGroup:
     attempts: int
     first: int
     example: int
+    line: str
+
+    def show(self) -> FailureKind:
+        """What kind it is, as far as its reader may see that."""
+        shown = show_error(
+            {"step_slug": self.step, "error_type": self.kind.error_type, "error_message": self.line}
+        )
+        return kind_of(shown["error_type"], shown["error_message"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,7 @@ def group_failures(failures: Iterable[Failed]) -> tuple[FailureGroup, ...]:
             attempts=len(found),
             first=(first := min(found, key=lambda failed: (failed.index, failed.id))).index,
             example=first.id,
+            line=first.line,
         )
         for (step, kind), found in members.items()
     ]

@@ -23,6 +23,7 @@ from pgflow_django.models import (
 from pgflow_django.registry import registry
 from pgflow_django.runs.explanation import Attempt, Cause, Explanation, clip, clip_start
 from pgflow_django.runs.next_actions import Situation, advise
+from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.runs.successes import find_changes, find_same_errors
 from pgflow_django.runs.why.standing import Standing
 from pgflow_django.storage.moments import read_moment
@@ -33,6 +34,8 @@ Row = Mapping[str, Any]
 MESSAGE = 1_500
 _TRACEBACK, _LINES = 3_000, 20
 _ATTEMPTS, _KEYS, _PROBLEMS = 5, 12, 5
+#: Characters that are read of the message of an attempt.
+_READ = 400
 
 
 def explain_failure(
@@ -60,12 +63,13 @@ def explain_failure(
         runs = runs.filter(started_at__gte=since)
     same, last = find_same_errors(runs, found.flow, found.run_id, error, using)
     worker = attempts[-1].worker if attempts else ""
-    cause = _read_cause(found.run_id, error, plan, worker, using)
+    shown = show_error(error)
+    cause = _read_cause(found.run_id, shown, plan, worker, using)
     is_of_flow = run["version"] != TRIAL_VERSION  # a trial may have some steps only
     situation = read_situation(found.run_id, run, using, function=cause.function or "")
     return replace(
         found,
-        headline=_say_failure(error, plan, total),
+        headline=_say_failure(shown, plan, total),
         cause=cause,
         attempts=attempts,
         attempts_total=total,
@@ -143,25 +147,27 @@ def load_attempts(run_id: UUID, using: str, **which: Any) -> tuple[tuple[Attempt
     """The last attempts that failed, oldest first, and how many there are."""
     attempts = WorkflowTaskAttempt.objects.using(using).failed().filter(run_id=run_id, **which)
     rows = attempts.annotate(
-        total=Window(Count("*")), message=Left("error_message", 120), type=Left("error_type", 80)
+        total=Window(Count("*")), message=Left("error_message", _READ), type=Left("error_type", 80)
     ).order_by((F("id") + 0).desc())[:_ATTEMPTS]  # not along the primary key, through all runs
     columns = ("step_slug", "task_index", "attempt", "code", "worker", "ended_at", "retry_at")
     found = list(rows.values(*columns, "message", "type", "total"))
-    shown = tuple(
-        Attempt(
-            step=row["step_slug"],
-            task_index=row["task_index"],
-            attempt=row["attempt"],
-            code=clip(row["code"], 64),
-            error_type=clip(row["type"], 80),
-            worker=clip(row["worker"], 60),
-            message=clip(row["message"], 120),
-            ended_at=row["ended_at"],
-            retry_at=row["retry_at"],
-        )
-        for row in reversed(found)
-    )
+    shown = tuple(_view_attempt(row) for row in reversed(found))
     return shown, found[0]["total"] if found else 0
+
+
+def _view_attempt(row: Row) -> Attempt:
+    shown = show_error({**row, "error_type": row["type"], "error_message": row["message"]})
+    return Attempt(
+        step=row["step_slug"],
+        task_index=row["task_index"],
+        attempt=row["attempt"],
+        code=clip(row["code"], 64),
+        error_type=clip(shown["error_type"], 80),
+        worker=clip(row["worker"], 60),
+        message=clip(shown["error_message"], 120),
+        ended_at=row["ended_at"],
+        retry_at=row["retry_at"],
+    )
 
 
 def read_situation(run_id: UUID, run: Row, using: str, *, function: str = "") -> Situation:

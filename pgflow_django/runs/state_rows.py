@@ -73,7 +73,11 @@ def _count_attempts() -> QuerySet[Any, Any]:
 
 
 def _last_error() -> QuerySet[Any, Any]:
-    found = JSONObject(type="error_type", message=Left("error_message", _ERROR_LENGTH))
+    found = JSONObject(
+        step_slug="step_slug",
+        error_type="error_type",
+        error_message=Left("error_message", _ERROR_LENGTH),
+    )
     return _failed_attempts().order_by("-id").values(found=found)[:1]
 
 

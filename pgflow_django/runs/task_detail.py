@@ -13,6 +13,7 @@ from django.db.models.functions import Left
 from pgflow_django.choices import TaskStatus
 from pgflow_django.models import WorkflowStepTask, WorkflowTaskAttempt, WorkflowVersionStep
 from pgflow_django.models.querysets import CUT_OFF
+from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.runs.state_rows import clock
 from pgflow_django.runs.view import SHOWN_TEXT
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 MOST: Final = 50
 _ENDED = {TaskStatus.COMPLETED, TaskStatus.SKIPPED}
 _ATTEMPT = (
-    *("round", "attempt", "code", "error_type", "worker"),
+    *("step_slug", "round", "attempt", "code", "error_type", "worker"),
     *("started_at", "ended_at", "retry_at", "details"),
 )
 _PLAN = (
@@ -144,14 +145,15 @@ def _view_attempts(
 
 
 def _view_failed(row: Mapping[str, Any], since: datetime | None) -> AttemptView:
+    shown = show_error({**row, "error_message": row["message"], "traceback": row["trace"]})
     return AttemptView(
         row["round"],
         row["attempt"],
         "cancelled" if row["code"] == CUT_OFF else "failed",
         code=row["code"],
-        error_type=row["error_type"],
-        message=row["message"],
-        traceback=row["trace"],
+        error_type=shown["error_type"],
+        message=shown["error_message"],
+        traceback=shown["traceback"],
         worker=row["worker"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],

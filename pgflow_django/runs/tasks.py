@@ -16,6 +16,7 @@ from django.db.models.functions import Left
 from pgflow_django.models import WorkflowTaskAttempt
 from pgflow_django.models.querysets import CUT_OFF
 from pgflow_django.runs.failure_groups import LINE, FailureKind, kind_of
+from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.runs.task_filter import Key, TaskFilter
 from pgflow_django.runs.task_keys import FROM_CLAIMS, LOOK, PAGE, find_keys
 
@@ -199,6 +200,7 @@ def _read_row(
 ) -> TaskRow:
     is_ahead = retry_at is not None and retry_at > now
     until = ended_at or now if started_at and not is_ahead else None
+    shown = show_error({"step_slug": step, "error_type": error_type, "error_message": error})
     return TaskRow(
         step,
         index,
@@ -210,8 +212,8 @@ def _read_row(
         waited=((started_at or ended_at or now) - queued_at).total_seconds(),
         seconds=(until - started_at).total_seconds() if until and started_at else None,
         retry_at=retry_at if is_ahead else None,
-        error_type=error_type or "",
-        error=error or "",
+        error_type=shown["error_type"] or "",
+        error=shown["error_message"] or "",
     )
 
 

@@ -16,6 +16,7 @@ from pgflow_django.choices import TRIAL_VERSION, RunState, StepStatus, StepType,
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models import WorkflowRun, WorkflowVersionStep
 from pgflow_django.models.querysets import IS_GIVEN
+from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.runs.state_rows import clock, read_states
 from pgflow_django.runs.waiting import Waiting
 from pgflow_django.runs.why.facts import Subject
@@ -143,7 +144,7 @@ def load(run_id: UUID, *, using: str, explain: bool = False) -> RunView:
         workflow_slug=run["workflow_slug"],
         status=status,
         steps=tuple(steps),
-        error=run["beginning"] if status == RunState.FAILED else {},
+        error=show_error(run["beginning"]) if status == RunState.FAILED else {},
         waiting=why.waiting,
         why=why,
         is_whole=len(states) == len(steps),
@@ -196,7 +197,7 @@ def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[
         "attempt": tries["last"] + (state["status"] in _RUNNING_ON or not tries["last"]),
         "is_queued": is_queued,
         "worker": task.get("w") or "",
-        "error": "{type}: {message}".format(**state["last_error"]) if state["last_error"] else "",
+        "error": _say_error(state["last_error"]),
         "retry_at": retry_at,
         "started_at": started_at,
         "ended_at": ended_at,
@@ -204,6 +205,10 @@ def _standing(state: Mapping[str, Any], now: datetime, *, is_map: bool) -> dict[
         "seconds": ((ended_at or now) - started_at).total_seconds() if started_at else None,
         "waited": waited,
     }
+
+
+def _say_error(error: Mapping[str, Any] | None) -> str:
+    return "{error_type}: {error_message}".format(**show_error(error)) if error else ""
 
 
 _NO_TRIES: Mapping[str, Any] = {

@@ -6,6 +6,7 @@ its ``get_queryset``, so that a site narrows both by overriding them.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -25,8 +26,11 @@ from pgflow_django.models import (
     WorkflowRun,
     WorkflowWorker,
 )
+from pgflow_django.runs import shown_errors
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from django.contrib.admin import ModelAdmin
     from django.db.models import QuerySet
 
@@ -185,6 +189,17 @@ def list_runs(admin: ModelAdmin[Any], request: HttpRequest) -> QuerySet[Workflow
         return WorkflowRun.objects.none()
     found: QuerySet[WorkflowRun] = runs.get_queryset(request).order_by()
     return found.defer("input", "output", "error")
+
+
+def showing_errors(
+    admin: ModelAdmin[Any], request: HttpRequest, run: WorkflowRun
+) -> AbstractContextManager[None]:
+    """Until it ends, errors of this run are read as the user may see them: see ``redact_error``.
+
+    Every page and every operation that tells of errors is answered within it.
+    """
+    runs: Any = find_admin(admin, WorkflowRun)
+    return shown_errors.showing_errors(partial(runs.redact_error, request, run))
 
 
 def lock_run(run_id: UUID, alias: str) -> str | None:

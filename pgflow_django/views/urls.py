@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -158,7 +159,9 @@ def _serve(admin: ModelAdmin[Any], address: Address) -> Callable[..., HttpRespon
             access.require_new(admin, request, address.asks)
         elif not access.can(admin, request, address.asks):
             raise Http404
-        return address.view(Page(request, admin, flow, found, granted=address.asks), **kwargs)
+        page = Page(request, admin, flow, found, granted=address.asks)
+        with access.showing_errors(admin, request, found) if found else nullcontext():
+            return address.view(page, **kwargs)
 
     return serve
 

@@ -50,7 +50,7 @@ def read_note(run_id: UUID, kind: str, *, using: str) -> Note:
 def say_failed(subject: Subject, steps: Sequence[Standing]) -> Reason:
     """Which task failed, with what, and what could not be done for it."""
     error: Any = subject.error or {}
-    what = words.error(error.get("error_type") or "", error.get("error_message") or "")
+    what = words.error(error)
     slug = error.get("step_slug")
     failed = next((step for step in steps if step.slug == slug), None)
     who = words.name("step", [slug]) if slug else "the run"

@@ -114,6 +114,7 @@ def find_retrying(facts: Facts) -> Iterator[Reason]:
     retrying = [(step.retry, step) for step in facts.started if step.retry]
     retrying.sort(key=lambda each: each[0].at)
     for retry, step in retrying[:_MOST]:
+        last = {"step_slug": step.slug, "error_type": retry.kind, "error_message": retry.message}
         more = retry.tasks - 1
         tail = ""
         if more:
@@ -123,7 +124,7 @@ def find_retrying(facts: Facts) -> Iterator[Reason]:
             "retrying",
             f"{words.name('step', [step.slug])} is due in {_ahead(facts, retry.at)}: attempt "
             f"{retry.attempt} of {max(step.max_attempts, retry.attempt)}, last: "
-            f"{words.error(retry.kind, retry.message)}{tail}",
+            f"{words.error(last)}{tail}",
             action="retry_now",
             steps=(step.slug,),
             queues=(step.queue,),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.storage.moments import by_the_clock
 
 #: Characters of an error that a sentence has.
@@ -41,7 +43,9 @@ def on(moment: datetime) -> str:
     return f"{by_the_clock(moment):%Y-%m-%d %H:%M:%S}"
 
 
-def error(kind: str, message: str) -> str:
-    """The beginning of an error, on one line."""
-    text = " ".join(f"{kind or 'Error'}: {message}".split())
+def error(found: Mapping[str, Any]) -> str:
+    """The beginning of an error, on one line, as its reader may see it."""
+    shown = show_error(found)
+    kind, message = shown.get("error_type") or "Error", shown.get("error_message") or ""
+    text = " ".join(f"{kind}: {message}".split())
     return text if len(text) <= _ERROR else f"{text[: _ERROR - 1]}…"

@@ -13,7 +13,7 @@ from pgflow_django.drawing.states import StepState
 from pgflow_django.exceptions import RunNotFound
 from pgflow_django.models.querysets import IS_TRIAL
 from pgflow_django.runs.view import RunView, StepView, load
-from pgflow_django.views.access import list_runs
+from pgflow_django.views.access import list_runs, showing_errors
 from pgflow_django.views.page import Page
 from pgflow_django.views.pieces import class_of, name_run_status
 from pgflow_django.views.runs.drawing import draw_state, show_step
@@ -71,7 +71,8 @@ def find_trial(page: Page, slug: str, rows: Mapping[str, Mapping[str, Any]]) -> 
     if run is None or not page.may("view_run", run):
         return None
     try:
-        view = load(run.pk, using=known.db)
+        with showing_errors(page.admin, page.request, run):
+            view = load(run.pk, using=known.db)
     except RunNotFound:  # it was deleted just now
         return None
     return Trial(page.link("workflowrun_change", run.pk), view, rows)

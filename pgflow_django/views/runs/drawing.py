@@ -17,6 +17,7 @@ from pgflow_django.drawing.states import StepState
 from pgflow_django.drawing.svg import DrawOptions
 from pgflow_django.models import WorkflowRun, WorkflowTaskAttempt
 from pgflow_django.runs.digest import Digest, digest_run, digest_step
+from pgflow_django.runs.shown_errors import TEXTS, show_error
 from pgflow_django.runs.view import RunView, StepView, load
 from pgflow_django.storage.moments import with_zone
 from pgflow_django.storage.probe import Probe, probe
@@ -174,7 +175,12 @@ def load_attempts(run: WorkflowRun, step: str) -> list[WorkflowTaskAttempt]:
     """The newest failed attempts of a step."""
     attempts = WorkflowTaskAttempt.objects.using(run._state.db).failed()  # noqa: SLF001
     failed = attempts.filter(run_id=run.pk, step_slug=step)
-    return load_cut(failed.order_by("-id")[:SHOWN_ATTEMPTS], "error_message", "traceback")
+    found = load_cut(failed.order_by("-id")[:SHOWN_ATTEMPTS], "error_message", "traceback")
+    for attempt in found:
+        shown = show_error({name: getattr(attempt, name) for name in ("step_slug", *TEXTS)})
+        for name in TEXTS:
+            setattr(attempt, name, shown[name])
+    return found
 
 
 def show_step(step: StepView) -> dict[str, Any]:

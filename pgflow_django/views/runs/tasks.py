@@ -117,6 +117,7 @@ def show_failures(page: Page, step: str | None, addresses: Addresses) -> Facts:
 def _show_group(group: FailureGroup, addresses: Addresses) -> Facts:
     return {
         "group": group,
+        "kind": group.show(),
         "link": addresses.tasks(step=group.step, like=group.example),
         "first_link": addresses.task(group.step, group.first),
     }
