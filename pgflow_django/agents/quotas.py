@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from math import ceil
 from typing import Any, Final, Literal
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.utils import timezone
 
 from pgflow_django.agents.policy import quotas
 from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import AgentUsage, Workflow, WorkflowDraft, WorkflowRun
 from pgflow_django.storage.trouble import uses_database
+from pgflow_django.storage.usage import count_use
 
 Kind = Literal["calls", "runs", "generations"]
 
@@ -27,17 +27,6 @@ _WINDOWS: Final = {
 #: Seconds after which to look again whether a run has ended.
 _RUN_PATIENCE: Final = 30
 _DOORS: Final = ("mcp", "http", "stdio")
-
-# One statement, so that of two processes only one takes the last of a quota.
-_COUNT: Final = """
-insert into workflow_agent_usage as u (user_key, kind, since, count)
-values (%(user)s, %(kind)s, %(now)s, 1)
-on conflict (user_key, kind) do update set
-    since = case when u.since <= %(before)s then excluded.since else u.since end,
-    count = case when u.since <= %(before)s then 1 else u.count + 1 end
-where u.since <= %(before)s or u.count < %(most)s
-returning count
-"""
 
 
 class QuotaExceeded(PgflowError):
@@ -58,23 +47,13 @@ def count(user: Any, kind: Kind, *, using: str | None = None) -> None:
     """
     window, quota, name = _WINDOWS[kind]
     most = getattr(quotas(), quota)
-    alias = using or router.db_for_write(AgentUsage)
-    now = timezone.now()
-    values = {"user": str(user.pk), "kind": kind, "now": now, "before": now - window, "most": most}
-    if most > 0:
-        with connections[alias].cursor() as cursor:
-            cursor.execute(_COUNT, values)
-            if cursor.fetchone() is not None:
-                return
-    usage = AgentUsage.objects.using(alias).filter(user_key=str(user.pk), kind=kind)
-    since = usage.values_list("since", flat=True).first() or now
-    since = min(since, now)  # somebody else may have begun to count since we looked at the clock
-    left = max(1, ceil((since + window - now).total_seconds()))
-    raise QuotaExceeded(
-        f"The programs of {user} may make {most:,} {name}, and have. There is room again in "
-        f"{left:,} seconds.",
-        left,
-    )
+    left = count_use(user, kind, most, window, using=using)
+    if left is not None:
+        raise QuotaExceeded(
+            f"The programs of {user} may make {most:,} {name}, and have. There is room again in "
+            f"{left:,} seconds.",
+            left,
+        )
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class AgentCall(models.Model):
 
 
 class AgentUsage(models.Model):
-    """How often a user's programs have done something since a moment; one row for each kind."""
+    """How often a user, or their programs, have done something since a moment; a row for a kind."""
 
     id = models.BigAutoField(primary_key=True)
     user_key = models.TextField(help_text="primary key of the user")

@@ -15,7 +15,13 @@ from pgflow_django.runs.run_log import IMPORTANCES, LogFilter, LogLine, LogPage,
 from pgflow_django.runs.view import load
 from pgflow_django.storage.looking import TookTooLong, looking
 from pgflow_django.views.payloads import judges_by_keys
-from pgflow_django.views.runs.query import BadQuery, find_step, read_number, read_range
+from pgflow_django.views.runs.query import (
+    BadQuery,
+    count_search,
+    find_step,
+    read_number,
+    read_range,
+)
 from pgflow_django.views.runs.tasks import Addresses
 from pgflow_django.views.stored import Stored
 from pgflow_django.views.stored import load as load_stored
@@ -73,12 +79,18 @@ def log(page: Page) -> HttpResponse:
     run = page.run
     using = run._state.db or "default"  # noqa: SLF001 - Django's own name for it
     try:
+        if not page.request.GET.get("after"):  # who follows a log has searched already
+            count_search(page.request)
         with looking(using):
             wanted = read_filter(page.request.GET, load(run.pk, using=using))
             found = _read(page, wanted)
             lines = _show_lines(page, found)
     except BadQuery as error:
-        return HttpResponse(str(error), status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            str(error),
+            status=error.status,
+            headers={"Content-Type": "text/plain; charset=utf-8", **error.headers},
+        )
     except TookTooLong:
         return HttpResponse(status=204)
     if not lines:

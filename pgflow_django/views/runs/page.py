@@ -64,7 +64,7 @@ def _render_page(page: Page, facts: RunFacts, *, step: str = "", **extra: Any) -
         **extra,
     )
     context |= explain_failure(page, facts, context)
-    return render(page.request, "pgflow_django/runs/run.html", context, status=context["status"])
+    return tabs.respond(page, "pgflow_django/runs/run.html", context)
 
 
 def step_panel(page: Page) -> HttpResponse:

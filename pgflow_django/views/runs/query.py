@@ -4,23 +4,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 from django.utils.translation import gettext as _
 
 from pgflow_django.runs.task_filter import CHOICES, ORDERS, Key, TaskFilter
+from pgflow_django.storage.usage import count_use
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest
+
     from pgflow_django.runs.view import RunView, StepView
 
 _RANGE = re.compile(r"([0-9]{1,10})(?:-([0-9]{1,10}))?")
 _KEY = re.compile(r"([a-zA-Z_][a-zA-Z0-9_]{0,127})\.([0-9]{1,10})")
 #: The largest index that a task can have, and the largest id of a row.
 MAX_INDEX, MAX_ID = 2**31 - 1, 2**63 - 1
+#: Searches for a text that a user may make in a minute.
+MOST_SEARCHES: Final = 30
 
 
 class BadQuery(ValueError):
     """A parameter of an address that cannot be; its text says so to the reader."""
+
+    status = HTTPStatus.BAD_REQUEST
+    headers: Mapping[str, str] = {}
+
+
+class SearchedTooOften(BadQuery):
+    """A search that is one too many for now: the next is answered in so many seconds."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, seconds: int) -> None:
+        text = _("You may search %(most)s times a minute, and have. Try again in %(seconds)s s.")
+        super().__init__(text % {"most": MOST_SEARCHES, "seconds": seconds})
+        self.headers = {"Retry-After": str(seconds)}
+
+
+def count_search(request: HttpRequest) -> None:
+    """Count a request that looks for a text in the database. Raises ``SearchedTooOften``."""
+    if request.GET.get("q"):
+        seconds = count_use(request.user, "searches", MOST_SEARCHES, timedelta(minutes=1))
+        if seconds is not None:
+            raise SearchedTooOften(seconds)
 
 
 def find_step(view: RunView, slug: str) -> StepView:

@@ -22,7 +22,7 @@ from pgflow_django.views.runs.data import show_data
 from pgflow_django.views.runs.drawing import show_step
 from pgflow_django.views.runs.grid import show_grid
 from pgflow_django.views.runs.log import show_log
-from pgflow_django.views.runs.query import BadQuery
+from pgflow_django.views.runs.query import BadQuery, count_search
 from pgflow_django.views.runs.tasks import show_tasks
 from pgflow_django.views.runs.timeline import show_timeline
 
@@ -88,12 +88,19 @@ def answer(page: Page) -> HttpResponse:
     """Return the tabs with the one that the address names. Raises as ``show`` does."""
     run = page.run
     view = load(run.pk, using=run._state.db or "default")  # noqa: SLF001 - Django's own name
-    context = {"run": run, **show(page, view)}
-    return render(page.request, "pgflow_django/runs/_tabs.html", context, status=context["status"])
+    return respond(page, "pgflow_django/runs/_tabs.html", {"run": run, **show(page, view)})
+
+
+def respond(page: Page, template: str, context: Facts) -> HttpResponse:
+    """Return what has the variables of ``show``, with the status and the headers of the tab."""
+    response = render(page.request, template, context, status=context["status"])
+    for name, value in context["headers"].items():
+        response[name] = value
+    return response
 
 
 def show(page: Page, view: RunView) -> Facts:
-    """The variables of the tab that the address names, and the ``status`` of an answer with it.
+    """The variables of the tab that the address names; ``status`` and ``headers`` of an answer.
 
     Raises ``PermissionDenied`` where its reader may not see it.
     """
@@ -106,14 +113,18 @@ def show(page: Page, view: RunView) -> Facts:
         "here": f"{link}?{page.request.GET.urlencode()}",
         "tab_template": f"pgflow_django/runs/tabs/{name}.html",
         "status": HTTPStatus.OK,
+        "headers": {},
     }
     try:
+        tab = _find_tab(page, name)
+        count_search(page.request)  # a look that is given up has counted
         with looking(page.run._state.db or "default"):  # noqa: SLF001 - as above
-            return facts | _find_tab(page, name).build(page, view)
+            return facts | tab.build(page, view)
     except TookTooLong:
         return {**facts, "took_too_long": True}
     except BadQuery as error:
-        return {**facts, "refused": str(error), "status": HTTPStatus.BAD_REQUEST}
+        told = {"refused": str(error), "status": error.status, "headers": error.headers}
+        return {**facts, **told, "is_still": True}
 
 
 def _find_tab(page: Page, name: str) -> Tab:
