@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -45,6 +45,19 @@ def by_keys(hook: Hook) -> Hook:
 def judges_by_keys(hook: Any) -> bool:
     """Whether a ``redact_payload`` is so marked."""
     return getattr(hook, "is_by_keys", False)
+
+
+def redact_places(
+    problems: Iterable[Mapping[str, Any]], hide: Callable[[Any], Any]
+) -> dict[str, Any]:
+    """Where a value broke a contract, and how: that tells of the value, and is hidden as it is."""
+    return redact_dict({each.get("pointer") or "/": each.get("message") for each in problems}, hide)
+
+
+def redact_dict(value: dict[str, Any], hide: Callable[[Any], Any]) -> dict[str, Any]:
+    """What ``hide`` leaves of a dict; nothing of one that it makes something else of."""
+    shown = hide(value)
+    return shown if isinstance(shown, dict) else {}
 
 
 def drop_hidden(value: Any) -> Any:

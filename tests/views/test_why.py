@@ -12,8 +12,10 @@ from django.test.utils import CaptureQueriesContext
 
 from pgflow_django import RunFailed, executor, flow_builder, step_function
 from pgflow_django.admin import WorkflowRunAdmin
+from pgflow_django.agents.performing import perform
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import registry
+from tests.agents.test_access import principal
 from tests.views.conftest import LogIn, address
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +72,20 @@ def test_secrets_are_hidden_in_it(log_in: LogIn, typed: None) -> None:
     assert "<li><code>/password</code>: <bdi>[hidden]</bdi></li>" in part
 
 
+def test_secrets_are_hidden_on_the_page_of_the_item_and_from_programs_too(
+    log_in: LogIn, typed: None
+) -> None:
+    run = WorkflowRun.objects.order_by("-id")[0]
+    path = address("workflowrun_task", run.pk, "a", 0)
+    page = log_in("boss").get(path).content.decode()
+    assert "<li><code>/password</code>: <bdi>[hidden]</bdi></li>" in page
+    assert "should be a whole number, is &quot;no number" in page
+    assert "s3cret" not in page
+    assert "/password</code>" not in log_in("viewer").get(path).content.decode()
+    told = perform(principal("editor"), "explain_run", {"run_id": str(run.pk)}).value
+    assert {"pointer": "/password", "message": "[hidden]"} in told["cause"]["problems"]
+
+
 def test_payloads_and_the_flow_are_for_those_who_may_see_them(log_in: LogIn, typed: None) -> None:
     part = part_of(log_in("watcher", "view_workflowrun"))
     assert "One attempt failed." in part
@@ -100,6 +116,11 @@ def test_a_hook_that_gives_something_else_hides_all(
     part = part_of(log_in("boss"))
     assert "<li><code>" not in part.partition("<details>")[0]
     assert "Its input had" not in part
+    run = WorkflowRun.objects.order_by("-id")[0]
+    page = log_in("boss").get(address("workflowrun_task", run.pk, "a", 0)).content.decode()
+    assert "/password</code>" not in page
+    told = perform(principal("editor"), "explain_run", {"run_id": str(run.pk)}).value
+    assert (told["cause"]["problems"], told["cause"]["input_keys"]) == ([], [])
 
 
 def test_it_costs_at_most_eight_queries(log_in: LogIn, typed: None) -> None:

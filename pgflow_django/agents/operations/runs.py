@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from pgflow_django.runs.explaining import explain
 from pgflow_django.runs.view import RunView, StepView
 from pgflow_django.runs.view import load as load_view
 from pgflow_django.storage.moments import with_zone
+from pgflow_django.views.payloads import redact_dict, redact_places
 
 if TYPE_CHECKING:
     from pgflow_django.agents.access import Principal
@@ -154,14 +156,17 @@ def explain_run(principal: Principal, asked: OneRun, using: str) -> Explained:
     if cause:
         may_see = principal.can("view_payload", run)
         # What a value broke, and the keys of an input, tell of payloads.
-        places = {each["pointer"] or "/": each["message"] for each in cause.get("problems") or ()}
-        keys = dict.fromkeys(cause.get("input_keys") or ())
-        shown = [principal.redact(run, value) if may_see else {} for value in (places, keys)]
+        hide = partial(principal.redact, run) if may_see else _hide_all
+        places = redact_places(cause["problems"], hide)
         cause["problems"] = [
-            {"pointer": pointer, "message": message} for pointer, message in shown[0].items()
+            {"pointer": pointer, "message": message} for pointer, message in places.items()
         ]
-        cause["input_keys"] = list(shown[1])
+        cause["input_keys"] = list(redact_dict(dict.fromkeys(cause["input_keys"]), hide))
     return Explained(**told)
+
+
+def _hide_all(value: Any) -> Any:
+    return None
 
 
 def retry_run(principal: Principal, asked: OneRun, using: str) -> Acted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,6 +19,7 @@ from pgflow_django.views.editor.scene import DIRECTIONS, Look, read_look
 from pgflow_django.views.finding import answer, search
 from pgflow_django.views.htmx import is_htmx
 from pgflow_django.views.page import Page, find_comparison, give_file
+from pgflow_django.views.payloads import redact_dict, redact_places
 from pgflow_django.views.pieces import short_id
 from pgflow_django.views.programs import name_starter
 from pgflow_django.views.runs import tabs
@@ -137,11 +139,9 @@ def explain_failure(page: Page, facts: RunFacts, known: Mapping[str, Any]) -> di
     told: dict[str, Any] = {"explained": found}
     if found.cause is not None and known["may_see_payload"]:
         admin: Any = page.admin
-        places = {problem["pointer"] or "/": problem["message"] for problem in found.cause.problems}
-        keys = dict.fromkeys(found.cause.input_keys)
-        for name, value in {"places": places, "input_keys": keys}.items():
-            shown = admin.redact_payload(page.request, run, value)
-            told[name] = shown if isinstance(shown, dict) else {}
+        hide = partial(admin.redact_payload, page.request, run)
+        told["places"] = redact_places(found.cause.problems, hide)
+        told["input_keys"] = redact_dict(dict.fromkeys(found.cause.input_keys), hide)
     return told
 
 

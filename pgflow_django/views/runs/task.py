@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.http import Http404
@@ -13,7 +14,7 @@ from pgflow_django.models import WorkflowStepTask
 from pgflow_django.runs.task_detail import AttemptView, TaskDetail, load_task
 from pgflow_django.runs.tracebacks import split_traceback
 from pgflow_django.storage.looking import TookTooLong, looking
-from pgflow_django.views.payloads import show
+from pgflow_django.views.payloads import redact_places, show
 from pgflow_django.views.pieces import class_of, format_duration, short_id
 from pgflow_django.views.runs.acting import ACTS, offer, offer_step
 from pgflow_django.views.runs.assembling import assemble
@@ -69,7 +70,7 @@ def _show_values(page: Page, found: TaskDetail, using: str) -> Facts:
         "task": found,
         "css": class_of(status),
         "word": name_task_statuses()[status],
-        "attempts": [_show_attempt(each) for each in found.attempts],
+        "attempts": [_show_attempt(page, each) for each in found.attempts],
         "error_text": write_error(found, failed) if failed else "",
         "may_see_payload": page.may("view_payload", run),
         **offer(page, run.status),
@@ -93,8 +94,11 @@ def _show_values(page: Page, found: TaskDetail, using: str) -> Facts:
     return facts
 
 
-def _show_attempt(attempt: AttemptView) -> Facts:
+def _show_attempt(page: Page, attempt: AttemptView) -> Facts:
     words = {**name_task_statuses(), "cancelled": _("cut off")}
+    admin: Any = page.admin
+    hide = partial(admin.redact_payload, page.request, page.run)
+    may_see = attempt.problems and page.may("view_payload", page.run)
     return {
         "attempt": attempt,
         "css": attempt.outcome,
@@ -102,6 +106,7 @@ def _show_attempt(attempt: AttemptView) -> Facts:
         "waited": _show(attempt.waited),
         "took": _show(attempt.seconds),
         "trace": split_traceback(attempt.traceback),
+        "places": redact_places(attempt.problems, hide) if may_see else {},
     }
 
 
