@@ -42,7 +42,7 @@ PATIENCE = 15_000  # milliseconds: machines may be busy
 #: What Chromium and htmx say in the console about answers that a test provokes, and about requests
 #: that a newer one has overtaken.
 PROVOKED = re.compile(
-    r"Failed to load resource: .*(status of 4(01|04|09|22)|ERR_INTERNET_DISCONNECTED)"
+    r"Failed to load resource: .*(status of 4(01|04|09|22|29)|ERR_INTERNET_DISCONNECTED)"
     r"|Response Status Error Code 40[14]"
     r"|htmx:(sendError|sendAbort|afterRequest)"
 )

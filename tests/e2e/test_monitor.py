@@ -13,10 +13,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.db import connections
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from pgflow_django import executor, flow_builder
+from pgflow_django.models import AgentUsage
 from pgflow_django.registry import registry
+from pgflow_django.views.runs.query import MOST_SEARCHES
 from tests.e2e.conftest import TOUCH, OpenPage
 from tests.engine.database import query as run_sql
 
@@ -188,6 +191,25 @@ def test_a_log_that_nobody_follows_stays_as_it_is(
     expect(page.locator(".pgf-log-line")).to_have_count(3)
     page.get_by_label("Follow").check()
     expect(page.locator(".pgf-log-line")).to_have_count(6)
+
+
+def test_one_search_too_many_is_told_in_the_tab(
+    open_page: OpenPage, boss: User, shop: None
+) -> None:
+    run = run_shop(items=3)
+    spent = {"user_key": str(boss.pk), "kind": "searches", "count": MOST_SEARCHES}
+    usage = AgentUsage.objects.create(since=timezone.now(), **spent)
+    page = open_page(path_of(run, "?tab=log"), boss)
+    page.evaluate("window.isTheSame = true")
+    page.get_by_label("Text").fill("REFUSED")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Try again in")
+    take_picture(page, "searched")
+    AgentUsage.objects.filter(pk=usage.pk).update(count=MOST_SEARCHES - 1)
+    page.get_by_role("link", name="Search again").click()
+    expect(page.locator(".pgf-log-line")).to_have_count(1)
+    expect(page.get_by_label("Text")).to_have_value("REFUSED")
+    assert page.evaluate("window.isTheSame")
 
 
 def test_what_a_run_was_given_is_a_tree(open_page: OpenPage, boss: User, shop: None) -> None:

@@ -51,9 +51,11 @@ def test_one_search_too_many_is_refused_in_its_place_and_says_when_to_try_again(
     assert 1 <= int(answer["Retry-After"]) <= 60
     told = re.search(r'role="alert">.*?<p>(.*?)</p>', page, re.DOTALL)
     assert told
-    assert told[1] == (
+    sentence, link = told[1].split(" <a ")
+    assert sentence == (
         f"You may search 30 times a minute, and have. Try again in {answer['Retry-After']} s."
     )
+    assert 'change/?tab=log&amp;q=needle"' in link
     assert 'aria-current="page"' in page
     assert ('id="pgf-dag"' in page) is (not headers)
 
