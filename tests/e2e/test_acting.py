@@ -90,7 +90,7 @@ def test_one_is_tried_first_and_the_rest_follows(
     expect_status(page, "paused")
     executor.drain()
     expect(page.locator("#pgf-dag [data-slug=pack]")).to_contain_text("1 of 3")
-    page.get_by_role("button", name="Resume").click()
+    page.locator("#pgf-run-head").get_by_role("button", name="Resume").click()
     expect(page.get_by_text("The run goes on.")).to_be_visible()
     executor.drain()
     expect_status(page, "completed")
@@ -109,7 +109,9 @@ def test_a_run_is_paused_for_a_reason_and_resumed(
     expect_status(page, "paused")
     expect(page.get_by_text("the van is away").first).to_be_visible()
     assert executor.drain()
-    page.get_by_role("button", name="Resume").click()
+    page.locator("#pgf-run-head").get_by_role("button", name="Resume").click()
+    expect_status(page, "running")
+    page.reload()  # it is still the page of the run
     expect_status(page, "running")
 
 

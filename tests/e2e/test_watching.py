@@ -235,7 +235,7 @@ def test_an_action_keeps_the_page_and_says_what_came_of_it(
     page.get_by_role("button", name="Pause this run").click()
     expect(page.locator("#pgf-said")).to_contain_text("The run is paused.")
     expect(page.locator("#pgf-run-status")).to_have_text("paused")
-    page.get_by_role("button", name="Resume").click()
+    page.locator("#pgf-run-head").get_by_role("button", name="Resume").click()
     expect(page.locator("#pgf-run-status")).to_have_text("running")
     assert page.evaluate("isKept")
 

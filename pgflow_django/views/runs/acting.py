@@ -193,6 +193,9 @@ def back(page: Page, *, refused: bool = False) -> HttpResponse:
     if is_htmx(request):
         said = {"said": messages.get_messages(request), "refused": refused}
         status = HTTPStatus.CONFLICT if refused else HTTPStatus.OK
-        return render(request, "pgflow_django/runs/_said.html", said, status=status)
+        answer = render(request, "pgflow_django/runs/_said.html", said, status=status)
+        # In forms that it boosts, htmx takes no attribute for this.
+        answer["HX-Push-Url"] = "false"
+        return answer
     link, step = page.link("workflowrun_change", page.run.pk), request.POST.get("step", "")
     return HttpResponseRedirect(f"{link}?{urlencode({'step': step})}" if step else link)
