@@ -11,6 +11,7 @@ import pytest
 from pgflow_django import PgflowError, RunNotFound, StepFunctionMissing, executor, signals
 from pgflow_django.exceptions import ActionRefused, InvalidOutput, RunFailed
 from pgflow_django.models import WorkflowRun, WorkflowRunEvent
+from pgflow_django.runs.view import load
 from tests.engine.building import build, chain
 from tests.engine.by_hand import status
 from tests.engine.conftest import Register
@@ -239,6 +240,20 @@ def test_what_was_decided_stays_so_when_the_run_is_retried(register: Register) -
 
 
 # -- in runs that go on ------------------------------------------------------------------------
+
+
+def test_a_task_that_is_decided_waits_for_no_other_attempt() -> None:
+    run = executor.start_flow(build("flow", {"each*": []}, max_attempts=3), [1, 2])
+    worker = HandWorker()
+    first, second = worker.claim(2)
+    worker.fail(first, delay=600)
+    assert executor.get_run_status(run.id).reasons[0].code == "retrying"
+    executor.complete_step(run.id, "each", 1, index=first.index)
+    assert [reason.code for reason in executor.get_run_status(run.id).reasons] == ["running"]
+    (step,) = load(run.id, using="default").steps
+    assert (step.status, step.done) == ("running", 1)
+    worker.complete(second, output=2)
+    assert status(run.id) == "completed"
 
 
 @pytest.mark.parametrize("is_paused", [False, True])

@@ -47,14 +47,21 @@ begin
             t.run_id = v_run_id and t.step_slug = _decide_tasks.slug
             and t.task_index = coalesce(_decide_tasks.index, t.task_index)
             and t.status not in ('completed', 'skipped');
+        get diagnostics v_tasks = row_count;
+        -- Nobody waits for their next attempts any more.
+        update workflow_task_attempts a set retry_at = v_now
+        where
+            a.run_id = v_run_id and a.step_slug = _decide_tasks.slug
+            and a.task_index = coalesce(_decide_tasks.index, a.task_index)
+            and a.round = (_decide_tasks.run).round and a.retry_at > v_now;
     else
         insert into workflow_step_tasks (
             run_id, step_slug, task_index, status, output, queued_at, started_at, ended_at
         )
         select v_run_id, _decide_tasks.slug, e.ord - 1, 'completed', e.output, v_now, v_now, v_now
         from jsonb_array_elements(v_outputs) with ordinality as e (output, ord);
+        get diagnostics v_tasks = row_count;
     end if;
-    get diagnostics v_tasks = row_count;
     return v_tasks;
 end
 $$;
