@@ -7,6 +7,8 @@ from uuid import uuid4
 from pgflow_django import executor, explain_run
 from pgflow_django.models import WorkflowRun
 from tests.commands.calling import call
+from tests.engine.building import build
+from tests.engine.workers import HandWorker
 
 
 def test_a_failed_run_is_explained(failing: str) -> None:
@@ -44,6 +46,17 @@ def test_other_runs_are_explained_too(doubles: str) -> None:
     stdout = call("explainrun", str(waiting.id)).stdout
     assert "It waits: no live worker serves " in stdout
     assert "  next     celery -A tests worker  A worker takes what waits." in stdout
+
+
+def test_what_ends_the_wait_for_the_next_attempt_is_told_and_does_so() -> None:
+    run = executor.start_flow(build("flow", {"a": []}, max_attempts=3))
+    worker = HandWorker()
+    worker.fail(*worker.claim(), delay=600)
+    fix = f"python manage.py retryrun {run.id} --step a --now"
+    assert fix in [line.strip() for line in call("explainrun", str(run.id)).stdout.splitlines()]
+    assert [reason.fix for reason in executor.get_run_status(run.id).reasons] == [fix]
+    assert call(*fix.split()[2:]).status == 0
+    assert len(worker.claim()) == 1
 
 
 def test_an_unknown_run() -> None:

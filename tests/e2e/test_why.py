@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +61,35 @@ def test_all_reasons_are_told_those_of_a_step_and_what_has_become_of_them(
     why.get_by_role("link", name="Look again").click()
     expect(why).to_contain_text('step "train" runs since')
     expect(why).not_to_contain_text("It waits")
+
+
+def test_what_helps_is_done_by_the_button_of_its_reason(
+    open_page: OpenPage, boss: User, run: str
+) -> None:
+    page = open_page(run, boss)
+    why = page.get_by_role("region", name="Why?")
+    why.get_by_role("button", name="Retry now").click()
+    expect(page.get_by_text("The next attempt is made now.")).to_be_visible()
+    expect(why.get_by_role("button")).to_have_count(0)
+    page.locator("summary", has_text="Pause").click()
+    page.get_by_role("button", name="Pause this run").click()
+    resume = why.get_by_role("button", name="Resume")
+    expect(resume).to_be_visible()
+    assert find_with_axe(page, None) == []
+    resume.press("Enter")
+    expect(page.get_by_text("The run goes on.")).to_be_visible()
+    expect(resume).to_have_count(0)
+    assert page.url.endswith(run)
+    why.get_by_role("link", name="See the workers").click()
+    expect(page).to_have_url(re.compile("/workflowworker/"))
+
+
+def test_its_buttons_are_forms_without_javascript(
+    open_page: OpenPage, boss: User, run: str
+) -> None:
+    page = open_page(run, boss, java_script_enabled=False)
+    page.get_by_role("region", name="Why?").get_by_role("button", name="Retry now").click()
+    expect(page.get_by_text("The next attempt is made now.")).to_be_visible()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

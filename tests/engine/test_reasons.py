@@ -98,6 +98,7 @@ def test_no_worker() -> None:
         "no_worker", "celery -A tests worker --pgflow-queues gpu"
     )  # fmt: skip
     assert (reason.steps, reason.queues, reason.needs_help) == (("train",), ("gpu",), True)
+    assert reason.action == "see_workers"
     assert reason.since is not None
     queued_at = value("select queued_at from workflow_step_tasks")
     assert abs(reason.since - queued_at) < timedelta(seconds=5)
@@ -176,6 +177,7 @@ def test_retrying() -> None:
         without_times(reason.message),
     )
     assert (reason.code, reason.action) == ("retrying", "retry_now")
+    assert reason.fix == f"python manage.py retryrun {run.id} --step a --now"
     assert reason.until == value("select min(retry_at) from workflow_task_attempts")
     waiting = executor.get_run_status(run.id).waiting
     assert waiting is not None

@@ -103,6 +103,7 @@ def find_lost(facts: Facts) -> Iterator[Reason]:
         fix=manage_command("listworkers", using=facts.subject.using)
         if facts.alive
         else worker_command(),
+        action="see_workers",
         steps=slugs,
         since=since,
         until=facts.now + timedelta(seconds=soon) if facts.alive else None,
@@ -113,6 +114,7 @@ def find_retrying(facts: Facts) -> Iterator[Reason]:
     """The steps with tasks that wait for their next attempt, the soonest first."""
     retrying = [(step.retry, step) for step in facts.started if step.retry]
     retrying.sort(key=lambda each: each[0].at)
+    run, using = facts.subject.run_id, facts.subject.using
     for retry, step in retrying[:_MOST]:
         last = {"step_slug": step.slug, "error_type": retry.kind, "error_message": retry.message}
         more = retry.tasks - 1
@@ -125,6 +127,7 @@ def find_retrying(facts: Facts) -> Iterator[Reason]:
             f"{words.name('step', [step.slug])} is due in {_ahead(facts, retry.at)}: attempt "
             f"{retry.attempt} of {max(step.max_attempts, retry.attempt)}, last: "
             f"{words.error(last)}{tail}",
+            fix=manage_command("retryrun", run, "--step", step.slug, "--now", using=using),
             action="retry_now",
             steps=(step.slug,),
             queues=(step.queue,),

@@ -25,9 +25,10 @@ class Reason:
     """A reason why a run stands as it does.
 
     ``code`` is one of ``URGENCY``; ``message`` says it to a person. ``fix`` is a command that
-    helps, ``action`` the name of what a page may offer a button for: ``resume``, ``retry_now``,
-    ``retry``; either is empty where there is none. ``steps``, ``queues`` and ``functions`` are
-    those concerned. It has been so ``since``, and will be ``until``, as far as that is known.
+    helps, ``action`` the name of what a page offers a button for: ``resume``, ``retry_now`` (of the
+    first of ``steps``), ``retry``, ``see_workers``; either is empty where there is none. ``steps``,
+    ``queues`` and ``functions`` are those concerned. It has been so ``since``, and will be
+    ``until``, as far as that is known.
     """
 
     code: str

@@ -44,6 +44,7 @@ def _no_worker(facts: Facts, steps: Sequence[Standing]) -> Reason:
         f"no live worker serves {words.name('queue', queues)}, where "
         f"{words.name('step', slugs)} {wait}",
         fix=worker_command(queues),
+        action="see_workers",
         steps=slugs,
         queues=queues,
         since=since,
@@ -62,6 +63,7 @@ def _no_function(facts: Facts, steps: Sequence[Standing]) -> Reason:
         f"{words.name('function', functions)} ({words.name('step', slugs)}). "
         f"The queue is served by {', '.join(hosts[:_TOLD])}{more}",
         fix=worker_command(queues),
+        action="see_workers",
         steps=slugs,
         queues=queues,
         functions=functions,
@@ -83,6 +85,7 @@ def find_busy(facts: Facts, steps: Sequence[Standing]) -> Reason | None:
         f"{who} of {words.name('queue', queues)} {'is' if is_one else 'are'} busy: "
         f"{words.name('step', slugs)} {wait}{_say_ahead(facts, queues[0], len(able))}",
         fix=manage_command("listworkers", using=facts.subject.using),
+        action="see_workers",
         steps=slugs,
         queues=queues,
         since=_find_since(steps),

@@ -25,6 +25,7 @@ from pgflow_django.views.programs import name_starter
 from pgflow_django.views.runs import tabs
 from pgflow_django.views.runs.acting import ACTS, offer, offer_step
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
+from pgflow_django.views.runs.reasons import ShownReason, show_reasons
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.runs.tasks import look_at_failures
 from pgflow_django.views.stored import load, show_stored
@@ -79,7 +80,6 @@ def step_panel(page: Page) -> HttpResponse:
 def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
     """The variables that all parts of the page share."""
     run = facts.run
-    may_see = page.may("view_payload", run)
     flow = find_flow(page.admin, page.request, run.workflow_slug)
     if flow is not None and not is_published(flow) and not run.is_trial:
         # It was deleted, and is being drawn anew.
@@ -96,29 +96,38 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
         "starter": name_starter(run.started_by, run.via),
         "shown_key": "" if (run.key or "").startswith(KEY_PREFIX) else run.key,
         "chosen": chosen,
-        "may_see_payload": may_see,
+        "may_see_payload": page.may("view_payload", run),
         **offer(page, facts.view.status, is_whole=facts.view.is_whole),
         "may_run": flow is not None and page.may("run", flow),
         "may_rerun": flow is not None and _is_rerunnable(run, flow) and page.may("run", flow),
         "may_see_flow": flow is not None,
-        "may_see_workers": page.may("view_workers"),
         "why": facts.view.why,
         "links": {
             name: page.link(f"workflowrun_{name}", run.pk)
             for name in ("change", "find", "live", "details", "step", "why", *ACTS)
         },
     }
+    context["reasons"] = show_reasons(page, facts.view.why.reasons, context)
     # An earlier flow of this name has other versions, and a trial has none.
     is_of_flow = flow is not None and flow.created_at <= run.started_at and not run.is_trial
     if flow is not None and is_of_flow and flow.version != run.version:
         context["changes_link"] = find_comparison(page.admin, flow.pk, run.version, flow.version)
     if chosen is not None:
-        context["chosen_reasons"] = facts.view.why.of_step(step)
-        context |= offer_step(page, step, chosen["status"])
-        context["chosen_attempts"] = load_attempts(run, step)
-        context["chosen_failures"] = look_at_failures(page, step) if chosen["is_map"] else {}
-        context["chosen_tasks"] = _list_tasks(page, step) if may_see else []
+        context |= _describe_step(page, facts, step)
     return context
+
+
+def _describe_step(page: Page, facts: RunFacts, step: str) -> dict[str, Any]:
+    """The variables of the panel of a step."""
+    chosen, reasons = facts.steps[step], facts.view.why.of_step(step)
+    waits = any(reason.code == "retrying" for reason in reasons)  # of a map: some of its tasks
+    return {
+        "chosen_reasons": [*map(ShownReason, reasons)],
+        "chosen_attempts": load_attempts(page.run, step),
+        "chosen_failures": look_at_failures(page, step) if chosen["is_map"] else {},
+        "chosen_tasks": _list_tasks(page, step) if page.may("view_payload", page.run) else [],
+        **offer_step(page, step, "retrying" if waits else chosen["status"]),
+    }
 
 
 def _is_rerunnable(run: WorkflowRun, flow: Workflow) -> bool:

@@ -13,6 +13,8 @@ from pgflow_django.choices import RunState
 from pgflow_django.models import WorkflowRun
 from pgflow_django.runs.why.facts import Subject
 from pgflow_django.runs.why.finding import find_why
+from pgflow_django.views.runs.acting import offer
+from pgflow_django.views.runs.reasons import ShownReason, show_reasons
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -39,13 +41,13 @@ def why(page: Page) -> HttpResponse:
         )
     )
     if (step := page.request.GET.get("step")) is not None:
-        of_step = {"reasons": found.of_step(step)}
+        of_step = {"reasons": map(ShownReason, found.of_step(step))}
         return render(page.request, "pgflow_django/runs/_reasons.html", of_step)
     context = {
         "why": found,
+        "reasons": show_reasons(page, found.reasons, offer(page, run.status)),
         "is_asked": True,
         "links": {name: page.link(f"workflowrun_{name}", run.pk) for name in ("change", "why")},
-        "may_see_workers": page.may("view_workers"),
     }
     return render(page.request, "pgflow_django/runs/_waiting.html", context)
 
