@@ -29,6 +29,7 @@ from pgflow_django.checks import check_settings
 from pgflow_django.conf import Defaults
 from pgflow_django.flow_builder import validate_flow
 from pgflow_django.registry import registry
+from pgflow_django.runs.why.reason import URGENCY, Reason
 from pgflow_django.sql import FUNCTIONS
 from project import flows
 from project.models import Airport
@@ -303,6 +304,18 @@ def test_every_code_is_documented_and_no_other() -> None:
     documented = [cells[0].strip("`") for cells in documents.read_rows(DOCS / "errors.md")]
     assert len(documented) == len(set(documented))
     assert set(documented) == known_codes()
+
+
+def test_every_code_and_key_of_reasons_is_documented_and_no_other() -> None:
+    codes = [cells[0].strip("`") for cells in documents.read_rows(DOCS / "monitoring.md")]
+    assert sorted(codes) == sorted(URGENCY)
+    keys = [field.name for field in fields(Reason)]
+    section = documents.read_sections(DOCS / "agents.md")["Reasons"]
+    rows = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == keys
+    examples = [block.text for block in documents.read_blocks(DOCS / "agents.md")]
+    (example,) = (json.loads(text) for text in examples if '"retrying"' in text)
+    assert [list(reason) for reason in example["reasons"]] == [keys]
 
 
 @pytest.mark.parametrize(
