@@ -238,15 +238,24 @@ def test_every_tab_in_both_themes_and_on_a_phone_without_a_fault(
             expect(page.locator(f"#pgf-tab-{tab}[aria-current=page]")).to_be_visible()
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, (name, tab)
-            for theme in ("light", "dark"):
-                page.emulate_media(color_scheme=theme)
-                assert find_with_axe(page, "#pgf-tabs") == [], (name, tab, theme)
-                if PICTURES:
-                    page.screenshot(path=f"{PICTURES}/{tab}-{name}-{theme}.png", full_page=True)
+            expect_no_faults(page, "#pgf-tabs", f"{tab}-{name}")
+        page.goto(path_of(failed, "?step=charge"))
+        chart = page.get_by_role("img", name="How many tasks of charge there were")
+        expect(chart).to_be_visible()
+        expect_no_faults(page, "#pgf-panel", f"density-{name}")
         page.emulate_media(color_scheme="light")
         page.goto(f"/admin/pgflow_django/workflowrun/{failed}/task/charge/399/")
         assert find_with_axe(page, ".pgf-task") == []
         take_picture(page, f"task-{name}")
+
+
+def expect_no_faults(page: Page, place: str, name: str) -> None:
+    """Expect none there in either theme, and keep pictures, if somebody wants them."""
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        assert find_with_axe(page, place) == [], (name, theme)
+        if PICTURES:
+            page.screenshot(path=f"{PICTURES}/{name}-{theme}.png", full_page=True)
 
 
 def find_with_axe(page: Page, place: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +86,73 @@ def test_of_a_large_map_tasks_are_looked_at_that_are_evenly_spaced(
     worker.complete(*worker.claim(30), output=1)
     assert len(spans_of(small)["each"]) == 1 + 30
     assert "a sample of" not in see(client, small, "timeline")
+
+
+def panel(client: Client, run: UUID, step: str) -> str:
+    answer = client.get(address("workflowrun_step", run), {"step": step})
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_the_panel_of_a_map_has_its_density_with_a_legend(client: Client) -> None:
+    build("some", {"one": [], "many*": [], "later*": ["many"]})
+    run = executor.start_flow("some", list(range(9))).id
+    worker = HandWorker(functions=["many"])
+    done, failed, *_ = worker.claim(6)
+    assert "pgf-density" not in panel(client, run, "later")
+    worker.complete(done, output=1)
+    worker.fail(failed, permanent=True)
+    shown = panel(client, run, "many").partition('class="pgf-density"')[2]
+    paths = re.findall(r'<path class="pgf-t-(\w+)"', shown)
+    assert paths == ["failed", "cancelled", "completed"]
+    legend = re.findall(r'<rect class="pgf-t-(\w+)".*?</svg>(\w+)', shown, re.DOTALL)
+    assert sorted(legend) == [(status, status) for status in sorted(paths)]
+    assert "a sample" not in shown.lower()
+    assert "pgf-density" not in panel(client, run, "one")
+    page = client.get(address("workflowrun_change", run)).content.decode()
+    assert "pgf-density" not in page
+
+
+def test_the_panel_says_where_its_density_is_a_sample(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timeline, "ALL", 30)
+    monkeypatch.setattr(timeline, "SAMPLE", 20)
+    monkeypatch.setattr(timeline, "_LEAST", 1)
+    build("wide", {"each*": []})
+    run = executor.start_flow("wide", list(range(200))).id
+    worker = HandWorker()
+    worker.complete(*worker.claim(200), output=1)
+    assert "A sample of 20 tasks, evenly spaced." in panel(client, run, "each")
+
+
+def test_a_density_that_takes_too_long_is_left_out(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build("wide", {"each*": []})
+    run = executor.start_flow("wide", [1, 2]).id
+    HandWorker().claim(2)
+    assert "pgf-density" in panel(client, run, "each")
+    settings.PGFLOW = {"MONITOR_TIMEOUT": 0.05}
+    monkeypatch.setattr(timeline, "_DENSITY", "select %(run)s, pg_sleep(9)")
+    text = panel(client, run, "each")
+    assert "pgf-density" not in text
+    assert "Function" in text
+
+
+def test_only_the_panel_of_a_map_asks_for_its_density_once_and_by_keys(client: Client) -> None:
+    build("some", {"one": [], "many*": [], "other*": []})
+    run = executor.start_flow("some", list(range(300))).id
+    HandWorker().claim(400)
+
+    def ask(step: str) -> list[str]:
+        with CaptureQueriesContext(connection) as queries:
+            client.get(f"{address('workflowrun_change', run)}?step={step}")
+        return [q["sql"] for q in queries.captured_queries if "generate_series" in q["sql"]]
+
+    assert ask("") == ask("one") == []
+    (sql,) = ask("many")
+    assert "'{many}'" in sql
 
 
 def test_the_timeline_says_in_words_what_it_draws(client: Client, flow: str) -> None:
@@ -184,6 +252,8 @@ def test_timeline_and_grid_go_along_indexes(statistics: str) -> None:
     def act() -> None:
         with looking("default"):
             read_timeline(run.pk, run.started_at, view, using="default")
+            alone = replace(view, steps=view.steps[1:])
+            read_timeline(run.pk, run.started_at, alone, using="default")
             read_grid(run, WorkflowRun.objects.all(), using="default")
 
     plans = find_plans(act)

@@ -28,6 +28,7 @@ from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.reasons import ShownReason, show_reasons
 from pgflow_django.views.runs.start import KEY_PREFIX
 from pgflow_django.views.runs.tasks import look_at_failures
+from pgflow_django.views.runs.timeline import show_density
 from pgflow_django.views.stored import load, show_stored
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _describe_step(page: Page, facts: RunFacts, step: str) -> dict[str, Any]:
         "chosen_reasons": [*map(ShownReason, reasons)],
         "chosen_attempts": load_attempts(page.run, step),
         "chosen_failures": look_at_failures(page, step) if chosen["is_map"] else {},
+        "density": show_density(page, facts.view, step) if chosen["is_map"] else {},
         "chosen_tasks": _list_tasks(page, step) if page.may("view_payload", page.run) else [],
         **offer_step(page, step, "retrying" if waits else chosen["status"]),
     }
