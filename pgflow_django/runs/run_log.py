@@ -28,7 +28,7 @@ Importance = Literal["notable", "warning", "error"]
 IMPORTANCES: tuple[Importance, ...] = get_args(Importance)
 
 #: As the partial index has it.
-_NOTABLE: Final = "(level in ('warning', 'error') or not (kind in ('log', 'progress')))"
+NOTABLE: Final = "(level in ('warning', 'error') or not (kind in ('log', 'progress')))"
 _MAX_ID: Final = 2**63 - 1
 _LEVELS: Final = {"warning": ["warning", "error"], "error": ["error"]}
 #: Not ``run_id =``: then the order of ids would lead through all runs that are newer.
@@ -93,7 +93,7 @@ def read_log(run_id: UUID, wanted: LogFilter, *, using: str) -> LogPage:
     fits = _fit(wanted, values)
     sql = _LOOK.format(
         fits=" and ".join(fits) or "true",
-        which=f"and {_NOTABLE}" if wanted.importance else "",
+        which=f"and {NOTABLE}" if wanted.importance else "",
         look=LOOK if fits else PAGE + 1,
         page=PAGE + 1,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-TaskChoice = Literal["failed", "retrying", "running", "queued", "completed"]
+TaskChoice = Literal["failed", "retrying", "running", "queued", "completed", "cancelled", "skipped"]
 CHOICES: tuple[TaskChoice, ...] = get_args(TaskChoice)
 Order = Literal["duration", "wait", "start"]
 ORDERS: tuple[Order, ...] = get_args(Order)

@@ -16,6 +16,7 @@ from django.db.models.functions import Left
 from pgflow_django.models import WorkflowTaskAttempt
 from pgflow_django.models.querysets import CUT_OFF
 from pgflow_django.runs.failure_groups import LINE, FailureKind, kind_of
+from pgflow_django.runs.run_log import NOTABLE
 from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.runs.task_filter import Key, TaskFilter
 from pgflow_django.runs.task_keys import FROM_CLAIMS, LOOK, PAGE, find_keys
@@ -73,11 +74,22 @@ _COUNTS: Final = f"""
         limit {LOOK}
     ), failed as (
         select retry_at from looked where round = %(round)s and code <> '{CUT_OFF}'
+    ), decided as (
+        select (e.data->>'tasks')::integer as tasks
+        from (
+            select e.kind, e.step_slug, e.data
+            from workflow_run_events e
+            where e.run_id = %(run)s and {NOTABLE}
+            order by e.run_id, e.id
+            limit {LOOK}
+        ) as e
+        where e.kind = 'skipped' and e.step_slug = %(step)s
     )
     select
         (select count(*) from failed where retry_at is null),
         (select count(*) from failed where retry_at > clock_timestamp()),
         (select count(*) from ({FROM_CLAIMS}) as held where held.step_slug = %(step)s),
+        (select coalesce(sum(tasks), 0) from decided),
         (select count(*) from looked)
 """
 
@@ -222,13 +234,19 @@ _WORDS = {"started": "running"}
 
 @dataclass(frozen=True, slots=True)
 class TaskCounts:
-    """How many tasks of a step there are of each kind; ``is_cut``: at least so many."""
+    """How many tasks of a step there are of each kind, all in all as many as it has.
+
+    ``is_cut``: of failed and retrying ones there are at least so many. What a rerun has taken over
+    counts as completed.
+    """
 
     failed: int = 0
     retrying: int = 0
     running: int = 0
     queued: int = 0
     completed: int = 0
+    cancelled: int = 0
+    skipped: int = 0
     is_cut: bool = False
 
 
@@ -236,8 +254,16 @@ def count_tasks(run_id: UUID, round: int, step: StepView, *, using: str) -> Task
     """The tasks of a step by how they stand, told without counting them. One query."""
     with connections[using].cursor() as cursor:
         cursor.execute(_COUNTS, {"run": run_id, "round": round, "step": step.slug})
-        failed, retrying, running, looked = cursor.fetchone()
-    queued = (step.total or 0) - step.done - failed - retrying - running
-    if step.status not in {"running", "retrying"}:  # what was left has ended with it
-        queued = retrying = 0
-    return TaskCounts(failed, retrying, running, max(0, queued), step.done, looked == LOOK)
+        failed, retrying, running, skipped, looked = cursor.fetchone()
+    left = max(0, (step.total or 0) - step.done - failed)
+    goes_on = step.status in {"running", "retrying"}  # else what was left has ended with it
+    return TaskCounts(
+        failed=failed,
+        retrying=retrying if goes_on else 0,
+        running=running,
+        queued=max(0, left - retrying - running) if goes_on else 0,
+        completed=step.done - skipped,
+        cancelled=0 if goes_on else left,
+        skipped=skipped,
+        is_cut=looked == LOOK,
+    )

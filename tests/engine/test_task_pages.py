@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from pgflow_django import executor
+from pgflow_django.exceptions import PgflowError
 from pgflow_django.models import WorkflowRun, WorkflowStepTask, WorkflowTaskAttempt
 from pgflow_django.runs import task_keys, tasks
 from pgflow_django.runs.failure_groups import find_failures
@@ -235,6 +237,52 @@ def test_chips_say_how_many_tasks_there_are_without_counting_them() -> None:
     (step,) = load(run, using="default").steps
     counts = count_tasks(run, 0, step, using="default")
     assert (counts.failed, counts.retrying, counts.running, counts.queued) == (1, 0, 0, 0)
+    assert (counts.completed, counts.cancelled) == (1, 38)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_numbers_of_the_chips_add_up_to_all_tasks_of_a_map(seed: int) -> None:
+    chosen = random.Random(seed)
+    build("wide", {"each*": [], "more*": ["each"], "end": ["more"]}, max_attempts=50)
+    run = executor.start_flow("wide", list(range(30))).id
+    worker = HandWorker()
+    for _ in range(12):
+        act = chosen.choice(["work", "skip", "complete", "pause", "fail", "cancel", "retry"])
+        if act == "work":
+            fail(worker, chosen, 2)
+        elif act == "fail":
+            worker.fail(*worker.claim_in_another_thread(1), permanent=True)
+        else:
+            step_by_hand(run, act, chosen)
+        expect_exact_chips(run)
+        if executor.get_run_status(run).status == "paused":
+            executor.resume_run(run)
+
+
+def step_by_hand(run: UUID, act: str, chosen: random.Random) -> None:
+    """Do to the run, or an item, what a person might; what is refused changes nothing."""
+    index = chosen.randrange(30)
+    acts: dict[str, Callable[[], object]] = {
+        "skip": lambda: executor.skip_step(run, "each", index=index),
+        "complete": lambda: executor.complete_step(run, "each", 1, index=index),
+        "pause": lambda: executor.pause_run(run),
+        "cancel": lambda: executor.cancel_run(run),
+        "retry": lambda: executor.retry_run(run),
+    }
+    with contextlib.suppress(PgflowError):
+        acts[act]()
+
+
+def expect_exact_chips(run: UUID) -> None:
+    """Expect of each kind as many as a look at all tasks finds."""
+    everything = read_all(run)
+    for step in load(run, using="default").steps:
+        fits = [fits for key, fits in everything if key.step == step.slug]
+        expected = {choice: sum(choice in each for each in fits) for choice in CHOICES}
+        # Whose worker is gone is neither running nor queued; there is none here.
+        found = asdict(count_tasks(run, round_of(run), step, using="default"))
+        assert found == {**expected, "is_cut": False}, step
+        assert sum(expected.values()) == len(fits)
 
 
 @pytest.mark.parametrize("statistics", ["empty", "full"])
@@ -244,6 +292,11 @@ def test_every_look_at_tasks_goes_along_an_index(statistics: str) -> None:
     for _ in range(5):
         executor.start_flow("wide", list(range(1_000)))
     add_attempts(run, 0, 2999, "host {i} refused")
+    executor.skip_step(run, "each", index=2_000)
+    query(
+        "insert into workflow_run_events (run_id, kind, message) select r.id, 'log', 'x' from "
+        "workflow_runs r, generate_series(1, 1000)"
+    )
     if statistics == "full":
         analyse()
     example = WorkflowTaskAttempt.objects.filter(run_id=run).first()
@@ -275,6 +328,8 @@ def test_every_look_at_tasks_goes_along_an_index(statistics: str) -> None:
             assert "workflow_step_tasks_pkey" in plan
         if "from workflow_task_attempts a where a.run_id" in sql:
             assert "workflow_attempts_of_task" in plan
+        if "from workflow_run_events" in sql:
+            assert "workflow_events_notable" in plan
 
 
 def test_a_look_that_takes_too_long_is_ended_and_changes_nothing_for_others(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -135,10 +136,25 @@ def test_pages_of_50_lead_forth_and_back(client: Client, run: WorkflowRun) -> No
 def test_chips_tell_how_many_there_are_of_each(client: Client, run: WorkflowRun) -> None:
     page = see(client, run.pk, step="each")
     chips = {part.partition('"')[0]: part for part in page.split('id="pgf-chip-')[1:]}
-    assert list(chips) == ["all", "failed", "retrying", "running", "queued", "completed"]
-    assert "<b>1</b>" in chips["failed"]
-    assert "<b>0</b>" in chips["queued"]
+    assert list(chips) == [
+        *("all", "failed", "retrying", "running", "queued", "completed", "cancelled")
+    ]  # fmt: skip
+    counts = {status: int(re.findall(r"<b>(\d+)</b>", chips[status])[0]) for status in [*chips][1:]}
+    assert (counts["failed"], counts["queued"]) == (1, 0)
+    assert sum(counts.values()) == 60
+    assert len(rows_of(see(client, run.pk, step="each", status="cancelled"))) == counts["cancelled"]
     assert "<b>" not in "".join(see(client, run.pk).split('id="pgf-chip-')[1:])
+
+
+def test_tasks_that_were_skipped_are_found_once_there_are_some(
+    client: Client, run: WorkflowRun
+) -> None:
+    assert 'id="pgf-chip-skipped"' not in see(client, run.pk, step="each")
+    executor.skip_step(run.pk, "each", index=17, hold=True)
+    page = see(client, run.pk, step="each", status="skipped")
+    assert rows_of(page) == ["each-17"]
+    assert "<b>1</b>" in page.partition('id="pgf-chip-skipped"')[2].partition("</a>")[0]
+    assert 'id="pgf-chip-cancelled"' not in page
 
 
 def test_what_failed_in_one_way_is_shown_together(client: Client, run: WorkflowRun) -> None:

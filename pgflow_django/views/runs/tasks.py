@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 
+from pgflow_django.choices import RunState
 from pgflow_django.runs.failure_groups import find_failures
 from pgflow_django.runs.task_filter import CHOICES, Key, TaskFilter
 from pgflow_django.runs.task_keys import PAGE
 from pgflow_django.runs.tasks import (
     MOST_ORDERED,
+    TaskCounts,
     TaskPage,
     TaskRow,
     count_tasks,
@@ -80,7 +82,7 @@ def show_tasks(page: Page, view: RunView) -> Facts:
         "wanted": wanted,
         "kept": kept,
         "step_names": [each.slug for each in view.steps],
-        "chips": _list_chips(addresses, wanted, kept, counts),
+        "chips": _list_chips(addresses, wanted, kept, counts, view),
         "counts": counts,
         "columns": _list_columns(addresses, wanted, is_sortable=bool(step and step.is_map)),
         "rows": [show_task(row, addresses) for row in found.rows],
@@ -136,24 +138,28 @@ def show_task(row: TaskRow, addresses: Addresses) -> Facts:
     }
 
 
-def _list_chips(addresses: Addresses, wanted: TaskFilter, kept: Facts, counts: Any) -> list[Facts]:
-    chips = []
-    for status, word in (("", _("all")), *_chip_words()):
-        chips.append(
-            {
-                "status": status,
-                "word": word,
-                "count": getattr(counts, status) if counts and status else None,
-                "link": addresses.tasks(step=kept["step"], index=kept["index"], status=status),
-                "is_current": status == (wanted.status or "") and not wanted.like,
-            }
-        )
-    return chips
-
-
-def _chip_words() -> list[tuple[str, str]]:
+def _list_chips(
+    addresses: Addresses, wanted: TaskFilter, kept: Facts, counts: TaskCounts | None, view: RunView
+) -> list[Facts]:
     words = name_task_statuses()
-    return [(name, words[name]) for name in CHOICES]
+    return [
+        {
+            "status": status,
+            "word": words.get(status, _("all")),
+            "count": getattr(counts, status) if counts and status else None,
+            "link": addresses.tasks(step=kept["step"], index=kept["index"], status=status),
+            "is_current": status == (wanted.status or "") and not wanted.like,
+        }
+        for status in ("", *CHOICES)
+        if status == wanted.status or _can_be(status, counts, view)
+    ]
+
+
+def _can_be(status: str, counts: TaskCounts | None, view: RunView) -> bool:
+    """Whether there may be tasks that stand so: those of the last two kinds are rare."""
+    if counts and status in {"cancelled", "skipped"}:
+        return bool(getattr(counts, status))
+    return status != "cancelled" or view.status in {RunState.FAILED, RunState.CANCELLED}
 
 
 def _list_columns(addresses: Addresses, wanted: TaskFilter, *, is_sortable: bool) -> list[Facts]:
