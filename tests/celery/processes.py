@@ -128,6 +128,7 @@ def worker(
     concurrency: int = 2,
     name: str = "one",
     app: str = "project",
+    steps: str = "tests.celery.steps",
     broker: dict[str, str] | None = None,
     database: dict[str, Any] | None = None,
     prefix: tuple[str, ...] = (),
@@ -135,15 +136,15 @@ def worker(
 ) -> Iterator[Worker]:
     """Run a worker; whatever is left of it at the end is killed.
 
-    ``broker`` are variables of its environment; ``prefix`` is a command that becomes the worker's;
-    ``pgflow`` is its setting ``PGFLOW``.
+    ``steps`` is a module with its step functions; ``broker`` are variables of its environment;
+    ``prefix`` is a command that becomes the worker's; ``pgflow`` is its setting ``PGFLOW``.
     """
     log = folder / f"{name}.log"
     node = f"{name}@test"
     command = [
         *prefix,
         *(sys.executable, "-m", "celery", "-A", app, "worker", "-n", node, "-l", "INFO"),
-        *("-P", pool, "-I", "tests.celery.steps", "--without-gossip", "--without-mingle"),
+        *("-P", pool, "-I", steps, "--without-gossip", "--without-mingle"),
         *([] if "--autoscale" in " ".join(arguments) else ["-c", str(concurrency)]),
         *arguments,
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,14 +100,14 @@ def transactional_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[
         empty()
 
 
-def empty() -> None:
-    """Leave nothing of a test behind."""
+def empty(*, but: Collection[str] = ()) -> None:
+    """Leave nothing of a test behind, but for what is in the tables ``but``."""
     with transaction.atomic():
         # A request that a closed page has left behind may still write.
         query(f"lock table {', '.join(DRAFTS)} in access exclusive mode")
         for table in (*DRAFTS, *PROGRAMS):
             query(f"delete from {table}")
-    clean()
+    clean(but=but)
     query("delete from django_admin_log")
     Session.objects.all().delete()
     User.objects.all().delete()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,6 @@ from uuid import UUID
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
-from django.db import connections
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -138,40 +136,6 @@ def write_lines(run: UUID, since: int, count: int) -> None:
         " select %s, 'log', 'charge', n %% 100, 'line ' || n from generate_series(%s, %s) as n",
         run, since, since + count - 1,
     )  # fmt: skip
-
-
-def test_a_log_is_followed_at_1000_lines_a_second(
-    open_page: OpenPage, boss: User, shop: None
-) -> None:
-    run = executor.start_flow("shop", {}).id
-    page = open_page(path_of(run, "?tab=log"), boss)
-    expect(page.get_by_label("Follow")).to_be_checked()
-    seconds, a_time = 6, 100
-    pause = threading.Event()
-
-    def write() -> None:
-        for number in range(seconds * 1000 // a_time):
-            write_lines(run, number * a_time, a_time)
-            pause.wait(a_time / 1000)
-        connections.close_all()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    expect(page.locator(".pgf-log-line").last).to_contain_text(re.compile("line [1-9]"))
-    page.get_by_role("link", name="Steps").click()  # it is no busier than others
-    expect(page.locator("#pgf-row-charge")).to_be_visible()
-    page.get_by_role("link", name="Log").click()
-    writer.join()
-    expect(page.locator(".pgf-log-line").last).to_contain_text(f"line {seconds * 1000 - 1}")
-    shown = page.evaluate(
-        """() => [...document.querySelectorAll(".pgf-log-line")].map((line) =>
-            [Number(line.dataset.id), Number(line.querySelector("bdi").textContent.slice(5))])"""
-    )
-    assert 500 <= len(shown) <= 2000
-    ids = [number for number, _ in shown]
-    assert ids == sorted(set(ids))
-    assert [line for _, line in shown[-500:]] == [*range(seconds * 1000 - 500, seconds * 1000)]
-    take_picture(page, "log")
 
 
 def test_a_log_that_nobody_follows_stays_as_it_is(
