@@ -9,35 +9,28 @@ from typing import Any
 from uuid import UUID
 
 from hypothesis import event
-from hypothesis import strategies as st
 
 from pgflow_django import PgflowError, executor
-from pgflow_django.exceptions import ActionRefused, InvalidOutput, RunNotRetryable
+from pgflow_django.exceptions import ActionRefused, RunNotRetryable
 from pgflow_django.models import WorkflowRun
 from pgflow_django.worker.claimed import ClaimedTask
 from tests.engine.database import messages, step_statuses, task_statuses
 from tests.engine.invariants import check_consistency
+from tests.engine.moves import APT, OF_PERSON, Move
 from tests.engine.oracle import Decisions, Functions, Step, expect
+from tests.engine.promises import (
+    AGAIN,
+    ENDED,
+    Moment,
+    Tried,
+    check_messages,
+    check_move,
+    covered_by,
+    look,
+)
 from tests.engine.workers import HandWorker
 
 DONE = {"completed", "skipped"}
-#: What is asked for, of which step, of which task, and how.
-Move = tuple[str, int, int | None, bool]
-NAMES = (
-    *("claim", "claim", "claim", "settle", "settle", "settle"),
-    *("pause", "resume", "cancel", "retry", "retry_one", "retry_now"),
-    *("skip", "skip", "complete", "complete", "rerun"),
-)
-MOVES: st.SearchStrategy[list[Move]] = st.lists(
-    st.tuples(
-        st.sampled_from(NAMES),
-        st.integers(0, 7),
-        st.sampled_from([None, None, 0, 1, 2, 4]),
-        st.booleans(),
-    ),
-    min_size=3,
-    max_size=16,
-)
 
 
 class Steered:
@@ -51,7 +44,8 @@ class Steered:
         self.reruns: list[Steered] = []
         self.worker = HandWorker()
         self.held: list[ClaimedTask] = []
-        self._is_tried = False
+        self._tried: Tried | None = None
+        self._before: Moment = look(run_id)
 
     @property
     def run(self) -> WorkflowRun:
@@ -59,37 +53,62 @@ class Steered:
         return WorkflowRun.objects.get(id=self.run_id)
 
     def play(self, moves: list[Move]) -> None:
-        """Make the moves, each of which must leave everything consistent."""
-        for name, number, index, flag in moves:
-            step = self.steps[number % len(self.steps)]
-            getattr(self, f"_{name}")(step, index, flag)
-            check_consistency()
-            if self.run.status == "paused" and not self._is_tried:
-                assert not messages(self.run_id), "a message of a paused run"
+        """Make the moves, each of which must leave everything consistent, and what it promises."""
+        for dice, number, index, flag, holds in moves:
+            self._before = before = look(self.run_id)
+            name, step = self._choose(dice, number)
+            did = getattr(self, f"_{name}")(step, index, flag, holds)
+            event(f"{name}, {before.status}: {'done' if did else 'not done'}")
+            now = look(self.run_id)
+            if did:
+                check_consistency()
+            else:
+                assert now == before, (name, before, now)
+            if name in OF_PERSON:
+                check_move(name, before, now, did=did, holds=holds)
+            self._tried = self._tried if now.status == "paused" else None
+            check_messages(self.run_id, now, self._tried)
+
+    def _choose(self, dice: int, number: int) -> tuple[str, Step]:
+        """What is done, and with which step: mostly what is worth it."""
+        statuses = step_statuses(self.run_id)
+        fit = [step for step in self.steps if statuses[step.slug] not in DONE]
+        names: tuple[str, ...] = APT[self._before.status]
+        if dice % 7 == 0:
+            fit, names = self.steps, OF_PERSON
+        elif self._before.waiting:
+            names = (*names, *["pause", "resume", "retry_now"] * 2)
+        name = names[dice % len(names)]
+        if name == "work":
+            name = ("fail" if number % 3 == 0 else "settle") if self.held else "claim"
+        steps = fit or self.steps
+        return name, steps[number % len(steps)]
 
     def finish(self) -> None:
         """Let it come to its end, with functions that neither fail nor cancel any more."""
         self.functions.is_healed = True
         for _ in range(4):
+            if self.run.status == "completed":
+                break
             with suppress(RunNotRetryable):
                 executor.retry_run(self.run_id)
             with suppress(ActionRefused):
                 executor.resume_run(self.run_id)
             with suppress(ActionRefused):
                 executor.retry_now(self.run_id)
-            self._settle(self.steps[0], None, True)
-            while self.held or self._claim(self.steps[0], 4, True):
-                self._settle(self.steps[0], None, True)
+            self._settle(self.steps[0], None, True, False)
+            while self.held or self._claim(self.steps[0], 4, True, False):
+                self._settle(self.steps[0], None, True, False)
         self.worker.leave()
 
     # What the worker does.
 
-    def _claim(self, step: Step, index: int | None, flag: bool) -> bool:
+    def _claim(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
         if not self.held:
             self.held = self.worker.claim(1 + (index or 0))
         return bool(self.held)
 
-    def _settle(self, step: Step, index: int | None, flag: bool) -> None:
+    def _settle(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
         done, failed = [], []
         for task in self.held:
             context = SimpleNamespace(
@@ -103,36 +122,76 @@ class Steered:
         self.held = []
         self.worker.exchange(done)
         self.worker.fail(*failed, delay=0 if flag else 3600)
+        return bool(done or failed)
 
-    # What the person does.
+    def _fail(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
+        held, self.held = self.held, []
+        self.worker.fail(*held, permanent=holds, delay=0 if flag else 3600)
+        return bool(held)
 
-    def _pause(self, *_: Any) -> None:
-        with suppress(ActionRefused):
-            executor.pause_run(self.run_id)
+    # What the person does; each says whether it was done.
 
-    def _resume(self, *_: Any) -> None:
-        with suppress(ActionRefused):
-            executor.resume_run(self.run_id)
-        self._is_tried = False
+    def _pause(self, *_: Any) -> bool:
+        refusal = "run_has_ended" if self._before.status in ENDED else None
+        self._is_refused(refusal, lambda: executor.pause_run(self.run_id))
+        return self._before.status == "started"
 
-    def _cancel(self, *_: Any) -> None:
+    def _resume(self, *_: Any) -> bool:
+        refusal = "run_has_ended" if self._before.status in ENDED else None
+        self._is_refused(refusal, lambda: executor.resume_run(self.run_id))
+        return self._before.status == "paused"
+
+    def _cancel(self, *_: Any) -> bool:
         executor.cancel_run(self.run_id)
+        return self._before.status not in ENDED
 
-    def _retry(self, step: Step, index: int | None, flag: bool) -> None:
-        with suppress(RunNotRetryable):
-            executor.retry_run(self.run_id, hold=flag)
-            self._is_tried = False
+    def _retry(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
+        refusal = None if self._before.status in AGAIN else "run_not_retryable"
+        return not self._is_refused(refusal, lambda: executor.retry_run(self.run_id, hold=holds))
 
-    def _retry_one(self, step: Step, index: int | None, flag: bool) -> None:
-        with suppress(RunNotRetryable, ActionRefused):
-            executor.retry_run(self.run_id, step=step.slug, index=index)
-            self._is_tried = True
+    def _retry_one(self, step: Step, index: int | None, *_: Any) -> bool:
+        statuses, tasks = step_statuses(self.run_id), task_statuses(self.run_id, step.slug)
+        refusal = self._lack(step, index, statuses, tasks)
+        if self._before.status not in AGAIN:
+            refusal = "run_not_retryable"
+        if self._is_refused(
+            refusal,
+            lambda: executor.retry_run(self.run_id, step=step.slug, index=index),
+            *([] if tasks else ["task_not_found"]),  # it may wait for others
+        ):
+            return False
+        self._tried = (step.slug, index)
+        sent = {task for message in messages(self.run_id) for task in covered_by(message)}
+        queued = {
+            (step.slug, number)
+            for number, status in enumerate(task_statuses(self.run_id, step.slug))
+            if status == "queued" and index in {None, number}
+        }
+        assert sent == queued, (sent, queued)
+        assert sent or self.run.status in ENDED
+        return True
 
-    def _retry_now(self, step: Step, index: int | None, flag: bool) -> None:
-        with suppress(ActionRefused):
-            executor.retry_now(self.run_id, step=step.slug if flag else None)
+    def _retry_now(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
+        statuses, tasks = step_statuses(self.run_id), task_statuses(self.run_id, step.slug)
+        chosen = {
+            (slug, number)
+            for slug, number in self._before.waiting
+            if not flag or (slug == step.slug and index in {None, number})
+        }
+        refusal = self._lack(step, index, statuses, tasks) if flag else None
+        if refusal is None and not chosen:
+            refusal = "nothing_to_retry"
+        if self._is_refused(
+            refusal,
+            lambda: executor.retry_now(
+                self.run_id, step=step.slug if flag else None, index=index if flag else None
+            ),
+        ):
+            return False
+        assert look(self.run_id).waiting == self._before.waiting - chosen
+        return True
 
-    def _skip(self, step: Step, index: int | None, flag: bool) -> None:
+    def _skip(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
         statuses, tasks = step_statuses(self.run_id), task_statuses(self.run_id, step.slug)
         refusal = self._refusal(step, index, statuses, tasks)
         is_whole = index is None or not step.is_map
@@ -149,17 +208,20 @@ class Steered:
             refusal = "step_not_skippable" if mapped else None
         if self._is_refused(
             refusal,
-            lambda: executor.skip_step(self.run_id, step.slug, index=index, downstream=flag),
+            lambda: executor.skip_step(
+                self.run_id, step.slug, index=index, downstream=flag, hold=holds
+            ),
         ):
-            return
+            return False
         if is_whole and is_empty:
             self.decided.skipped.add(step.slug)
         else:
             self._decide_tasks(step, index, tasks, lambda _: None)
         if flag:
             self.decided.skipped |= {slug for slug in after if statuses[slug] not in DONE}
+        return True
 
-    def _complete(self, step: Step, index: int | None, flag: bool) -> None:
+    def _complete(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
         statuses, tasks = step_statuses(self.run_id), task_statuses(self.run_id, step.slug)
         refusal = self._refusal(step, index, statuses, tasks)
         is_whole = index is None or not step.is_map
@@ -174,16 +236,18 @@ class Steered:
             if refusal is None and known is not None and not flag:
                 refusal = "output_size_differs"
         if self._is_refused(
-            refusal, lambda: executor.complete_step(self.run_id, step.slug, output, index=index)
+            refusal,
+            lambda: executor.complete_step(self.run_id, step.slug, output, index=index, hold=holds),
         ):
-            return
+            return False
         if not tasks:
             self.decided.outputs[step.slug] = output
         else:
             give = (lambda number: output[number]) if step.is_map and is_whole else lambda _: output
             self._decide_tasks(step, index, tasks, give)
+        return True
 
-    def _rerun(self, step: Step, index: int | None, flag: bool) -> None:
+    def _rerun(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
         statuses = step_statuses(self.run_id)
         from_step = step.slug if flag else None
         refusal = None
@@ -195,16 +259,26 @@ class Steered:
         if self._is_refused(
             refusal, lambda: ids.append(executor.rerun(self.run_id, from_step=from_step).id)
         ):
-            return
+            return False
         new = Steered(ids[0], self.steps, self.functions)
-        if flag:
-            so_far = expect(self.steps, self.run.input, healed=True, decided=self.decided)
-            kept = {slug for slug, status in statuses.items() if status in DONE} - again
-            new.decided.skipped = kept & self.decided.skipped
-            new.decided.outputs = {
-                slug: so_far.outputs[slug] for slug in kept - new.decided.skipped
-            }
+        kept = {slug for slug, status in statuses.items() if flag and status in DONE} - again
+        so_far = expect(self.steps, self.run.input, healed=True, decided=self.decided)
+        new.decided.skipped = kept & self.decided.skipped
+        new.decided.outputs = {slug: so_far.outputs[slug] for slug in kept - new.decided.skipped}
+        self._check_rerun(new, {slug: statuses[slug] for slug in kept})
         self.reruns.append(new)
+        return True
+
+    def _check_rerun(self, new: Steered, kept: dict[str, str]) -> None:
+        """Nothing is done in a run that has just begun but what was taken over."""
+        assert (new.run.rerun_of, new.run.input) == (self.run_id, self.run.input)
+        assert look(new.run_id).events == ("rerun",), look(new.run_id)
+        for step in self.steps:
+            status = step_statuses(new.run_id)[step.slug]
+            if step.slug in kept:
+                assert status == kept[step.slug]
+            else:  # over an empty list a map is done at once
+                assert status not in DONE or task_statuses(new.run_id, step.slug) == []
 
     # What must come of it.
 
@@ -212,28 +286,34 @@ class Steered:
         self, step: Step, index: int | None, statuses: dict[str, str], tasks: list[str]
     ) -> str | None:
         """Why nothing can be decided of this step or task; ``None`` where something can."""
-        if self.run.status == "completed":
+        if self._before.status == "completed":
             return "run_has_ended"
+        has_none = index is not None and (step.is_map or index > 0) and not tasks
+        return self._lack(step, index, statuses, tasks) or ("task_not_found" if has_none else None)
+
+    def _lack(
+        self, step: Step, index: int | None, statuses: dict[str, str], tasks: list[str]
+    ) -> str | None:
+        """Why nothing can be done with this step or task; ``None`` where something can."""
         if statuses[step.slug] in DONE:
             return "step_already_done"
-        if index is None:
+        if index is None or not tasks:
             return None
-        if not tasks:
-            return "task_not_found" if step.is_map or index > 0 else None
         if index >= len(tasks):
             return "task_not_found"
         return "step_already_done" if tasks[index] in DONE else None
 
-    def _is_refused(self, code: str | None, call: Callable[[], Any]) -> bool:
-        event(f"refused: {code}" if code else "done")
+    def _is_refused(self, code: str | None, call: Callable[[], Any], *others: str) -> bool:
+        """Whether it is refused: with ``code`` where there is one, else perhaps with another."""
         try:
             call()
-        except (ActionRefused, InvalidOutput) as error:
-            found: PgflowError = error
+        except PgflowError as error:
+            found = error.code
         else:
             assert code is None
             return False
-        assert found.code == code
+        event(f"refused: {found}")
+        assert found in ({code} if code else {*others})
         return True
 
     def _decide_tasks(

@@ -18,8 +18,9 @@ from tests.engine.database import clean, query, step_statuses
 from tests.engine.doors import DOORS
 from tests.engine.effort import EFFORT
 from tests.engine.invariants import check_all_ended
+from tests.engine.moves import make_moves
 from tests.engine.oracle import Expected, Functions, Step, expect, flows
-from tests.engine.steering import MOVES, Move, Steered
+from tests.engine.steering import Steered
 
 INPUTS: list[Any] = [{"n": 1}, [], ["x"], [1, None, "é", [2]], "text", None]
 
@@ -175,18 +176,23 @@ def test_many_runs_of_one_flow_drained_together_end_as_the_oracle_says(
 
 
 @settings(
-    max_examples=60 * EFFORT,
+    max_examples=90 * EFFORT,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(steps=flows(), run_input=st.sampled_from(INPUTS), moves=MOVES)
+@given(
+    steps=flows(),
+    run_input=st.sampled_from(INPUTS),
+    seed=st.integers(0, 2**32),
+    count=st.integers(8, 20),
+)
 def test_a_run_that_is_steered_at_random_moments_ends_as_the_oracle_says(
-    steps: list[Step], run_input: Any, moves: list[Move]
+    steps: list[Step], run_input: Any, seed: int, count: int
 ) -> None:
     start_afresh()
     store(steps)
     run_input = [1, None, "é", [2]] if is_refused(steps, run_input) else run_input
     steered = Steered(executor.start_flow("flow", run_input).id, steps, Functions(steps))
-    steered.play(moves)
+    steered.play(make_moves(f"{seed} {steps}", count))
     waiting = [steered]
     while waiting:
         one = waiting.pop()
