@@ -20,11 +20,12 @@ from pgflow_django.admin.own import LimitedPaginator, LookedAt, OwnAdmin, OwnLis
 from pgflow_django.choices import ACTIVE_RUNS, RunState
 from pgflow_django.models import Workflow, WorkflowRun
 from pgflow_django.models.querysets import IS_NO_TRIAL, IS_TRIAL
+from pgflow_django.runs.redaction import redact
 from pgflow_django.runs.shown_errors import show_error
 from pgflow_django.runs.view import cut_error
 from pgflow_django.views.access import can, find_admin, showing_errors
 from pgflow_django.views.page import frame_options
-from pgflow_django.views.payloads import by_keys, redact
+from pgflow_django.views.payloads import by_keys
 from pgflow_django.views.pieces import (
     NOTHING,
     format_duration,

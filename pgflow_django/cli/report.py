@@ -20,6 +20,7 @@ from pgflow_django.cli.words import (
     shorten,
 )
 from pgflow_django.models import WorkflowRunEvent, WorkflowStepState, WorkflowTaskAttempt
+from pgflow_django.runs.redaction import redact
 from pgflow_django.runs.status import describe_error
 from pgflow_django.runs.view import load
 
@@ -64,11 +65,15 @@ _LEVELS: Final = {"warning": "yellow", "error": "red", "debug": "dim"}
 
 
 class Report:
-    """One run with its steps, failed attempts and events, the last ``limit`` of both."""
+    """One run with its steps, failed attempts and events, the last ``limit`` of both.
+
+    What stands under keys that name secrets is hidden.
+    """
 
     def __init__(self, run: WorkflowRun, *, limit: int, using: str) -> None:
         """Read everything."""
         self.run = run
+        self.input, self.output = redact(run.input), redact(run.output)
         self.view = load(run.id, using=using, explain=True)
         self.attempts, self.attempts_left = _last(
             WorkflowTaskAttempt.objects.using(using).failed().filter(run_id=run.id), limit
@@ -76,6 +81,8 @@ class Report:
         self.events, self.events_left = _last(
             WorkflowRunEvent.objects.using(using).filter(run_id=run.id), limit
         )
+        for event in self.events:
+            event.data = redact(event.data)
         self._states = WorkflowStepState.objects.using(using).filter(run_id=run.id)
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,6 +100,8 @@ class Report:
         ]
         return {
             **_columns(self.run, skip=("version_id", "owner_id")),
+            "input": self.input,
+            "output": self.output,
             "is_trial": self.view.is_trial,
             "waiting": asdict(self.view.waiting) if self.view.waiting else None,
             "steps": steps,
@@ -131,9 +140,9 @@ class Report:
             yield fact("ended", f"{clock(run.ended_at)}, after {duration(view.seconds)}")
         if view.waiting:
             yield fact("waiting", view.waiting.message, "yellow")
-        yield fact("input", shorten(run.input, _SHOWN))
-        if run.output is not None:
-            yield fact("output", shorten(run.output, _SHOWN))
+        yield fact("input", shorten(self.input, _SHOWN))
+        if self.output is not None:
+            yield fact("output", shorten(self.output, _SHOWN))
         if run.error:
             yield fact("error", describe_error(run.error), "red")
 

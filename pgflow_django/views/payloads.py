@@ -1,39 +1,20 @@
-"""Inputs and outputs on a page: secrets hidden, and never more than a page can show."""
+"""Inputs and outputs on a page: what a site hides of them, and no more than a page can show."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 
+from pgflow_django.runs.redaction import HIDDEN
+
 #: Characters of a value that a page shows; the whole can be downloaded.
 SHOWN = 64 * 1024
-#: What stands for a value that nobody is to read.
-HIDDEN = "[hidden]"
-_SECRET = re.compile(
-    r"passw(or)?d|passphrase|secret|token|api[-_ ]?key|private[-_ ]?key|authorization|credential"
-    r"|cookie",
-    re.IGNORECASE,
-)
-
 
 Hook = TypeVar("Hook", bound=Callable[..., Any])
-
-
-def redact(value: Any) -> Any:
-    """``value`` with whatever stands under a key that names a secret hidden."""
-    if isinstance(value, dict):
-        return {
-            key: HIDDEN if _SECRET.search(key) and item is not None else redact(item)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [redact(item) for item in value]
-    return value
 
 
 def by_keys(hook: Hook) -> Hook:

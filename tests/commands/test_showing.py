@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from pgflow_django import executor, flow_builder
-from pgflow_django.models import WorkflowRun
+from pgflow_django.models import WorkflowRun, WorkflowRunEvent
+from pgflow_django.runs.redaction import HIDDEN
 from tests.commands.calling import call
 from tests.engine.building import build
 
@@ -80,6 +81,21 @@ def test_large_outputs_are_cut_for_people_only(doubles: str) -> None:
     run = WorkflowRun.objects.get()
     assert "… (1,012 characters: --json)" in call("showrun", str(run.id)).stdout
     assert call("showrun", str(run.id), json=True).json["input"] == {"text": "x" * 1_000}
+
+
+def test_what_stands_under_a_key_that_names_a_secret_is_hidden(doubles: str) -> None:
+    call("runflow", doubles, input={"count": 2, "password": "hush", "deep": [{"api_key": "k-1"}]})
+    run = WorkflowRun.objects.get()
+    WorkflowRun.objects.filter(pk=run.pk).update(output={"total": 2, "token": "t-1"})
+    data = {"order": 7, "cookie": "c-1"}
+    WorkflowRunEvent.objects.create(run_id=run.pk, kind="log", message="told", data=data)
+    shown = call("showrun", str(run.id), json=True)
+    assert shown.json["input"]["deep"] == [{"api_key": HIDDEN}]
+    assert shown.json["output"] == {"total": 2, "token": HIDDEN}
+    assert shown.json["events"][-1]["data"] == {"order": 7, "cookie": HIDDEN}
+    for text in (shown.stdout, call("showrun", str(run.id)).stdout):
+        assert not any(secret in text for secret in ("hush", "k-1", "t-1", "c-1"))
+        assert text.count(HIDDEN) >= 3
 
 
 def test_attempts_before_a_retry_count_no_more(tmp_path: Path) -> None:

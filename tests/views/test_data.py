@@ -14,7 +14,7 @@ from django.test import Client
 from pgflow_django import executor
 from pgflow_django.admin import WorkflowRunAdmin
 from pgflow_django.models import WorkflowRun
-from pgflow_django.views.payloads import HIDDEN
+from pgflow_django.runs.redaction import HIDDEN
 from pgflow_django.views.runs import data
 from pgflow_django.views.trees import CHILDREN, DEPTH, VALUES, Tree
 from tests.engine.database import query

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from pgflow_django.admin import WorkflowRunAdmin
 from pgflow_django.models import WorkflowRun
-from pgflow_django.views.payloads import HIDDEN, SHOWN
+from pgflow_django.runs.redaction import HIDDEN
+from pgflow_django.views.payloads import SHOWN
 from pgflow_django.views.stored import complete
 from tests.engine.database import query
 from tests.views.conftest import LogIn, address, run_flow

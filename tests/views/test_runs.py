@@ -19,7 +19,8 @@ from pgflow_django.admin import WorkflowRunAdmin
 from pgflow_django.exceptions import RunFailed
 from pgflow_django.models import WorkflowRun, WorkflowStepTask, WorkflowTaskAttempt
 from pgflow_django.registry import registry
-from pgflow_django.views.payloads import HIDDEN, SHOWN, drop_hidden, redact
+from pgflow_django.runs.redaction import HIDDEN, redact
+from pgflow_django.views.payloads import SHOWN, drop_hidden
 from pgflow_django.views.runs.drawing import SHOWN_ATTEMPTS
 from tests.views.conftest import LogIn, address, make_flow, run_flow
 

@@ -18,8 +18,8 @@ from django.test.utils import CaptureQueriesContext
 from pgflow_django import executor
 from pgflow_django.models import WorkflowRun, WorkflowTaskAttempt
 from pgflow_django.registry import registry
+from pgflow_django.runs.redaction import HIDDEN
 from pgflow_django.runs.tracebacks import split_traceback
-from pgflow_django.views.payloads import HIDDEN
 from tests.engine.database import query
 from tests.engine.workers import HandWorker
 from tests.views.conftest import LogIn, address, make_flow, run_flow
