@@ -76,7 +76,7 @@ def explain(
             explained = _explain_success(found, run, steps)
             reason = say_completed(subject)
         case _:
-            explained = _explain_waiting(found, find_why(subject, steps), len(steps), using)
+            explained = _explain_waiting(found, find_why(subject, steps), len(steps))
     if reason is not None:
         explained = replace(explained, reasons=(reason,))
     if run["status"] != RunState.FAILED:
@@ -158,13 +158,14 @@ def _explain_success(found: Explanation, run: Row, steps: Sequence[Standing]) ->
     return replace(found, headline=text, slowest=tuple(slowest))
 
 
-def _explain_waiting(found: Explanation, why: Why, steps: int, using: str) -> Explanation:
+def _explain_waiting(found: Explanation, why: Why, steps: int) -> Explanation:
     waiting = why.waiting
     text = f"It goes on: {found.completed} of {steps} steps are done"
     return replace(
         found,
         headline=f"It waits: {waiting.message}" if waiting else text,
         waiting=waiting,
-        next=advise_waiting(waiting, found.run_id, using=using),
+        # What it waits for is the most urgent reason.
+        next=advise_waiting(why.reasons[0], found.run_id) if waiting else (),
         reasons=why.reasons,
     )

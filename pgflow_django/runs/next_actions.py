@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pgflow_django.choices import TRIAL_VERSION
 from pgflow_django.runs.explanation import MAX_NAMES, Action
-from pgflow_django.runs.waiting import Waiting
+from pgflow_django.runs.why.reason import Reason
 from pgflow_django.storage.trouble import manage_command, worker_command
 
 Kind = Literal["retry", "edit", "start", "doctor", "workers"]
@@ -121,22 +121,33 @@ def advise_cancelled(situation: Situation) -> tuple[Action, ...]:
     return tuple(_act(Advice("retry", "If it is wanted after all."), situation))
 
 
-def advise_waiting(waiting: Waiting | None, run_id: UUID, *, using: str) -> tuple[Action, ...]:
-    """What to do about a run that goes on."""
-    if waiting is None:
-        return ()
-    if waiting.reason in {"no_worker", "no_function"}:
-        certain = waiting.reason == "no_worker"
-        why = "A worker takes what waits" if certain else "A new worker has the code of today"
-        queues, count = waiting.queues[:MAX_NAMES], len(waiting.queues)
-        if count > MAX_NAMES:
-            why += f" in these {MAX_NAMES} of {count:,} queues"
-        return (Action(worker_command(queues), f"{why}.", certain),)
-    if waiting.reason == "busy":
-        return (Action(manage_command("listworkers", using=using), "What the workers are doing."),)
-    if waiting.reason == "caller":
-        return (Action(manage_command("showrun", run_id, using=using), "How it stands."),)
+def advise_waiting(reason: Reason, run_id: UUID) -> tuple[Action, ...]:
+    """What to do about a run that waits for this reason."""
+    run = str(run_id)
+    match reason.code:
+        case "no_worker" | "no_function":
+            return (_serve(reason),)
+        case "paused":
+            resume = {"run_id": run, "action": "resume"}
+            return (Action(reason.fix, "If it shall go on.", tool="control_run", arguments=resume),)
+        case "retrying":
+            why = "It is tried again by itself; this does not wait for that."
+            retry = {"run_id": run, "action": "retry_now", "step": reason.steps[0]}
+            return (Action(reason.fix, why, tool="control_run", arguments=retry),)
+        case "busy":
+            return (Action(reason.fix, "What the workers are doing."),)
+        case "caller":
+            return (Action(reason.fix, "How it stands."),)
     return ()
+
+
+def _serve(reason: Reason) -> Action:
+    is_certain = reason.code == "no_worker"
+    why = "A worker takes what waits" if is_certain else "A new worker has the code of today"
+    queues, count = reason.queues[:MAX_NAMES], len(reason.queues)
+    if count > MAX_NAMES:
+        why += f" in these {MAX_NAMES} of {count:,} queues"
+    return Action(worker_command(queues), f"{why}.", is_certain)
 
 
 def _act(advice: Advice, situation: Situation) -> Iterator[Action]:

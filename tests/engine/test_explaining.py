@@ -11,6 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from pgflow_django import RunFailed, RunNotFound, executor, explain_run, flow_builder, step_function
+from pgflow_django.agents.operations.shapes import ControlRun
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import registry
 from pgflow_django.runs.explanation import Explanation
@@ -112,6 +113,21 @@ def test_a_run_that_waits_says_what_for_in_the_words_of_its_status() -> None:
     HandWorker(["gpu"]).claim()
     found = explain_run(run.id)
     assert (found.waiting, found.headline) == (None, "It goes on: 0 of 1 steps are done")
+
+
+def test_what_ends_a_wait_is_told_to_people_and_to_programs() -> None:
+    run = executor.start_flow(build("one", {"a": []}, max_attempts=3)).id
+    worker = HandWorker()
+    worker.fail(*worker.claim(), delay=600)
+    (action,) = explain_run(run).next
+    assert action.command == f"python manage.py retryrun {run} --step a --now"
+    asked = ControlRun(**action.arguments)
+    assert (action.tool, asked.action, asked.step) == ("control_run", "retry_now", "a")
+    executor.pause_run(run)
+    (action,) = explain_run(run).next
+    assert action.command == f"python manage.py resumerun {run}"
+    asked = ControlRun(**action.arguments)
+    assert (action.tool, asked.run_id, asked.action) == ("control_run", run, "resume")
 
 
 def test_a_cancelled_run_says_the_reason() -> None:
