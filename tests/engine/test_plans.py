@@ -26,6 +26,7 @@ from tests.engine.database import TABLES, query, value
 from tests.engine.workers import HandWorker, sweep
 from tests.waiting import wait_until
 
+QUEUES = ("pgmq.q_pgflow_default", "pgmq.q_pgflow_in_process")
 HOT = ("workflow_runs", "workflow_step_states", "workflow_step_tasks")
 
 
@@ -81,9 +82,8 @@ def without_statistics(transactional_db: None) -> None:
     """Let the planner believe that the tables are empty."""
     if connection.cursor().connection.info.server_version < 150000:
         pytest.skip("statistics are handed in on demand from PostgreSQL 15 on")
-    tables = ", ".join((*TABLES, "pgmq.q_pgflow_default", "pgmq.q_pgflow_in_process"))
-    query(f"truncate {tables}")
-    for table in TABLES:
+    query(f"truncate {', '.join((*TABLES, *QUEUES))}")
+    for table in (*TABLES, *QUEUES):
         query(f"alter table {table} set (autovacuum_enabled = off)")
         query(f"analyze {table}")
 
@@ -92,7 +92,7 @@ def without_statistics(transactional_db: None) -> None:
 def vacuum_again(without_statistics: None) -> Any:
     """Put the tables back under autovacuum."""
     yield
-    for table in TABLES:
+    for table in (*TABLES, *QUEUES):
         query(f"alter table {table} reset (autovacuum_enabled)")
 
 
