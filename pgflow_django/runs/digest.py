@@ -24,7 +24,7 @@ _FORM = re.compile(rf"[\w-]{{{_RUN}}}(?:[\w-]{{{_STEP}}})*", re.ASCII)
 #: Of a page that lacks something yet: no run has it, so that such a page is never up to date.
 _LACKING = "-" * _RUN
 #: For how many seconds a page that shows why nothing moves is up to date: that changes elsewhere.
-_WHY_HOLDS: Final = 15
+WHY_HOLDS: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def digest_run(run: WorkflowRun, found: Probe) -> str:
     """
     shown: list[object] = [run.status, run.round, run.ended_at, *found[:-1]]
     if not RunState(run.status).is_terminal and not found.is_running:
-        shown.append(found.now // _WHY_HOLDS)
+        shown.append(found.now // WHY_HOLDS)
     return _shorten(shown, _RUN)
 
 

@@ -15,9 +15,11 @@ from django.utils import timezone
 
 from pgflow_django import executor
 from pgflow_django.models import WorkflowStepState, WorkflowStepTask, WorkflowTaskAttempt
+from pgflow_django.runs.digest import WHY_HOLDS
 from tests.views.conftest import address, make_flow
 
 _STATE = re.compile(r'<svg id="pgf-(?:dag|cards)"[^>]* data-state="([\w-]+)"')
+_NOW = re.compile(r' data-now="([\d.]+)"')
 _CARD = re.compile(r'<g class="pgf-node.*?</text>(?:<rect[^>]*/>)*</g>', re.DOTALL)
 _SLUG = re.compile(r' data-slug="(\w+)"')
 _EDGE = re.compile(
@@ -45,6 +47,7 @@ class Watcher:
     def take(self, answer: Any) -> None:
         """Put cards in the place of those of the same steps; edges look as their targets."""
         text = answer.content.decode()
+        self.now = float(answer.get("X-Pgf-Now") or _NOW.findall(text)[0])
         self.sizes.append(len(answer.content))
         (self.state,) = _STATE.findall(text)
         cards = {_SLUG.findall(card)[0]: card for card in _CARD.findall(text)}
@@ -59,6 +62,17 @@ class Watcher:
         """Ask once for what the page lacks, and take nothing."""
         headers = {"X-Pgf-State": self.state if state is None else state}
         return self.client.get(address("workflowrun_live", self.run), headers=headers)
+
+    def is_up_to_date(self) -> bool:
+        """Whether a look gets nothing; the next one where this finds anew why nothing moves."""
+        answer = self.ask()
+        if (
+            answer.status_code == 200
+            and float(answer["X-Pgf-Now"]) // WHY_HOLDS > self.now // WHY_HOLDS
+        ):
+            self.take(answer)
+            answer = self.ask()
+        return bool(answer.status_code == 204)
 
     def look(self) -> Any:
         """Ask until the page lacks nothing, as its script does; the last answer."""
