@@ -146,6 +146,22 @@ def test_chips_tell_how_many_there_are_of_each(client: Client, run: WorkflowRun)
     assert "<b>" not in "".join(see(client, run.pk).split('id="pgf-chip-')[1:])
 
 
+def test_the_panel_of_a_map_leads_to_its_tasks_by_how_they_stand(
+    client: Client, run: WorkflowRun
+) -> None:
+    path = address("workflowrun_step", run.pk)
+    panel = client.get(path, {"step": "each"}).content.decode()
+    chips = re.findall(
+        r'id="pgf-panel-chip-(\w+)"\s+href="[^"]*\?(tab=tasks&amp;step=each&amp;status=\w+)"'
+        r"[^<]*<b>(\d+)</b>",
+        panel,
+    )
+    assert [status for status, *_ in chips] == ["failed", "completed", "cancelled"]
+    assert all(link.endswith(f"={status}") for status, link, _ in chips)
+    assert sum(int(count) for *_, count in chips) == 60
+    assert "pgf-chip" not in client.get(path, {"step": "sum_up"}).content.decode()
+
+
 def test_tasks_that_were_skipped_are_found_once_there_are_some(
     client: Client, run: WorkflowRun
 ) -> None:

@@ -27,7 +27,7 @@ from pgflow_django.views.runs.acting import ACTS, offer, offer_step
 from pgflow_django.views.runs.drawing import RunFacts, load_attempts, load_run
 from pgflow_django.views.runs.reasons import ShownReason, show_reasons
 from pgflow_django.views.runs.start import KEY_PREFIX
-from pgflow_django.views.runs.tasks import look_at_failures
+from pgflow_django.views.runs.tasks import look_at_map
 from pgflow_django.views.runs.timeline import show_density
 from pgflow_django.views.stored import load, show_stored
 
@@ -120,15 +120,16 @@ def describe(page: Page, facts: RunFacts, *, step: str = "") -> dict[str, Any]:
 
 def _describe_step(page: Page, facts: RunFacts, step: str) -> dict[str, Any]:
     """The variables of the panel of a step."""
-    chosen, reasons = facts.steps[step], facts.view.why.of_step(step)
+    chosen = next(each for each in facts.view.steps if each.slug == step)
+    reasons = facts.view.why.of_step(step)
     waits = any(reason.code == "retrying" for reason in reasons)  # of a map: some of its tasks
     return {
         "chosen_reasons": [*map(ShownReason, reasons)],
         "chosen_attempts": load_attempts(page.run, step),
-        "chosen_failures": look_at_failures(page, step) if chosen["is_map"] else {},
-        "density": show_density(page, facts.view, step) if chosen["is_map"] else {},
+        "of_map": look_at_map(page, facts.view, chosen) if chosen.is_map else {},
+        "density": show_density(page, facts.view, chosen) if chosen.is_map else {},
         "chosen_tasks": _list_tasks(page, step) if page.may("view_payload", page.run) else [],
-        **offer_step(page, step, "retrying" if waits else chosen["status"]),
+        **offer_step(page, step, "retrying" if waits else chosen.status),
     }
 
 

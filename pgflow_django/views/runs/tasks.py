@@ -27,7 +27,7 @@ from pgflow_django.views.runs.query import BadQuery, find_step, read_number, rea
 
 if TYPE_CHECKING:
     from pgflow_django.runs.failure_groups import FailureGroup
-    from pgflow_django.runs.view import RunView
+    from pgflow_django.runs.view import RunView, StepView
     from pgflow_django.views.page import Page
 
 #: Groups of failures that a page shows, the largest.
@@ -95,13 +95,26 @@ def show_tasks(page: Page, view: RunView) -> Facts:
     }
 
 
-def look_at_failures(page: Page, step: str) -> Facts:
-    """The variables of the groups of failures of a step; of none where that takes too long."""
+def look_at_map(page: Page, view: RunView, step: StepView) -> Facts:
+    """How many tasks of a map stand how, and what failed in it; nothing where that takes too long.
+
+    Its ``chips`` are those of the tab of tasks, but for kinds of which there are none.
+    """
+    run, addresses = page.run, Addresses(page)
+    using = run._state.db or "default"  # noqa: SLF001 - as above
     try:
-        with looking(page.run._state.db or "default"):  # noqa: SLF001 - as above
-            return show_failures(page, step, Addresses(page))
+        with looking(using):
+            counts = count_tasks(run.pk, run.round, step, using=using)
+            failures = show_failures(page, step.slug, addresses)
     except TookTooLong:
         return {}
+    wanted = TaskFilter(step=step.slug)
+    chips = _list_chips(addresses, wanted, {"step": step.slug, "index": ""}, counts, view)
+    return {
+        "chips": [chip for chip in chips if chip["count"]],
+        "counts": counts,
+        "failures": failures,
+    }
 
 
 def show_failures(page: Page, step: str | None, addresses: Addresses) -> Facts:

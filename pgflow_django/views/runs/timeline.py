@@ -39,28 +39,27 @@ def show_timeline(page: Page, view: RunView) -> Facts:
     }
 
 
-def show_density(page: Page, view: RunView, map_step: str) -> Facts:
+def show_density(page: Page, view: RunView, step: StepView) -> Facts:
     """The variables of how many tasks of a map there were at each moment, from first to last.
 
     Empty where none has begun, or where that takes too long. One query by keys.
     """
-    steps = tuple(step for step in view.steps if step.slug == map_step)
     try:
         with looking(page.run._state.db or "default"):  # noqa: SLF001 - Django's own name for it
-            found = _read(page, replace(view, steps=steps))
+            found = _read(page, replace(view, steps=(step,)))
     except TookTooLong:
         return {}
-    spans = [span for span in found.spans[map_step] if span.status != "waiting"]
+    spans = [span for span in found.spans[step.slug] if span.status != "waiting"]
     if not spans:
         return {}
     begin, end = min(span.since for span in spans), max(span.until for span in spans)
-    label = _("How many tasks of %(step)s there were at each moment") % {"step": map_step}
+    label = _("How many tasks of %(step)s there were at each moment") % {"step": step.slug}
     bar = render_bar(spans, begin, end, label, is_map=True)
     return {
         "bar": mark_safe(bar),  # noqa: S308 - escaped
         "ticks": _list_ticks(end - begin, 2),
         "legend": _list_legend(spans),
-        "sample": found.sampled.get(map_step),
+        "sample": found.sampled.get(step.slug),
     }
 
 
