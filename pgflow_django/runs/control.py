@@ -132,8 +132,9 @@ def skip_step(
     task is ``None`` in its map's list. What has completed of a map stays: then the step completes,
     with ``None`` for the rest. What runs just now is cut off, and its result refused.
 
-    What maps over a skipped step could not go on: ``downstream`` skips all that comes after it. A
-    failed or cancelled run is taken up again for it. ``hold`` leaves the run paused.
+    What maps over a skipped step could not go on: ``downstream`` skips all that comes after it and
+    has not begun. A failed or cancelled run is taken up again for it. ``hold`` leaves the run
+    paused.
 
     Raises ``RunNotFound``; ``StepFunctionMissing``, where workers don't have the functions of a run
     that has ended; and ``ActionRefused``: ``step_not_found``, ``task_not_found``,

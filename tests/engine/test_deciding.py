@@ -193,6 +193,23 @@ def test_what_a_map_has_done_stays_when_the_rest_is_decided(whole: str, register
     assert finish(run, {"sum": []}, register) == {"sum": {"each": expected}}
 
 
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_what_has_begun_is_not_skipped_with_what_comes_before_it(
+    register: Register, is_ended: bool
+) -> None:
+    steps = {"a": [], "b": ["a"], "c": ["b"], "d": ["a", "c"]}
+    build("flow", steps)
+    run = executor.start_flow("flow", [1, 2, 3])
+    executor.complete_step(run.id, "b", "given")  # and so "c" begins
+    if is_ended:
+        executor.cancel_run(run.id)
+    executor.skip_step(run.id, "a", downstream=True)
+    statuses = {"a": "skipped", "b": "completed", "c": "started", "d": "skipped"}
+    assert step_statuses(run.id) == statuses
+    assert finish(run, steps, register) == {}
+    assert step_statuses(run.id)["c"] == "completed"
+
+
 def test_a_map_over_a_skipped_step_goes_with_all_that_comes_after(register: Register) -> None:
     steps = {"a": [], "b": ["a"], "each*": ["b"], "end": ["each", "a"], "side": ["a"]}
     run = fail_at(steps, "b")
