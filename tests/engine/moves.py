@@ -10,10 +10,10 @@ OF_PERSON = (
 #: What is worth doing with a run that stands so. All else is tried, too, but not as often: most of
 #: it is refused.
 APT = {
-    "started": (*["work"] * 8, "pause", "cancel", "retry_now", "skip", "complete"),
-    "paused": (*["work"] * 3, *["resume"] * 3, "retry_now", "cancel", "skip", "complete"),
-    "failed": ("retry", "retry_one", "retry_one", "skip", "complete", "rerun"),
-    "cancelled": ("retry", "retry_one", "retry_one", "skip", "complete", "rerun"),
+    "started": (*["work"] * 9, *["skip"] * 3, "complete", "pause", "cancel"),
+    "paused": (*["work"] * 3, *["resume"] * 3, *["skip"] * 2, "complete", "cancel"),
+    "failed": (*["retry_one"] * 3, *["retry"] * 2, "skip", "complete", "rerun"),
+    "cancelled": (*["retry"] * 3, *["retry_one"] * 2, "skip", "complete", "rerun"),
     "completed": OF_PERSON,
 }
 #: What is done, of which step, of which task, how, and whether the run is held. The first two are
@@ -28,7 +28,7 @@ def make_moves(seed: str, count: int) -> list[Move]:
         (
             random.randrange(1000),
             random.randrange(1000),
-            random.choice([None, None, 0, 1, 2, 4]),
+            random.choice([None, None, None, 0, 1, 2, 4]),
             random.random() < 0.5,
             random.random() < 0.3,
         )

@@ -38,10 +38,10 @@ class Step:
 
 
 @st.composite
-def flows(draw: st.DrawFn) -> list[Step]:
+def flows(draw: st.DrawFn, *, at_least: int = 1) -> list[Step]:
     """Up to eight steps, each behind those that it depends on."""
     steps: list[Step] = []
-    for number in range(draw(st.integers(1, 8))):
+    for number in range(draw(st.integers(at_least, 8))):
         slugs = [step.slug for step in steps]
         is_map = draw(st.booleans())
         deps = draw(

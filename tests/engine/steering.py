@@ -54,9 +54,14 @@ class Steered:
 
     def play(self, moves: list[Move]) -> None:
         """Make the moves, each of which must leave everything consistent, and what it promises."""
-        for dice, number, index, flag, holds in moves:
-            self._before = before = look(self.run_id)
-            name, step = self._choose(dice, number)
+        self._before = look(self.run_id)
+        after_end = 0
+        for dice, number, which, flag, holds in moves:
+            before = self._before
+            after_end += before.status == "completed"
+            if after_end > 2:  # all else is refused, or starts another run
+                break
+            name, step, index = self._choose(dice, number, which)
             did = getattr(self, f"_{name}")(step, index, flag, holds)
             event(f"{name}, {before.status}: {'done' if did else 'not done'}")
             now = look(self.run_id)
@@ -68,21 +73,29 @@ class Steered:
                 check_move(name, before, now, did=did, holds=holds)
             self._tried = self._tried if now.status == "paused" else None
             check_messages(self.run_id, now, self._tried)
+            self._before = now
 
-    def _choose(self, dice: int, number: int) -> tuple[str, Step]:
-        """What is done, and with which step: mostly what is worth it."""
+    def _choose(self, dice: int, number: int, index: int | None) -> tuple[str, Step, int | None]:
+        """What is done, and with which step and task of it: mostly what is worth it."""
         statuses = step_statuses(self.run_id)
         fit = [step for step in self.steps if statuses[step.slug] not in DONE]
         names: tuple[str, ...] = APT[self._before.status]
-        if dice % 7 == 0:
+        if is_blind := dice % 7 == 0:
             fit, names = self.steps, OF_PERSON
         elif self._before.waiting:
-            names = (*names, *["pause", "resume", "retry_now"] * 2)
+            names = (*names, *["pause", "resume", "retry_now", "retry_now"] * 2)
         name = names[dice % len(names)]
         if name == "work":
-            name = ("fail" if number % 3 == 0 else "settle") if self.held else "claim"
+            name = ("fail" if number % 2 == 0 else "settle") if self.held else "claim"
+        elif name == "retry_now" and not is_blind:
+            waiting = {slug for slug, _ in self._before.waiting}
+            fit = [step for step in fit if step.slug in waiting] or fit
         steps = fit or self.steps
-        return name, steps[number % len(steps)]
+        step = steps[number % len(steps)]
+        if index is not None and not is_blind:
+            tasks = task_statuses(self.run_id, step.slug)
+            index = index % len(tasks) if tasks else None
+        return name, step, index
 
     def finish(self) -> None:
         """Let it come to its end, with functions that neither fail nor cancel any more."""
@@ -105,7 +118,7 @@ class Steered:
 
     def _claim(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
         if not self.held:
-            self.held = self.worker.claim(1 + (index or 0))
+            self.held = self.worker.claim(5 if flag else 1 + (index or 0))
         return bool(self.held)
 
     def _settle(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
@@ -126,7 +139,7 @@ class Steered:
 
     def _fail(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
         held, self.held = self.held, []
-        self.worker.fail(*held, permanent=holds, delay=0 if flag else 3600)
+        self.worker.fail(*held, permanent=flag and holds, delay=0 if flag else 3600)
         return bool(held)
 
     # What the person does; each says whether it was done.
@@ -197,6 +210,7 @@ class Steered:
         is_whole = index is None or not step.is_map
         is_empty = "completed" not in tasks
         after = self._after(step)
+        begun = {slug: statuses[slug] in DONE or task_statuses(self.run_id, slug) for slug in after}
         if refusal is None and flag and not is_whole:
             refusal = "step_not_skippable"
         elif refusal is None and is_whole and is_empty and not flag:
@@ -218,7 +232,7 @@ class Steered:
         else:
             self._decide_tasks(step, index, tasks, lambda _: None)
         if flag:
-            self.decided.skipped |= {slug for slug in after if statuses[slug] not in DONE}
+            self.decided.skipped |= {slug for slug in after if not begun[slug]}
         return True
 
     def _complete(self, step: Step, index: int | None, flag: bool, holds: bool) -> bool:
