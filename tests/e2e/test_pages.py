@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
-from pgflow_django import drafts, executor, flow_builder
+from pgflow_django import drafts, engine, executor, flow_builder
 from pgflow_django.models import WorkflowRun
 from pgflow_django.registry import registry
 from pgflow_django.views.runs.tabs import TABS
@@ -43,9 +43,10 @@ SCHEMA = {
 def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
     """Give the addresses of every page, about flows and runs that hold what strangers wrote."""
 
-    def good(input: Any) -> Any:
-        """Return what is evil."""
-        return {"text": EVIL, "item": [1, 2]}
+    def good(input: Any, context: Any) -> Any:
+        """Say and return what is evil."""
+        context.log(CORPUS, **{CORPUS: EVIL})
+        return {"text": EVIL, "item": [1, 2], CORPUS: CORPUS}
 
     def bad(input: Any) -> Any:
         """Fail with what is evil."""
@@ -68,11 +69,17 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
             ],
         }
     )
-    failed = executor.start_flow("evil", {"count": 1, "note": EVIL}, key=CORPUS[:200])
+    with engine.starting_as(CORPUS[:100], "admin"):
+        failed = executor.start_flow("evil", {"count": 1, "note": EVIL}, key=CORPUS[:200])
     executor.drain(timeout=30)
     query("update workflow_step_tasks set worker = %s where worker is not null", CORPUS)
     query("update workflow_task_attempts set worker = %s", CORPUS)
     waiting = executor.start_flow("evil", {})
+    paused = executor.start_flow("evil", {})
+    executor.pause_run(paused.id, by=CORPUS, reason=CORPUS)
+    engine.register_worker(
+        "celery", CORPUS, 4217, ["default"], [CORPUS], using="default", node=CORPUS
+    )
     version = drafts.load("evil").version
     drafts.edit("evil", version, "set_flow", {"description": f"{CORPUS} twice"}, user=boss)
     flow, run = f"{ADMIN}workflow/evil/", f"{ADMIN}workflowrun/{failed.id}/change/"
@@ -95,6 +102,9 @@ def names(transactional_db: None, boss: User) -> Iterator[dict[str, str]]:
         **{f"failed_{tab}": f"{run}?tab={tab}" for tab in TABS},
         "task": f"{ADMIN}workflowrun/{failed.id}/task/bad/0/",
         "waiting": f"{ADMIN}workflowrun/{waiting.id}/change/",
+        "paused": f"{ADMIN}workflowrun/{paused.id}/change/",
+        "paused_log": f"{ADMIN}workflowrun/{paused.id}/change/?tab=log",
+        "decide": f"{ADMIN}workflowrun/{failed.id}/decide/bad/",
         "delete": f"{flow}delete/",
         "workers": f"{ADMIN}workflowworker/",
     }
@@ -106,7 +116,16 @@ PAGES = (
     *("index", "flows", "new", "import", "editor", "start", "start_json", "history", "diff"),
     *(*(f"failed_{tab}" for tab in TABS), "task"),
     *("copy", "compare", "list", "runs", "failed", "waiting", "delete", "workers"),
+    *("paused", "paused_log", "decide"),
 )
+#: Where something evil must be read, and of whom: who acted and why, worker names, what was logged.
+TOLD = {
+    "paused": "#pgf-waiting",
+    "paused_log": "#pgf-log",
+    "failed_log": "#pgf-log",
+    "task": ".pgf-task",
+    "workers": "#content",
+}
 
 
 def test_what_strangers_wrote_is_shown_as_text(
@@ -122,6 +141,8 @@ def test_what_strangers_wrote_is_shown_as_text(
         for details in page.locator("main details, #content details").all():
             details.evaluate("(all) => (all.open = true)")
         assert page.evaluate(intruders) == [], name
+        if name in TOLD:
+            expect(page.locator(TOLD[name])).to_contain_text(EVIL[0])
     page.goto(names["failed"])
     details = page.locator("#pgf-details")
     expect(details).to_contain_text(EVIL[0])
