@@ -38,10 +38,11 @@ def render_bar(
     Of a map's spans of tasks it draws how many there were at each moment, one path a status.
     """
     scale = WIDTH / max(end - begin, 1e-3)
-    thin = [span for span in spans if span.status == "waiting" or not is_map]
-    parts = [_render_span(span, begin, scale) for span in thin]
+    alone = [span for span in spans if span.status == "waiting" or not is_map]
+    parts = [_render_span(span, begin, scale) for span in alone]
     if is_map:
-        parts += _render_density([span for span in spans if span not in thin], begin, scale)
+        tasks = [span for span in spans if span.status != "waiting"]
+        parts += _render_density(tasks, begin, scale)
     return (
         f'<svg class="pgf-bar-of" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none"'
         f' role="img" aria-label="{escape_text(label)}">{"".join(parts)}</svg>'

@@ -30,7 +30,9 @@ ALL, SAMPLE = 10_000, 2_000
 _LEAST: Final = 100
 _ATTEMPTS: Final = 2_000
 _DENSITY: Final = """
-    select m.step, t.status, extract(epoch from t.started_at), extract(epoch from t.ended_at)
+    select
+        m.step, t.status, extract(epoch from t.started_at)::float8,
+        extract(epoch from t.ended_at)::float8
     from unnest(%(steps)s::text[], %(strides)s::float[], %(counts)s::int[])
         as m (step, stride, tasks)
     cross join lateral generate_series(0, m.tasks - 1) as place
@@ -149,4 +151,4 @@ def _add_density(
     with connections[using].cursor() as cursor:
         cursor.execute(_DENSITY, values)
         for slug, status, since, until in cursor.fetchall():
-            spans[slug].append(Span(_STATUS[status], float(since), float(until or end)))
+            spans[slug].append(Span(_STATUS[status], since, until or end))
