@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -57,6 +58,9 @@ def test_all_reasons_are_told_those_of_a_step_and_what_has_become_of_them(
     expect(panel).to_contain_text(
         'step "mail" waits for step "report", which waits for step "train": no live worker serves'
     )
+    # The page looks by itself, too, and would take the link away before it is clicked.
+    now = {"X-Pgf-Now": str(time.time())}
+    page.route("**/live/", lambda route: route.fulfill(status=204, headers=now))
     HandWorker(["gpu"]).claim()
     why.get_by_role("link", name="Look again").click()
     expect(why).to_contain_text('step "train" runs since')
