@@ -51,15 +51,19 @@ def measure() -> Iterator[Figure]:
     """Give the figures one after another. Raises ``Refused``."""
     from bench.database import bench_database
     from bench.ui.measures import measure_layouts, measure_pages, measure_script
-    from bench.ui.monitor import measure_monitor, measure_scripts
+    from bench.ui.monitor import measure_looks, measure_monitor, measure_scripts
     from bench.ui.month import measure_month
+    from bench.ui.runs import BenchRun
 
     yield measure_script()
     yield from measure_scripts()
     yield from measure_layouts()
-    with bench_database(), serve() as base, open_browser(base) as page:
-        yield from measure_pages(page, make_flows(base))
-        yield from measure_monitor(page, base)
+    with bench_database():
+        run = BenchRun()
+        yield from measure_looks(run)
+        with serve() as base, open_browser(base) as page:
+            yield from measure_pages(page, make_flows(base))
+            yield from measure_monitor(page, base, run)
         yield from measure_month()
 
 
@@ -99,12 +103,13 @@ def serve() -> Iterator[str]:
 @contextmanager
 def open_browser(base: str) -> Iterator[Page]:
     """Open a page in which a superuser is logged in."""
-    from django.contrib.auth.models import User
     from django.test import Client
     from playwright.sync_api import sync_playwright
 
+    from bench.ui.measures import find_user
+
     client = Client()
-    client.force_login(User.objects.create_superuser("bench"))
+    client.force_login(find_user())
     cookie = client.cookies["sessionid"].value
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)

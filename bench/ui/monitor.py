@@ -10,13 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 import pgflow_django
-from bench.ui.measures import QUICK_TRIES, Figure, find_median, measure_opening
+from bench.ui.measures import QUICK_TRIES, Figure, find_median, find_user, measure_opening
 from bench.ui.runs import BenchRun
 
 if TYPE_CHECKING:
@@ -51,21 +50,19 @@ def measure_scripts() -> Iterator[Figure]:
     yield Figure("run_scripts", sum(sizes.values()), MAX_SCRIPTS_BYTES, "bytes")
 
 
-def measure_monitor(page: Page, base: str) -> Iterator[Figure]:
-    """Open the page of a run of 300 steps, and look at it."""
-    run = BenchRun()
-    with connection.cursor() as cursor:
-        cursor.execute("analyze")
-    path = f"/admin/pgflow_django/workflowrun/{run.id}/"
-    page.goto("about:blank")  # so that no browser looks, too
-    yield from _measure_looks(run, path)
-    yield Figure("run_page_300", measure_opening(page, f"{base}{path}change/"), READY)
+def measure_monitor(page: Page, base: str, run: BenchRun) -> Iterator[Figure]:
+    """Open the page of a run, and see how soon it shows what has happened."""
+    yield Figure("run_page_300", measure_opening(page, f"{base}{run.path}change/"), READY)
     yield Figure("run_poll_burst", median([_burst(page, run) for _ in range(BURSTS)][1:]), BURST)
 
 
-def _measure_looks(run: BenchRun, path: str) -> Iterator[Figure]:
+def measure_looks(run: BenchRun) -> Iterator[Figure]:
+    """What a run's page asks for again and again: the server's time, with no browser beside."""
+    with connection.cursor() as cursor:
+        cursor.execute("analyze")
     client = Client(SERVER_NAME="localhost")
-    client.force_login(User.objects.get(username="bench"))
+    client.force_login(find_user())
+    path = run.path
     state = _read_state(client.get(f"{path}live/").content)
 
     def look() -> float:

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
-from bench.ui.measures import QUICK_TRIES, Figure, find_median
+from bench.ui.measures import QUICK_TRIES, Figure, find_median, find_user
 from bench.ui.seeding import ITEMS, seed_month
 
 #: What is asked of the page of the run with the large map, and milliseconds of the server's.
@@ -30,7 +29,7 @@ def measure_month() -> Iterator[Figure]:
     client = Client(
         SERVER_NAME="localhost", headers={"HX-Request": "true", "HX-Target": "pgf-tabs"}
     )
-    client.force_login(User.objects.get(username="bench"))
+    client.force_login(find_user())
     page = f"/admin/pgflow_django/workflowrun/{month.large}/change/"
 
     def look(query: str) -> float:

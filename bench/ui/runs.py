@@ -33,6 +33,11 @@ class BenchRun:
         self.begin(50)
         self.complete(self.running[:25])
 
+    @property
+    def path(self) -> str:
+        """What the addresses of its pages begin with."""
+        return f"/admin/pgflow_django/workflowrun/{self.id}/"
+
     @transaction.atomic
     def begin(self, count: int) -> None:
         """Let so many more steps run."""
