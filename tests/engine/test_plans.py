@@ -370,7 +370,8 @@ def test_why_a_run_waits_is_found_in_few_rows_among_thousands(statistics: str) -
         assert counted.fetched["workflow_task_attempts"] <= 1_100
         assert counted.fetched["workflow_step_tasks"] <= 700
         assert counted.fetched["workflow_step_states"] <= 10
-        assert counted.fetched["q_pgflow_default"] <= 1_100
+        # A thousand, or all 1,400 that are ahead, as the planner likes; none of those that wait.
+        assert counted.fetched["q_pgflow_default"] <= 1_500
 
 
 @pytest.mark.parametrize("statistics", ["none", "of one run that waits", "of trials"])
