@@ -12,7 +12,9 @@ from psycopg import sql
 
 #: Tasks that are counted, about: messages are counted until they have so many.
 MOST = 1_000
-#: Messages are taken in the order of their ranks. Of a run that has very many, some are looked at.
+#: Messages are taken in the order of their ranks: the first ones are read along the index of those,
+#: and not as many as there are up to a rank, which a planner would sort. Of a run that has very many,
+#: some are looked at.
 _AHEAD = """
 with own as materialized (
     select mine.enqueued_at, mine.msg_id
@@ -25,16 +27,15 @@ with own as materialized (
 )
 select each.function, sum(each.tasks)::integer
 from (
-    select q.message->>'function' as function, (q.message->>'count')::integer as tasks
+    select
+        q.enqueued_at, q.msg_id, q.message->>'function' as function,
+        (q.message->>'count')::integer as tasks
     from pgmq.{queue} q
-    where
-        (q.enqueued_at, q.msg_id) < (
-            (select own.enqueued_at from own), (select own.msg_id from own)
-        )
-        and q.vt <= clock_timestamp()
+    where greatest(q.vt, q.enqueued_at) <= clock_timestamp()
     order by q.enqueued_at, q.msg_id
     limit %(most)s
 ) as each
+join own on (each.enqueued_at, each.msg_id) < (own.enqueued_at, own.msg_id)
 group by each.function
 """
 
