@@ -69,9 +69,9 @@ def test_a_timeline_has_waits_and_every_attempt_of_a_step() -> None:
     assert spans_of(run)["many"].count("cancelled") == 1
 
 
-def test_of_a_large_map_tasks_are_looked_at_that_are_evenly_spaced(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> UUID:
+    """Give a run of a map of 200 tasks, which are so many that 20 are looked at."""
     monkeypatch.setattr(timeline, "ALL", 30)
     monkeypatch.setattr(timeline, "SAMPLE", 20)
     monkeypatch.setattr(timeline, "_LEAST", 1)
@@ -79,10 +79,17 @@ def test_of_a_large_map_tasks_are_looked_at_that_are_evenly_spaced(
     run = executor.start_flow("wide", list(range(200))).id
     worker = HandWorker()
     worker.complete(*worker.claim(200), output=1)
-    assert len(spans_of(run)["each"]) == 1 + 20
-    page = see(client, run, "timeline")
+    return run
+
+
+def test_of_a_large_map_tasks_are_looked_at_that_are_evenly_spaced(
+    client: Client, large: UUID
+) -> None:
+    assert len(spans_of(large)["each"]) == 1 + 20
+    page = see(client, large, "timeline")
     assert "each: a sample of 20 tasks, evenly spaced." in page
     small = executor.start_flow("wide", list(range(30))).id
+    worker = HandWorker()
     worker.complete(*worker.claim(30), output=1)
     assert len(spans_of(small)["each"]) == 1 + 30
     assert "a sample of" not in see(client, small, "timeline")
@@ -113,17 +120,8 @@ def test_the_panel_of_a_map_has_its_density_with_a_legend(client: Client) -> Non
     assert "pgf-density" not in page
 
 
-def test_the_panel_says_where_its_density_is_a_sample(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(timeline, "ALL", 30)
-    monkeypatch.setattr(timeline, "SAMPLE", 20)
-    monkeypatch.setattr(timeline, "_LEAST", 1)
-    build("wide", {"each*": []})
-    run = executor.start_flow("wide", list(range(200))).id
-    worker = HandWorker()
-    worker.complete(*worker.claim(200), output=1)
-    assert "A sample of 20 tasks, evenly spaced." in panel(client, run, "each")
+def test_the_panel_says_where_its_density_is_a_sample(client: Client, large: UUID) -> None:
+    assert "A sample of 20 tasks, evenly spaced." in panel(client, large, "each")
 
 
 def test_a_density_that_takes_too_long_is_left_out(
