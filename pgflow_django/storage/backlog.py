@@ -12,9 +12,9 @@ from psycopg import sql
 
 #: Tasks that are counted, about: messages are counted until they have so many.
 MOST = 1_000
-#: Messages are taken in the order of their ranks: the first ones are read along the index of those,
-#: not all that there are up to a rank, which a planner would sort. Of a run that has very many, some
-#: are looked at.
+#: Messages are taken in the order of their ranks. The first are read along the index of those, not
+#: all that there are up to a rank, which a planner would sort. Of a run with very many, some are
+#: looked at.
 _AHEAD = """
 with own as materialized (
     select mine.enqueued_at, mine.msg_id
